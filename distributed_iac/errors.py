@@ -1,0 +1,115 @@
+"""Every error that a user may meet, in one tree.
+
+::
+
+    DistributedIacError            exit code
+    ├── ConfigError                    2      the run as asked for cannot be
+    ├── DataError                      3      what lies on disk cannot be used
+    │   ├── SourceError                       a raw data set
+    │   ├── GeometryError                     orientation, spacing, shape
+    │   └── StoreError                        a prepared store
+    └── RunError                       4      the work itself failed
+        ├── NumericalError                    NaN or infinity where numbers must be finite
+        └── CheckpointError                   a checkpoint that cannot be continued from
+
+Raise the narrowest one with three sentences in mind: what is allowed, what came, what to do::
+
+    raise ConfigError(
+        "search.cell.partial_channels must divide the cell width 16",
+        came="3",
+        remedy="use 1, 2, 4, 8 or 16",
+    )
+
+``assert`` is kept for this project's own invariants and never meets a user.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DistributedIacError(Exception):
+    """Base of all errors that are reported to the user without a traceback.
+
+    Args:
+        message: What is allowed or expected, as one sentence without a final full stop.
+        came: What was found instead; shown as it is.
+        remedy: What the user can do about it.
+        where: File, or file and key path, that the error is about.
+    """
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        came: object | None = None,
+        remedy: str | None = None,
+        where: object | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.came = came
+        self.remedy = remedy
+        self.where = where
+
+    def __str__(self) -> str:
+        lines = [self.message if self.where is None else f"{self.where}: {self.message}"]
+        if self.came is not None:
+            lines.append(f"  came:   {self.came}")
+        if self.remedy is not None:
+            lines.append(f"  remedy: {self.remedy}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by fields, so that an error survives the way back from a worker process."""
+        return _rebuild, (type(self), self.message, self.came, self.remedy, self.where)
+
+
+def _rebuild(
+    kind: type[DistributedIacError],
+    message: str,
+    came: object | None,
+    remedy: str | None,
+    where: object | None,
+) -> DistributedIacError:
+    return kind(message, came=came, remedy=remedy, where=where)
+
+
+class ConfigError(DistributedIacError):
+    """The configuration or the command line asks for something that cannot be."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class DataError(DistributedIacError):
+    """Something on disk cannot be used."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class SourceError(DataError):
+    """A raw data set is missing, unreadable or not what it says it is."""
+
+
+class GeometryError(DataError):
+    """Orientation, spacing or shape make an operation impossible."""
+
+
+class StoreError(DataError):
+    """A prepared store is missing, incomplete, corrupted or of another preprocessing."""
+
+
+class RunError(DistributedIacError):
+    """The work itself failed."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class NumericalError(RunError):
+    """NaN or infinity where only finite numbers make sense."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint is damaged or belongs to another job."""
