@@ -1,0 +1,1 @@
+"""What a run is asked to do: frozen values, one branch a room."""
