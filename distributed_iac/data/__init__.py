@@ -1,0 +1,1 @@
+"""From raw data sets to a store that trials read at memory speed."""
