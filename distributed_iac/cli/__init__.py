@@ -1,0 +1,1 @@
+"""The command line: small functions over the rooms below."""
