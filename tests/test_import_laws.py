@@ -12,6 +12,7 @@ import distributed_iac
 PACKAGE = Path(distributed_iac.__file__).parent
 ROOMS = {
     "errors": 0,
+    "files": 0,
     "config": 0,
     "genotype": 0,
     "stability": 1,

@@ -1,0 +1,112 @@
+"""Settings of the three training stages: pre-training, search, retraining.
+
+Defaults that are published are marked with their source; the others are our choice.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from distributed_iac.config.base import Settings
+from distributed_iac.config.optimiser import (
+    AdamSettings,
+    CosineSchedule,
+    NonNegative,
+    OptimiserSettings,
+    PolySchedule,
+    Positive,
+    ScheduleSettings,
+    SgdSettings,
+)
+
+Count = Annotated[int, Field(ge=1)]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class LossSettings(Settings):
+    """Dice plus cross-entropy, as nnU-Net (arXiv 1904.08128)."""
+
+    dice_weight: NonNegative = 1.0
+    cross_entropy_weight: NonNegative = 1.0
+    smooth: Positive = 1e-5
+    """Added to numerator and denominator of the soft Dice (nnU-Net)."""
+
+    @model_validator(mode="after")
+    def _some_loss(self) -> Self:
+        if self.dice_weight + self.cross_entropy_weight == 0:
+            raise ValueError("at least one of dice_weight and cross_entropy_weight is above 0")
+        return self
+
+
+class PretrainSettings(Settings):
+    """Training of the plain backbone."""
+
+    epochs: Count = 1000
+    """nnU-Net's number; an epoch is ``batches.steps_per_epoch`` batches."""
+    optimiser: OptimiserSettings = SgdSettings(
+        learning_rate=0.01, reference_batch=None, momentum=0.99, nesterov="on", weight_decay=3e-5
+    )
+    """nnU-Net's SGD (arXiv 1904.08128)."""
+    schedule: ScheduleSettings = PolySchedule()
+    gradient_clip: Positive = 12.0
+    """Largest gradient norm (nnU-Net)."""
+    loss: LossSettings = LossSettings()
+    validate_every: Count = 1
+    patience: Count | None = None
+    """Validations without a better score after which training stops; None: never."""
+    precision: Precision = "auto"
+
+
+class SearchSettings(Settings):
+    """First-order bilevel search for a cell in a frozen backbone.
+
+    The optimisers' defaults are PC-DARTS's for CIFAR (arXiv 1907.05737). On small data sets they
+    leave the importance near uniform (measured, see the README): configs/ has the settings
+    that do not, under ``search_small.yaml``.
+    """
+
+    epochs: Count = 200
+    """The original IAC's number (arXiv 2405.03420)."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = 15
+    """Epochs that train only the cells' weights (PC-DARTS: 15 of 50)."""
+    weights: OptimiserSettings = SgdSettings()
+    architecture: OptimiserSettings = AdamSettings(
+        learning_rate=6e-4, betas=(0.5, 0.999), weight_decay=1e-3
+    )
+    schedule: ScheduleSettings = CosineSchedule()
+    """Of the weight optimiser; the architecture optimiser's rate is constant."""
+    gradient_clip: Positive = 5.0
+    """Largest gradient norm of the weight step (PC-DARTS)."""
+    beta_decay: NonNegative = 0.0
+    """Factor of ``mean(logsumexp(alpha))`` added to the architecture loss (beta-DARTS)."""
+    loss: LossSettings = LossSettings()
+    validate_every: Count = 1
+    precision: Precision = "auto"
+    largest_split: Count = 8
+    """When memory runs out a batch is computed in up to this many parts before giving up."""
+
+    @model_validator(mode="after")
+    def _search_follows_warmup(self) -> Self:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs must be below epochs, so that the architecture is searched at all "
+                f"(warmup_epochs {self.warmup_epochs}, epochs {self.epochs})"
+            )
+        return self
+
+
+class RetrainSettings(Settings):
+    """Training of a discrete cell in the pre-trained network."""
+
+    epochs: Count = 100
+    unfreeze: Literal["cells", "cells_and_decoder", "all"] = "all"
+    optimiser: OptimiserSettings = AdamSettings(kind="adamw", learning_rate=1e-3, weight_decay=1e-4)
+    backbone_rate: Positive = 0.1
+    """Learning rate of the unfrozen backbone relative to that of the cells."""
+    schedule: ScheduleSettings = PolySchedule()
+    gradient_clip: Positive = 12.0
+    loss: LossSettings = LossSettings()
+    validate_every: Count = 1
+    precision: Precision = "auto"

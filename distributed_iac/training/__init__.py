@@ -1,0 +1,1 @@
+"""Training loops, one ``step()`` at a time; no ray, no clock, no print."""
