@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -34,7 +35,8 @@ class Tap:
         name: Stable name, for state_dict keys and reports.
         channels: Channels C of the encoder's skip feature.
         decoder_channels: Channels of the decoder feature that it will be joined with.
-        stride: Input pixels per feature pixel, along each axis.
+        stride: Input pixels per feature pixel along each axis; the larger one where a network
+            pools its two axes differently.
     """
 
     name: str
@@ -58,7 +60,10 @@ class Backbone(nn.Module, ABC):
        channels that ``taps`` announces, skip and decoder feature of equal size.
     3. A gradient reaches every implant, also when every parameter of the backbone is frozen.
     4. Any H, W from ``minimum_size`` upwards is accepted; the output has the input's H and W.
+    5. ``encode`` runs ``encoder_modules`` and ``decode`` runs the others: no parameter is in both.
     """
+
+    _held: tuple[nn.Module, ...] = ()
 
     @property
     @abstractmethod
@@ -73,13 +78,50 @@ class Backbone(nn.Module, ABC):
     def decode(self, features: Features, implant: Implant) -> Tensor:
         """Decode to logits of shape (B, K, H, W), joining through ``implant``."""
 
+    @property
+    def encoder_modules(self) -> tuple[nn.Module, ...]:
+        """The modules that ``encode`` runs.
+
+        A backbone that does not tell its halves apart leaves this empty; freezing its encoder
+        alone is then refused.
+        """
+        return ()
+
+    @property
+    def minimum_size(self) -> int:
+        """Smallest accepted H and W, in pixels.
+
+        The default leaves two pixels below the deepest tap, because normalising over a single
+        pixel has no meaning.
+        """
+        return 4 * self.taps[0].stride
+
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, K, H, W) of the plain network, nothing implanted."""
         return self.decode(self.encode(x), identity_implant)
 
-    def training_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+    def training_outputs(
+        self, x: Tensor, implant: Implant = identity_implant
+    ) -> tuple[Tensor, ...]:
         """Return logits at every supervised scale, finest first (deep supervision).
 
         The default supervises the full resolution only.
         """
-        return (self.forward(x),)
+        return (self.decode(self.encode(x), implant),)
+
+    def hold_in_eval(self, modules: Sequence[nn.Module]) -> None:
+        """Keep these submodules in eval mode from now on, whatever ``train`` is told.
+
+        Running statistics of a frozen network must not move, and whoever owns the backbone calls
+        ``train()`` on the whole. An empty sequence lets go of all.
+        """
+        self._held = tuple(modules)
+        for module in self._held:
+            module.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training mode, except of what :meth:`hold_in_eval` holds."""
+        super().train(mode)
+        for module in self._held:
+            module.eval()
+        return self
