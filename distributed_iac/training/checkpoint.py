@@ -1,0 +1,75 @@
+"""Checkpoints that are whole, verified, and load nothing but data.
+
+::
+
+    write_checkpoint(path, {"kind": "search", "job": key, "stage": stage.state_dict()})
+    state = read_checkpoint(path)
+
+A checkpoint is a ``torch.save`` archive followed by the SHA-256 of its bytes, so that a torn or
+flipped file is known before it is trusted; it is read with ``weights_only``, so that a poisoned
+file can run nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distributed_iac.errors import CheckpointError
+from distributed_iac.files import write_atomically
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        path: Target file.
+        state: Tensors and plain Python values only.
+
+    Raises:
+        OSError: Disk full or folder unwritable; an earlier checkpoint at ``path`` survives.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    data = buffer.getvalue()
+    write_atomically(path, data + hashlib.sha256(data).digest())
+
+
+def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read and verify a checkpoint.
+
+    Raises:
+        CheckpointError: Missing, truncated, altered, or holding anything but data.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError("cannot read the checkpoint", came=str(error), where=path) from error
+    data, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if len(digest) < _DIGEST_BYTES or hashlib.sha256(data).digest() != digest:
+        raise CheckpointError(
+            "the checkpoint's content does not match its checksum",
+            came=f"{len(content)} bytes",
+            remedy="delete it; the run continues from the one before",
+            where=path,
+        )
+    try:
+        state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointError(
+            "a checkpoint holds tensors and plain values only",
+            came=str(error).splitlines()[0],
+            remedy="do not use files from sources you do not trust",
+            where=path,
+        ) from error
+    if not isinstance(state, dict):
+        raise CheckpointError("a checkpoint is a mapping", came=type(state).__name__, where=path)
+    return state
