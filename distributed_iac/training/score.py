@@ -1,0 +1,95 @@
+"""Validation score while training: volumetric Dice per case, in the store's geometry.
+
+::
+
+    score = validation_score(network, store, "val", coder, device, batch_size=32)
+    score.dice                      # mean over targets of the mean over cases
+
+It steers and selects; results are reported by ``evaluation/`` in native geometry. All slices of
+a case are counted, also those without a label, so that false positives cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distributed_iac.data.batches import CaseSource
+from distributed_iac.training.targets import TargetCoder
+
+
+@dataclass(frozen=True)
+class Score:
+    """Dice on one part of a store.
+
+    Args:
+        dice: Mean over targets, in [0, 1]; NaN if no target occurs at all.
+        per_target: Mean over the cases where the target is in the label or in the prediction;
+            NaN where it is in neither for every case.
+        cases: Number of cases scored.
+    """
+
+    dice: float
+    per_target: Mapping[str, float]
+    cases: int
+
+
+def validation_score(
+    predict: Callable[[Tensor], Tensor],
+    source: CaseSource,
+    part: str,
+    coder: TargetCoder,
+    device: torch.device,
+    batch_size: int,
+) -> Score:
+    """Score a predictor on every slice of a part.
+
+    Args:
+        predict: Images (B, C, H, W) to logits (B, K, H, W), in evaluation mode.
+        source: The store.
+        part: Which patients.
+        coder: Target coding of the store's label scheme.
+        device: Where to compute.
+        batch_size: Slices at a time.
+    """
+    cases = source.cases(part)
+    counts = torch.zeros(3, len(cases), len(coder.target_names), device=device, dtype=torch.float64)
+    rows = np.concatenate([case.rows for case in cases])
+    owners = np.repeat(np.arange(len(cases)), [len(case.rows) for case in cases])
+    with torch.no_grad():
+        for start in range(0, len(rows), batch_size):
+            chunk = slice(start, start + batch_size)
+            images = torch.from_numpy(source.images(rows[chunk])).to(device)
+            labels = torch.from_numpy(source.labels(rows[chunk])).to(device)
+            owner = torch.from_numpy(owners[chunk]).to(device)
+            counts.index_add_(1, owner, _counts(coder, predict(images), labels))
+    return _summarise(counts.cpu().numpy(), coder.target_names)
+
+
+def _counts(coder: TargetCoder, logits: Tensor, labels: Tensor) -> Tensor:
+    """Overlap, predicted and labelled pixels per slice and target, (3, B, T)."""
+    _, known = coder.encode(labels)
+    truth = coder.masks(labels) & known.bool()
+    guess = coder.masks(coder.decode(logits)) & known.bool()
+    both = torch.stack([truth & guess, guess, truth])
+    return both.sum((-1, -2)).double()
+
+
+def _summarise(counts: NDArray[np.float64], names: tuple[str, ...]) -> Score:
+    overlap, guess, truth = counts
+    total = guess + truth
+    dice = np.divide(2 * overlap, total, out=np.full_like(total, np.nan), where=total > 0)
+    means = [_mean(column) for column in dice.T]
+    return Score(_mean(np.asarray(means)), dict(zip(names, means, strict=True)), dice.shape[0])
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Mean of what is defined; NaN, without a warning, if nothing is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else math.nan
