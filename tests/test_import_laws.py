@@ -13,6 +13,7 @@ PACKAGE = Path(distributed_iac.__file__).parent
 ROOMS = {
     "errors": 0,
     "files": 0,
+    "seeds": 0,
     "config": 0,
     "genotype": 0,
     "stability": 1,

@@ -32,6 +32,7 @@ from distributed_iac.training.optimisers import (
     schedule_factor,
     set_rate_factor,
 )
+from distributed_iac.training.randomness import epoch_randomness
 from distributed_iac.training.score import validation_score
 from distributed_iac.training.stage import StepReport
 from distributed_iac.training.targets import TargetCoder
@@ -65,6 +66,7 @@ class PretrainStage:
         self.settings = settings
         self.best = Best()
         self.reason: str | None = None
+        self._seed = seed
         self._source = source
         self._device = device
         self._coder = TargetCoder(source.labels_scheme).to(device)
@@ -100,8 +102,9 @@ class PretrainStage:
         self.backbone.train()
         total = torch.zeros((), device=self._device)
         steps = self._batches.steps_per_epoch
-        for _ in range(steps):
-            total += self._train_step()
+        with epoch_randomness(self._seed, self._epoch, self._device):
+            for _ in range(steps):
+                total += self._train_step()
         loss = float(total) / steps
         self._epoch += 1
         dice = self._validate() if self._validates() else None
