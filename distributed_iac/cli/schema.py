@@ -1,0 +1,19 @@
+"""``distributed-iac schema``: the JSON schema of the configuration, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def schema(
+    out: Annotated[Path, typer.Argument(help="File to write.")] = Path("configs/schema.json"),
+) -> None:
+    """Write the JSON schema of the configuration."""
+    from distributed_iac.config.load import json_schema
+    from distributed_iac.files import write_json
+
+    write_json(out, json_schema())
+    typer.echo(f"wrote {out}")

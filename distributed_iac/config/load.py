@@ -1,0 +1,81 @@
+"""From a YAML file to a validated, frozen configuration, and back.
+
+::
+
+    config = load_config(Path("configs/quickstart.yaml"), ["search.epochs=40"])
+    text = to_yaml(config)                      # the resolved configuration, nothing implied
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from distributed_iac.config.base import Settings
+from distributed_iac.config.explain import explain
+from distributed_iac.config.merge import read_layers
+from distributed_iac.config.run import RunConfig
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Load a run's configuration.
+
+    Args:
+        path: YAML file; ``base:`` names a parent, relative to the file.
+        overrides: ``key.path=value`` settings, values as YAML; list entries by number.
+
+    Raises:
+        ConfigError: Naming file (or option), key path, what is allowed and what came.
+    """
+    layers = read_layers(path, overrides)
+    try:
+        return RunConfig.model_validate(layers.values)
+    except ValidationError as error:
+        raise explain(error, RunConfig, layers) from error
+
+
+def to_plain(settings: Settings) -> dict[str, Any]:
+    """Return plain JSON-able values, equal for equal settings (sets are sorted)."""
+    return _sorted_sets(settings.model_dump(mode="python"))
+
+
+def canonical_json(settings: Settings) -> str:
+    """Return one line of JSON that is equal for equal settings."""
+    return json.dumps(to_plain(settings), sort_keys=True, separators=(",", ":"))
+
+
+def to_yaml(settings: Settings) -> str:
+    """Return readable YAML of every value, defaults included."""
+    return yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)
+
+
+def _sorted_sets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _sorted_sets(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(_sorted_sets(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [_sorted_sets(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of the configuration, for editors."""
+    schema = RunConfig.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "distributed-iac run configuration"
+    properties = {
+        "base": {
+            "type": "string",
+            "description": "Parent configuration, relative to this file; this file's keys win.",
+        }
+    }
+    schema["properties"] = {**properties, **schema["properties"]}
+    # A child inherits what its parent gives, so no key is required of a single file.
+    schema.pop("required", None)
+    return schema
