@@ -1,0 +1,148 @@
+"""Cutting into slices loses nothing and puts the patient upright."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nibabel.orientations import aff2axcodes, apply_orientation, axcodes2ornt, io_orientation
+from nibabel.orientations import ornt_transform as between
+from scipy.spatial.transform import Rotation
+
+from distributed_iac.data.contract import SliceLayout
+from distributed_iac.data.geometry import SliceGeometry, resolve_layout, slice_geometry
+from distributed_iac.errors import GeometryError
+
+ORIENTATIONS = [
+    (axes, signs)
+    for axes in itertools.permutations(range(3))
+    for signs in itertools.product((1, -1), repeat=3)
+]
+sizes = st.tuples(*[st.integers(1, 6)] * 3)
+spacings = st.tuples(*[st.floats(0.3, 10.0)] * 3)
+angles = st.tuples(*[st.floats(-10.0, 10.0)] * 3)
+layouts = st.builds(SliceLayout, st.sampled_from(["LPS", "as_stored"]), st.integers(0, 2))
+
+
+def affine_of(orientation: Any, zooms: Any, degrees: Any = (0, 0, 0)) -> Any:
+    """An affine whose array axis ``i`` runs along world axis ``axes[i]``, mildly rotated."""
+    axes, signs = orientation
+    matrix = np.zeros((3, 3))
+    for column, (axis, sign) in enumerate(zip(axes, signs, strict=True)):
+        matrix[axis, column] = sign
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix() @ matrix
+    affine[:3, :3] *= zooms
+    return affine
+
+
+@given(st.sampled_from(ORIENTATIONS), spacings, angles, sizes, layouts, st.integers(0, 2))
+def test_slices_turn_back_into_the_array_on_disk(
+    orientation: Any, zooms: Any, degrees: Any, shape: Any, layout: SliceLayout, lead: int
+) -> None:
+    geometry = slice_geometry(affine_of(orientation, zooms, degrees), shape, zooms, layout)
+    array = np.arange(2**lead * np.prod(shape)).reshape(*[2] * lead, *shape)
+    slices = geometry.to_slices(array)
+    assert slices.shape[-3:] == geometry.slices_shape
+    np.testing.assert_array_equal(geometry.from_slices(slices), array)
+    np.testing.assert_array_equal(geometry.to_slices(geometry.from_slices(slices)), slices)
+
+
+@given(st.sampled_from(ORIENTATIONS), spacings, angles, sizes)
+def test_axial_slices_equal_nibabels_lps_array(
+    orientation: Any, zooms: Any, degrees: Any, shape: Any
+) -> None:
+    affine = affine_of(orientation, zooms, degrees)
+    array = np.arange(np.prod(shape)).reshape(shape)
+    lps = apply_orientation(array, between(io_orientation(affine), axcodes2ornt("LPS")))
+    slices = slice_geometry(affine, shape, zooms, SliceLayout("LPS", 2)).to_slices(array)
+    np.testing.assert_array_equal(slices, lps.transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
+@pytest.mark.parametrize(
+    ("slice_axis", "directions"), [(2, "SPL"), (1, "PIL"), (0, "LIP")], ids=["ax", "cor", "sag"]
+)
+def test_rows_and_columns_run_where_the_table_says(
+    orientation: Any, slice_axis: int, directions: str
+) -> None:
+    """World coordinates, carried along as an image, grow in the documented direction."""
+    zooms, shape = (1.0, 1.5, 2.0), (3, 4, 5)
+    affine = affine_of(orientation, zooms)
+    world = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T
+    geometry = slice_geometry(affine, shape, zooms, SliceLayout("LPS", slice_axis))
+    slices = geometry.to_slices(np.moveaxis(world, -1, 0))
+    for array_axis, letter in enumerate(directions, start=1):
+        component = "RLAPSI".index(letter) // 2
+        step = np.diff(slices[component], axis=array_axis - 1)
+        assert (step < 0).all() if letter in "LPI" else (step > 0).all()
+        assert np.allclose(abs(step), geometry.spacing[array_axis - 1])
+
+
+@pytest.mark.parametrize(("slice_axis", "order"), [(2, (2, 1, 0)), (1, (1, 2, 0)), (0, (0, 1, 2))])
+def test_as_stored_never_looks_at_the_affine(slice_axis: int, order: Any) -> None:
+    zooms, shape = (5.0, 0.7, 0.8), (2, 3, 4)
+    geometry = slice_geometry(np.zeros((4, 4)), shape, zooms, SliceLayout("as_stored", slice_axis))
+    array = np.arange(24).reshape(shape)
+    np.testing.assert_array_equal(geometry.to_slices(array), array.transpose(order))
+    assert geometry.spacing == tuple(zooms[axis] for axis in order)
+
+
+def test_kits_slices_are_the_first_axis_untouched() -> None:
+    affine = np.array([[0, 0, -0.8, 0], [0, -0.8, 0, 0], [-3.0, 0, 0, 0], [0, 0, 0, 1]])
+    assert "".join(aff2axcodes(affine)) == "IPL"
+    array = np.arange(60).reshape(3, 4, 5)
+    for layout in (SliceLayout("as_stored", 0), SliceLayout("LPS", 2)):
+        geometry = slice_geometry(affine, (3, 4, 5), (3.0, 0.8, 0.8), layout)
+        slices = geometry.to_slices(array)
+        # The stored stack runs head to feet; LPS stacks feet to head; pictures are the same.
+        expected = array if layout.reorient == "as_stored" else array[::-1]
+        np.testing.assert_array_equal(slices, expected)
+
+
+@given(st.sampled_from(ORIENTATIONS), spacings, layouts)
+def test_json_keeps_every_field(orientation: Any, zooms: Any, layout: SliceLayout) -> None:
+    geometry = slice_geometry(affine_of(orientation, zooms), (2, 3, 4), zooms, layout)
+    assert SliceGeometry.from_json(json.loads(json.dumps(geometry.to_json()))) == geometry
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS[::7], ids=str)
+def test_the_slice_axis_is_the_thickest_in_the_frame_of_the_layout(orientation: Any) -> None:
+    axes, _ = orientation
+    world = (1.0, 5.0, 2.0)  # thick along patient front-back
+    zooms = tuple(world[axis] for axis in axes)
+    affine = affine_of(orientation, zooms)
+    assert resolve_layout(SliceLayout("LPS", None), [(affine, zooms)]).slice_axis == 1
+    stored = resolve_layout(SliceLayout("as_stored", None), [(affine, zooms)]).slice_axis
+    assert stored == zooms.index(5.0)
+
+
+def test_isotropic_volumes_are_cut_along_the_last_axis() -> None:
+    zooms = (1.0, 1.0, 0.995)
+    assert resolve_layout(SliceLayout("LPS", None), [(np.eye(4), zooms)]).slice_axis == 2
+
+
+def test_a_fixed_slice_axis_is_kept() -> None:
+    layout = SliceLayout("LPS", 1)
+    assert resolve_layout(layout, []) == layout
+
+
+def test_an_open_slice_axis_and_a_flat_affine_are_refused() -> None:
+    with pytest.raises(GeometryError, match="slice_axis"):
+        slice_geometry(np.eye(4), (2, 2, 2), (1, 1, 1), SliceLayout("LPS", None))
+    flat = np.diag([1.0, 1.0, 0.0, 1.0])
+    with pytest.raises(GeometryError, match="affine"):
+        slice_geometry(flat, (2, 2, 2), (1, 1, 1), SliceLayout("LPS", 2))
+
+
+def test_an_array_of_another_case_is_refused() -> None:
+    geometry = slice_geometry(np.eye(4), (2, 3, 4), (1, 1, 1), SliceLayout("LPS", 2))
+    with pytest.raises(GeometryError, match=r"\(2, 3, 4\)"):
+        geometry.to_slices(np.zeros((4, 3, 2)))
+    with pytest.raises(GeometryError, match=r"\(4, 3, 2\)"):
+        geometry.from_slices(np.zeros((2, 3, 4)))
