@@ -2,7 +2,7 @@
 
 ::
 
-    stage = PretrainStage(backbone, store, settings, batches, seed=0, device=device)
+    stage = PretrainStage(backbone, store, scheme, settings, batches, seed=0, device=device)
     while not stage.done:
         report = stage.step()
     torch.save(stage.best.state, "backbone.pt")
@@ -21,6 +21,7 @@ from torch import Tensor
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import PretrainSettings
 from distributed_iac.data.batches import Batches, CaseSource
+from distributed_iac.data.contract import LabelScheme
 from distributed_iac.errors import RunError
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.best import Best
@@ -46,6 +47,7 @@ class PretrainStage:
     Args:
         backbone: The network; trained in place.
         source: Prepared slices.
+        scheme: Meaning of their label values.
         settings: Epochs, optimiser, schedule, loss.
         batches: Batch size, steps an epoch, augmentation.
         seed: Of the batches' order and augmentation.
@@ -56,6 +58,7 @@ class PretrainStage:
         self,
         backbone: Backbone,
         source: CaseSource,
+        scheme: LabelScheme,
         settings: PretrainSettings,
         batches: BatchSettings,
         *,
@@ -69,7 +72,7 @@ class PretrainStage:
         self._seed = seed
         self._source = source
         self._device = device
-        self._coder = TargetCoder(source.labels_scheme).to(device)
+        self._coder = TargetCoder(scheme).to(device)
         self._loss = SegmentationLoss(settings.loss, self._coder.activation)
         self._batches = Batches(source, TRAINING_PARTS, batches, seed=seed, device=device)
         self._batch_size = batches.batch_size
