@@ -14,6 +14,7 @@ ROOMS = {
     "errors": 0,
     "files": 0,
     "seeds": 0,
+    "provenance": 0,
     "config": 0,
     "genotype": 0,
     "stability": 1,
