@@ -26,8 +26,9 @@ SUM_TOLERANCE = 1e-6
 
 
 class Fractions(Settings):
-    """Shares of the patients; they add up to 1. Our choice, because weights need the most
-    patients and the final test must carry the statistics.
+    """Shares of the patients; they add up to 1.
+
+    Our choice: the weights need the most patients, the final test must carry the statistics.
     """
 
     weights: Fraction = 0.5
