@@ -21,7 +21,7 @@ from distributed_iac.config.base import Settings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.dataset import DatasetSettings
-from distributed_iac.config.pruning import JsPruning, NoPruning, PruningSettings
+from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.training import PretrainSettings, RetrainSettings, SearchSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -55,10 +55,10 @@ class RunConfig(Settings):
     """Networks to search cells for."""
 
     arms: Annotated[Mapping[Name, PruningSettings], Field(min_length=1)] = {
-        "full": NoPruning(),
-        "lth": JsPruning(),
+        "full": PruningSettings(policy="none"),
+        "lth": PruningSettings(policy="js"),
     }
-    """Ways to search, by name."""
+    """Ways to search, by name: how each prunes and when it has converged."""
 
     batches: BatchSettings = BatchSettings()
     cell: CellSettings = CellSettings()
