@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -14,13 +15,25 @@ from distributed_iac.errors import ConfigError
 
 
 def explain(error: ValidationError, model: type[BaseModel], layers: Layers) -> ConfigError:
-    """Return one error that lists every finding of ``error``, the first one in full."""
-    findings = [_finding(entry, model, layers) for entry in error.errors(include_url=False)]
-    first, *rest = findings
-    if not rest:
-        return first
-    lines = [first.message, *(f"also: {other.where}: {other.message}" for other in rest)]
-    return ConfigError("\n  ".join(lines), came=first.came, remedy=first.remedy, where=first.where)
+    """Return one error that lists every finding of ``error``."""
+    entries = _without_echoes(error.errors(include_url=False))
+    findings = [_finding(entry, model, layers) for entry in entries]
+    if len(findings) == 1:
+        return findings[0]
+    blocks = [f"{number}. {finding}" for number, finding in enumerate(findings, 1)]
+    return ConfigError("\n".join([f"{len(findings)} problems in the configuration", *blocks]))
+
+
+def _without_echoes(entries: Sequence[Any]) -> list[Any]:
+    """Drop "list is too short" where the list is short only because an entry of it is wrong."""
+    places = [tuple(entry["loc"]) for entry in entries]
+
+    def is_echo(entry: Any) -> bool:
+        place = tuple(entry["loc"])
+        inside = any(len(p) > len(place) and p[: len(place)] == place for p in places)
+        return entry["type"] == "too_short" and inside
+
+    return [entry for entry in entries if not is_echo(entry)]
 
 
 def _finding(entry: Any, model: type[BaseModel], layers: Layers) -> ConfigError:
@@ -29,19 +42,48 @@ def _finding(entry: Any, model: type[BaseModel], layers: Layers) -> ConfigError:
     where = f"{layers.origin(path)}: {path}" if path else layers.origin("")
     if entry["type"] == "extra_forbidden":
         known = sorted(known_names(model, location[:-1]))
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-        remedy = f"did you mean {near[0]}?" if near else "remove it"
         return ConfigError(
             f"known keys here are {', '.join(known)}",
             came=str(location[-1]),
-            remedy=remedy,
+            remedy=_nearest(str(location[-1]), known) or "remove it",
             where=where,
         )
     if entry["type"] == "missing":
         return ConfigError("this key is required", came="nothing", remedy="add it", where=where)
+    if entry["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_tag(entry, where)
     message = str(entry["msg"]).removeprefix("Value error, ").rstrip(".")
-    message = message[:1].lower() + message[1:]
-    return ConfigError(message, came=_short(entry.get("input")), where=where)
+    came = entry.get("input")
+    allowed = re.findall(r"'([^']*)'", str(entry.get("ctx", {}).get("expected", "")))
+    return ConfigError(
+        message[:1].lower() + message[1:],
+        # A rule over several keys names them itself; the whole branch would bury the message.
+        came=None if isinstance(came, dict) and came else _short(came),
+        remedy=_nearest(came, allowed) if isinstance(came, str) else None,
+        where=where,
+    )
+
+
+def _wrong_tag(entry: Any, where: str) -> ConfigError:
+    """A union whose member is named by one of its keys: the key is missing or unknown."""
+    key = str(entry["ctx"]["discriminator"]).strip("'")
+    came = entry["input"].get(key) if isinstance(entry["input"], dict) else entry["input"]
+    allowed = re.findall(r"'([^']*)'", str(entry["ctx"].get("expected_tags", "")))
+    if not allowed:
+        return ConfigError(
+            f"the key {key} is required", came="nothing", remedy="add it", where=where
+        )
+    return ConfigError(
+        f"{key} is one of {', '.join(allowed)}",
+        came=_short(came),
+        remedy=_nearest(str(came), allowed),
+        where=where,
+    )
+
+
+def _nearest(came: str, allowed: Sequence[str]) -> str | None:
+    near = difflib.get_close_matches(came, allowed, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else None
 
 
 def _short(value: Any) -> str:
@@ -103,7 +145,7 @@ def _follow(types: Iterable[Any], part: str | int) -> list[Any]:
         origin, arguments = get_origin(kind), get_args(kind)
         if origin in (list, tuple, frozenset, set) and isinstance(part, int):
             reached += [m for a in arguments if a is not Ellipsis for m in _members(a)]
-        elif origin is dict and len(arguments) == 2:
+        elif origin in (dict, Mapping) and len(arguments) == 2:
             reached += _members(arguments[1])
     return reached
 

@@ -1,0 +1,106 @@
+"""A configuration is validated at the door, and its errors name file, key and the way out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from distributed_iac.config.load import canonical_json, json_schema, load_config, to_plain, to_yaml
+from distributed_iac.errors import ConfigError
+
+MINIMAL = "name: run\ndata: [{name: acdc, source: data/acdc}]\n"
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(MINIMAL, encoding="utf-8")
+    return path
+
+
+def test_a_minimal_file_gets_every_default(config_file: Path) -> None:
+    config = load_config(config_file)
+    assert set(config.arms) == {"full", "lth"}
+    assert config.arms["full"].policy == "none"
+    assert config.folder == Path("runs/run")
+    assert config.store_folder(config.data[0]) == Path("stores/acdc")
+
+
+def test_the_resolved_yaml_loads_to_the_same_configuration(config_file: Path) -> None:
+    config = load_config(config_file, ["seeds=[3, 1]", "batches.mirror_axes=[rows, columns]"])
+    config_file.write_text(to_yaml(config), encoding="utf-8")
+    assert load_config(config_file) == config
+    assert canonical_json(load_config(config_file)) == canonical_json(config)
+    json.dumps(to_plain(config), allow_nan=False)
+
+
+REFUSED = [
+    ("serch.epochs=3", ["serch", "did you mean search?"]),
+    ("search.epoch=3", ["search.epoch", "did you mean epochs?"]),
+    ("search.epochs=zero", ["search.epochs", "valid integer", "'zero'"]),
+    ("search.epochs=0", ["search.epochs", "greater than or equal to 1"]),
+    ("search.warmup_epochs=200", ["search", "warmup_epochs must be below epochs"]),
+    ("search.weights.kind=sdg", ["search.weights", "did you mean sgd?"]),
+    ("search.weights.betas=[0.5, 0.9]", ["search.weights", "the key kind is required"]),
+    ("search.weights={kind: sgd, moment: 0.5}", ["moment", "did you mean momentum?"]),
+    ("arms.lth.policy=jss", ["arms.lth.policy", "did you mean js?"]),
+    ("arms.lth.js.keep_top=9", ["arms.lth.js.keep_top", "less than or equal to 7"]),
+    ("arms={}", ["arms", "at least 1 item"]),
+    ("cell.width=30", ["cell", "partial_channels must divide width 30"]),
+    ("backbones=[{name: basic_unt}]", ["backbones.0", "did you mean basic_unet?"]),
+    ("backbones=[{features: tiny}]", ["backbones.0", "the key name is required"]),
+    ("backbones=[{name: basic_unet, featurs: tiny}]", ["featurs", "did you mean features?"]),
+    ("data.0.sourc=x", ["data.0.sourc", "did you mean source?"]),
+    ("data=[{name: acdc}]", ["data.0.source", "required"]),
+    ("data=[{name: a/b, source: x}]", ["data.0.name", "pattern"]),
+    ("data.0.split.fractions.val=0.9", ["data.0.split.fractions", "add up to 1"]),
+    ("data.0.split.fractions.vall=0.9", ["vall", "did you mean val?"]),
+    ("seeds=[1, 1]", ["names in seeds must differ", "twice: 1"]),
+    ("seeds=[]", ["seeds", "at least 1 item"]),
+    ("name=", ["name", "valid string"]),
+]
+
+
+@pytest.mark.parametrize(("override", "expected"), REFUSED, ids=[o for o, _ in REFUSED])
+def test_a_refusal_names_origin_key_and_remedy(
+    config_file: Path, override: str, expected: list[str]
+) -> None:
+    overrides = ["arms={lth: {}}"] if override.startswith("arms.") else []
+    with pytest.raises(ConfigError) as caught:
+        load_config(config_file, [*overrides, override])
+    text = str(caught.value)
+    assert all(part in text for part in expected), text
+    assert "\n  came:" in text or "must" in text
+
+
+def test_every_problem_is_reported_once(config_file: Path) -> None:
+    overrides = ["serch=1", "backbones=[{name: basic_unt}]", "seeds=[x]"]
+    with pytest.raises(ConfigError, match="3 problems") as caught:
+        load_config(config_file, overrides)
+    assert str(caught.value).count("came:") == 3
+
+
+def test_a_value_from_the_parent_is_blamed_on_the_parent(tmp_path: Path) -> None:
+    (tmp_path / "parent.yaml").write_text(MINIMAL + "search: {epochs: -1}\n", encoding="utf-8")
+    child = tmp_path / "child.yaml"
+    child.write_text("base: parent.yaml\nsearch: {warmup_epochs: 2}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"parent\.yaml: search\.epochs"):
+        load_config(child)
+
+
+def test_the_published_schema_is_current() -> None:
+    published = Path(__file__).parents[2] / "configs" / "schema.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == json_schema(), "run `make schema`"
+
+
+def test_the_schema_accepts_what_loads_and_refuses_a_typo(config_file: Path) -> None:
+    values = yaml.safe_load(to_yaml(load_config(config_file)))
+    values["base"] = "parent.yaml"
+    jsonschema.validate(values, json_schema())
+    values["serch"] = {}
+    with pytest.raises(jsonschema.ValidationError, match="serch"):
+        jsonschema.validate(values, json_schema())
