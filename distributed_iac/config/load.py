@@ -41,7 +41,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 def to_plain(settings: Settings) -> dict[str, Any]:
     """Return plain JSON-able values, equal for equal settings (sets are sorted)."""
-    return _sorted_sets(settings.model_dump(mode="python"))
+    plain: dict[str, Any] = _sorted_sets(settings.model_dump(mode="python"))
+    return plain
 
 
 def canonical_json(settings: Settings) -> str:

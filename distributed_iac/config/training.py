@@ -40,23 +40,31 @@ class LossSettings(Settings):
         return self
 
 
-class PretrainSettings(Settings):
-    """Training of the plain backbone."""
+class SupervisedSettings(Settings):
+    """What pre-training and retraining have in common."""
 
-    epochs: Count = 1000
-    """nnU-Net's number; an epoch is ``batches.steps_per_epoch`` batches."""
-    optimiser: OptimiserSettings = SgdSettings(
-        learning_rate=0.01, reference_batch=None, momentum=0.99, nesterov="on", weight_decay=3e-5
-    )
-    """nnU-Net's SGD (arXiv 1904.08128)."""
+    epochs: Count
+    """An epoch is ``batches.steps_per_epoch`` batches."""
+    optimiser: OptimiserSettings
     schedule: ScheduleSettings = PolySchedule()
+    """nnU-Net's, by default."""
     gradient_clip: Positive = 12.0
     """Largest gradient norm (nnU-Net)."""
     loss: LossSettings = LossSettings()
     validate_every: Count = 1
+    """Epochs between validations; the last epoch is always validated."""
     patience: Count | None = None
     """Validations without a better score after which training stops; None: never."""
     precision: Precision = "auto"
+
+
+class PretrainSettings(SupervisedSettings):
+    """Training of the plain backbone; the defaults are nnU-Net's (arXiv 1904.08128)."""
+
+    epochs: Count = 1000
+    optimiser: OptimiserSettings = SgdSettings(
+        learning_rate=0.01, reference_batch=None, momentum=0.99, nesterov="on", weight_decay=3e-5
+    )
 
 
 class SearchSettings(Settings):
@@ -97,16 +105,12 @@ class SearchSettings(Settings):
         return self
 
 
-class RetrainSettings(Settings):
-    """Training of a discrete cell in the pre-trained network."""
+class RetrainSettings(SupervisedSettings):
+    """Training of a discrete cell in the pre-trained network; the defaults are our choice."""
 
     epochs: Count = 100
-    unfreeze: Literal["cells", "cells_and_decoder", "all"] = "all"
     optimiser: OptimiserSettings = AdamSettings(kind="adamw", learning_rate=1e-3, weight_decay=1e-4)
+    unfreeze: Literal["cells", "cells_and_decoder", "all"] = "all"
+    """What is trained besides the cells."""
     backbone_rate: Positive = 0.1
     """Learning rate of the unfrozen backbone relative to that of the cells."""
-    schedule: ScheduleSettings = PolySchedule()
-    gradient_clip: Positive = 12.0
-    loss: LossSettings = LossSettings()
-    validate_every: Count = 1
-    precision: Precision = "auto"

@@ -1,0 +1,188 @@
+"""Train a segmentation network on labels: the loop behind pre-training and retraining.
+
+::
+
+    stage = SupervisedStage(
+        network, groups, store, scheme, settings, batches, seed=0, device=device
+    )
+    while not stage.done:
+        report = stage.step()
+    stage.best.state                     # of the epoch with the best val Dice
+
+All training patients are used (parts ``weights`` and ``architecture``); ``val`` picks the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from distributed_iac.config.batches import BatchSettings
+from distributed_iac.config.training import SupervisedSettings
+from distributed_iac.data.batches import Batches, CaseSource
+from distributed_iac.data.contract import LabelScheme
+from distributed_iac.errors import RunError
+from distributed_iac.training.best import Best
+from distributed_iac.training.device import autocast
+from distributed_iac.training.loss import SegmentationLoss, deep_supervision_loss
+from distributed_iac.training.optimisers import (
+    build_optimiser,
+    clip_gradients,
+    schedule_factor,
+    set_rate_factor,
+)
+from distributed_iac.training.randomness import epoch_randomness
+from distributed_iac.training.score import validation_score
+from distributed_iac.training.stage import StepReport
+from distributed_iac.training.targets import TargetCoder
+
+TRAINING_PARTS = ("weights", "architecture")
+
+
+class SegmentationNetwork(Protocol):
+    """What the loop needs of a network: a backbone, plain or implanted."""
+
+    def training_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Logits at every supervised scale, finest first."""
+        ...
+
+
+class SupervisedStage:
+    """Supervised training, one epoch a step.
+
+    Args:
+        network: A module that is a :class:`SegmentationNetwork`; trained in place.
+        groups: Its parameters to train, with the factor on the learning rate that they get.
+        source: Prepared slices.
+        scheme: Meaning of their label values.
+        settings: Epochs, optimiser, schedule, loss.
+        batches: Batch size, steps an epoch, augmentation.
+        seed: Of the batches' order and augmentation.
+        device: Where to train; the network is moved there.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        groups: Sequence[tuple[Sequence[nn.Parameter], float]],
+        source: CaseSource,
+        scheme: LabelScheme,
+        settings: SupervisedSettings,
+        batches: BatchSettings,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.network = network.to(device)
+        self._supervised = cast(SegmentationNetwork, network).training_outputs
+        self.settings = settings
+        self.best = Best()
+        self.reason: str | None = None
+        self._seed = seed
+        self._source = source
+        self._device = device
+        self._coder = TargetCoder(scheme).to(device)
+        self._loss = SegmentationLoss(settings.loss, self._coder.activation)
+        self._batches = Batches(source, TRAINING_PARTS, batches, seed=seed, device=device)
+        self._batch_size = batches.batch_size
+        self._optimiser = build_optimiser(settings.optimiser, groups, batches.batch_size)
+        self._trained = [parameter for parameters, _ in groups for parameter in parameters]
+        self._epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self._epoch
+
+    @property
+    def epochs(self) -> int:
+        """Epochs at the most."""
+        return self.settings.epochs
+
+    @property
+    def done(self) -> bool:
+        """Whether the last epoch, the patience or a divergence was reached."""
+        return self.reason is not None
+
+    def step(self) -> StepReport:
+        """Train one epoch and score it."""
+        if self.done:
+            raise RunError("this training is done", came=self.reason)
+        factor = schedule_factor(self.settings.schedule, self._epoch, self.epochs)
+        set_rate_factor(self._optimiser, factor)
+        self.network.train()
+        total = torch.zeros((), device=self._device)
+        steps = self._batches.steps_per_epoch
+        with epoch_randomness(self._seed, self._epoch, self._device):
+            for _ in range(steps):
+                total += self._train_step()
+        loss = float(total) / steps
+        self._epoch += 1
+        dice = self._validate() if self._validates() else None
+        self.reason = self._reason(loss)
+        return StepReport(
+            {
+                "epoch": self._epoch,
+                "loss": loss,
+                "val_dice": dice,
+                "best_val_dice": self.best.score if self.best.state else None,
+                "best_epoch": self.best.epoch,
+                "learning_rate": self._optimiser.param_groups[0]["lr"],
+                "done": self.done,
+                "reason": self.reason,
+            }
+        )
+
+    def _train_step(self) -> Tensor:
+        batch = next(self._batches)
+        target, known = self._coder.encode(batch.labels)
+        self._optimiser.zero_grad(set_to_none=True)
+        with autocast(self._device, self.settings.precision):
+            outputs = self._supervised(batch.images)
+        loss = deep_supervision_loss(self._loss, outputs, target, known)
+        loss.backward()
+        clip_gradients(self._trained, self.settings.gradient_clip)
+        self._optimiser.step()
+        return loss.detach()
+
+    def _validates(self) -> bool:
+        return self._epoch % self.settings.validate_every == 0 or self._epoch == self.epochs
+
+    def _validate(self) -> float:
+        self.network.eval()
+        with autocast(self._device, self.settings.precision):
+            score = validation_score(
+                self.network, self._source, "val", self._coder, self._device, self._batch_size
+            )
+        self.best.offer(score.dice, self._epoch, self.network.state_dict())
+        return score.dice
+
+    def _reason(self, loss: float) -> str | None:
+        if loss != loss or loss in (float("inf"), float("-inf")):
+            return f"diverged: the training loss is {loss}"
+        patience = self.settings.patience
+        if patience is not None and self.best.waited >= patience:
+            return f"no better val Dice for {patience} validations"
+        return f"all {self.epochs} epochs" if self._epoch >= self.epochs else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Network, optimiser, batches, best epoch."""
+        return {
+            "epoch": self._epoch,
+            "reason": self.reason,
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "batches": self._batches.state_dict(),
+            "best": self.best.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._batches.load_state_dict(state["batches"])
+        self.best = Best.from_state(state["best"])
+        self._epoch, self.reason = int(state["epoch"]), state["reason"]
