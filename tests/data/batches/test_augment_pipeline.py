@@ -70,6 +70,19 @@ def test_a_recipe_of_nothing_changes_nothing() -> None:
     assert torch.equal(labels, batch()[1])
 
 
+def test_images_and_labels_move_together() -> None:
+    geometry = {name: replace(getattr(LIGHT, name), probability=1.0) for name in ("scale", "shift")}
+    recipe = replace(STILL, rotation=Chance(0.8, -180, 180), mirror=0.5, **geometry)
+    labels = torch.zeros(12, 64, 48, dtype=torch.uint8)
+    labels[:, 12:40, 8:24] = 3
+    before = labels.clone()
+    images, labels = make(recipe, {"rows", "columns"})(labels[:, None].float(), labels)
+    shown, labelled = images[:, 0] > 1.5, labels > 0
+    dice = 2 * (shown & labelled).sum((1, 2)) / (shown.sum((1, 2)) + labelled.sum((1, 2)))
+    assert (dice > 0.97).all()
+    assert (labels != before).flatten(1).any(1).all()
+
+
 @pytest.mark.parametrize(("axis", "dimension"), [("rows", 1), ("columns", 2)])
 def test_mirroring_is_exact_halves_the_batch_and_keeps_to_the_allowed_axis(
     axis: Axis, dimension: int
