@@ -8,6 +8,17 @@
 ``STRONG`` has the numbers of nnU-Net's ``get_training_transforms`` for 2-D configurations (v2,
 read from its source and that of batchgeneratorsv2). ``LIGHT`` is our choice: what a scanner and
 a table change from one patient to the next, with no picture that a reader would find odd.
+
+The strong augmentation differs from nnU-Net's in:
+
+1. Only the allowed axes are mirrored; nnU-Net mirrors both.
+2. A long narrow picture is turned as far as any other; nnU-Net turns pictures whose sides differ
+   by more than 1.5 by 15 degrees at most.
+3. Labels are resampled by nearest neighbour, and outside the picture lies the image's own border
+   level instead of 0 (see ``spatial.warp``).
+4. Each channel gets noise of its own; batchgeneratorsv2 adds one and the same to all channels.
+5. What lies outside the brain of a skull-stripped image is varied with the rest and not reset to
+   0 afterwards.
 """
 
 from __future__ import annotations
@@ -16,7 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-NEVER_OUTSIDE = "a probability lies in [0, 1] and low <= high"
+from distributed_iac.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,9 @@ class Chance:
             coin whether the amount lies below or above 1 (nnU-Net's ``BGContrast``), so that
             (0.7, 1.5) does not brighten more often than it darkens.
         channel_probability: That a channel of a changed sample takes part.
+
+    Raises:
+        ConfigError: The numbers contradict one another.
     """
 
     probability: float
@@ -40,10 +54,14 @@ class Chance:
     channel_probability: float = 1.0
 
     def __post_init__(self) -> None:
-        assert 0 <= self.probability <= 1, NEVER_OUTSIDE
-        assert 0 <= self.channel_probability <= 1, NEVER_OUTSIDE
-        assert self.low <= self.high, NEVER_OUTSIDE
-        assert self.balance == "even" or self.low < 1 < self.high, "1 lies inside the range"
+        probabilities = 0 <= self.probability <= 1 and 0 <= self.channel_probability <= 1
+        around_one = self.balance == "even" or self.low < 1 < self.high
+        if not (probabilities and self.low <= self.high and around_one):
+            raise ConfigError(
+                "probabilities lie in [0, 1], low is at most high, and a range balanced around "
+                "one has 1 inside",
+                came=self,
+            )
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import torch
 
 from distributed_iac.config.batches import Axis
 from distributed_iac.data.augment import LIGHT, RECIPES, STRONG, Augmentation, Chance, Recipe
+from distributed_iac.errors import ConfigError
 
 NEVER = Chance(0.0, 1.0, 1.0)
 STILL = Recipe(**{f.name: 0.0 if f.name == "mirror" else NEVER for f in fields(Recipe)})
@@ -154,3 +156,17 @@ def test_light_is_milder_than_strong() -> None:
         light, strong = getattr(LIGHT, name), getattr(STRONG, name)
         assert light.high <= strong.high
         assert light.low >= strong.low
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"probability": 1.1},
+        {"low": 2.0},
+        {"channel_probability": -0.1},
+        {"balance": "around_one", "low": 1.0},
+    ],
+)
+def test_a_chance_that_contradicts_itself_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        replace(Chance(0.5, 0.7, 1.5), **wrong)
