@@ -1,0 +1,134 @@
+"""A network of another library behind the contract: owned once, fed sizes that it accepts.
+
+::
+
+    class MyNet(WrappedBackbone):
+        def __init__(self) -> None:
+            super().__init__(net, multiple=(32, 32), supervised_scales=1)
+
+    backbone.net                                    # the library's network, its own key names
+    backbone.decode(backbone.encode(x), implant)    # H x W in, H x W out, whatever H and W
+
+Shapes: B batch, C channels, H x W pixels, K output channels.
+
+Inputs are padded at the bottom and on the right to the next multiple of the network's total
+stride, by repeating the border: a background of constant intensity then goes on, whereas zeros
+would add an edge wherever the background is not zero (our choice). Logits are cropped back. The
+size of the input travels with the features, as the shape of a tensor without elements, so that
+features stay tensors and can be cached, stacked and moved.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distributed_iac.errors import ConfigError
+from distributed_iac.nets.contract import Backbone, Features, Implant, Tap, identity_implant
+from distributed_iac.nets.planner import Pair, total_stride
+
+
+class WrappedBackbone(Backbone):
+    """Base of all families: pads, crops, applies the output heads.
+
+    Args:
+        net: The wrapped network; the only child module, so that its tensors are owned once.
+        multiple: What padded heights and widths are multiples of.
+        supervised_scales: Outputs in training, counted from the finest; ``all`` for every head.
+
+    Raises:
+        ConfigError: If more scales are asked for than the network has heads.
+    """
+
+    redundant_keys: ClassVar[tuple[str, ...]] = ()
+    """Regular expressions of the keys under which the library's own ``state_dict`` repeats
+    tensors that it also holds under another name."""
+
+    net: Any
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        multiple: Pair = (1, 1),
+        supervised_scales: int | Literal["all"] = 1,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.multiple = multiple
+        heads = len(self._heads())
+        if supervised_scales != "all" and supervised_scales > heads:
+            raise ConfigError(
+                f"supervised_scales must be 'all' or 1 to {heads}, the heads of this network",
+                came=supervised_scales,
+                remedy="use 'all' to supervise every scale",
+            )
+        self.supervised_scales = heads if supervised_scales == "all" else supervised_scales
+
+    @property
+    def minimum_size(self) -> int:
+        """Smallest accepted H and W: just enough for two pixels at the bottleneck."""
+        largest = max(self.multiple)
+        return super().minimum_size if largest == 1 else largest + 1
+
+    def encode(self, x: Tensor) -> Features:
+        """Encode (B, C, H, W); the first feature, (B, 0, H, W), remembers the size only."""
+        return (x.new_empty((x.shape[0], 0, *x.shape[2:])), *self._encode(self._padded(x)))
+
+    def decode(self, features: Features, implant: Implant) -> Tensor:
+        """Decode to logits (B, K, H, W), joining through ``implant``."""
+        size, *encoded = features
+        finest = self._decode(encoded, implant)[0]
+        logits: Tensor = self._heads()[0](finest)
+        return logits[..., : size.shape[-2], : size.shape[-1]]
+
+    def training_outputs(
+        self, x: Tensor, implant: Implant = identity_implant
+    ) -> tuple[Tensor, ...]:
+        """Return logits at every supervised scale, finest first.
+
+        A scale of stride s is cropped to ceil(H / s) x ceil(W / s).
+        """
+        _, *encoded = self.encode(x)
+        decoded = self._decode(encoded, implant)[: self.supervised_scales]
+        height, width = decoded[0].shape[-2:]
+        outputs = []
+        for feature, head in zip(decoded, self._heads(), strict=False):
+            rows = -(-x.shape[-2] * feature.shape[-2] // height)
+            columns = -(-x.shape[-1] * feature.shape[-1] // width)
+            outputs.append(head(feature)[..., :rows, :columns])
+        return tuple(outputs)
+
+    @abstractmethod
+    def _encode(self, x: Tensor) -> Sequence[Tensor]:
+        """Encode a padded batch."""
+
+    @abstractmethod
+    def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:
+        """Return the decoder features that the heads read, finest first."""
+
+    @abstractmethod
+    def _heads(self) -> Sequence[nn.Module]:
+        """Return the modules that turn decoder features into logits, finest first."""
+
+    def _padded(self, x: Tensor) -> Tensor:
+        bottom = -x.shape[-2] % self.multiple[0]
+        right = -x.shape[-1] % self.multiple[1]
+        return F.pad(x, (0, right, 0, bottom), "replicate") if bottom or right else x
+
+
+def stage_taps(strides: tuple[Pair, ...], features: Sequence[int]) -> tuple[Tap, ...]:
+    """Return the taps of a network whose decoder has the encoder's channels at each stage."""
+    return tuple(
+        Tap(
+            name=f"stage_{stage}",
+            channels=features[stage],
+            decoder_channels=features[stage],
+            stride=max(total_stride(strides[: stage + 1])),
+        )
+        for stage in reversed(range(len(strides) - 1))
+    )
