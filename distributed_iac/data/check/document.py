@@ -1,0 +1,151 @@
+"""A check as one JSON document, for other programs.
+
+::
+
+    json.dumps(to_document(report, summarise(report)), allow_nan=False)
+
+The document, with NaN written as null, lengths in mm, and axes in the order slice, row, column::
+
+    {
+      "schema": "distributed-iac/check/1",          raised when a key changes its meaning
+      "clean": bool,                                no problem at all
+      "source": {"format", "release", "root", "why", "licence", "channels": [name, ...],
+                 "labels": {"convention", "classes": {"1": name, ...},
+                            "regions": {name: [value, ...]}, "ignore": int | null}},
+      "summary": {"cases", "patients", "labelled", "slices": int, "label_files": int,
+                  "modalities" | "parts" | "phases" | "orientations" | "problems": {name: count},
+                  "size" | "spacing": [{"axis", "minimum", "median", "maximum"}, ...],
+                  "intensities": [{"channel", "modality", "cases", "minimum",
+                                   "percentiles": {"0.5": x, "50.0": x, "99.5": x}, "maximum"}],
+                  "labels": [{"value", "name", "cases", "voxel_share"}]},
+      "cases": [{"case_id", "patient_id", "modality", "part", "phase",
+                 "shape" | "spacing" | "orientation": as on disk, null if unreadable,
+                 "images": {channel: {"minimum", "percentiles", "maximum", "nonfinite",
+                                      "fingerprint"}},
+                 "label_voxels": {"0": count, ...} | null}],
+      "problems": [{"code", "severity", "path", "case_id", "reason", "remedy"}]
+    }
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from nibabel.orientations import aff2axcodes
+
+from distributed_iac.data.check.case import CaseFacts
+from distributed_iac.data.check.report import CheckReport
+from distributed_iac.data.check.summary import AXES, IntensitySummary, Spread, Summary
+from distributed_iac.data.check.voxels import PERCENTILES, ImageStatistics
+from distributed_iac.data.contract import Problem, Source
+
+SCHEMA = "distributed-iac/check/1"
+"""Name and version of the document."""
+
+
+def to_document(report: CheckReport, summary: Summary) -> dict[str, Any]:
+    """Return the document as plain values."""
+    return {
+        "schema": SCHEMA,
+        "clean": report.is_clean,
+        "source": _source(report.source),
+        "summary": _summary(summary),
+        "cases": [_case(facts) for facts in report.facts],
+        "problems": [_problem(problem) for problem in report.problems],
+    }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    labels = source.labels
+    return {
+        "format": source.format,
+        "release": source.release,
+        "root": str(source.detection.root),
+        "why": source.detection.why,
+        "licence": source.licence,
+        "channels": list(source.channel_names),
+        "labels": {
+            "convention": labels.convention,
+            "classes": {str(value): name for value, name in labels.classes.items()},
+            "regions": {region.name: list(region.values) for region in labels.regions},
+            "ignore": labels.ignore,
+        },
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    return {
+        "cases": summary.cases,
+        "patients": summary.patients,
+        "labelled": summary.labelled,
+        "slices": summary.slices,
+        "label_files": summary.label_files,
+        "modalities": dict(summary.modalities),
+        "parts": dict(summary.parts),
+        "phases": dict(summary.phases),
+        "orientations": dict(summary.orientations),
+        "problems": dict(summary.problems),
+        "size": _axes(summary.size),
+        "spacing": _axes(summary.spacing),
+        "intensities": [_intensity(each) for each in summary.intensities],
+        "labels": [asdict(each) for each in summary.labels],
+    }
+
+
+def _axes(spreads: Sequence[Spread]) -> list[dict[str, Any]]:
+    # Without a readable image there are no spreads, and the list is empty.
+    return [{"axis": axis, **asdict(spread)} for axis, spread in zip(AXES, spreads, strict=False)]
+
+
+def _intensity(each: IntensitySummary) -> dict[str, Any]:
+    return {
+        "channel": each.channel,
+        "modality": each.modality,
+        "cases": each.cases,
+        "minimum": _number(each.minimum),
+        "percentiles": _percentiles(each.percentiles),
+        "maximum": _number(each.maximum),
+    }
+
+
+def _case(facts: CaseFacts) -> dict[str, Any]:
+    case, header = facts.case, facts.header
+    return {
+        "case_id": case.case_id,
+        "patient_id": case.patient_id,
+        "modality": case.modality,
+        "part": case.part,
+        "phase": case.phase,
+        "shape": None if header is None else list(header.shape),
+        "spacing": None if header is None else list(header.zooms),
+        "orientation": None if header is None else "".join(aff2axcodes(header.affine)),
+        "images": {name: _image(image) for name, image in facts.images.items()},
+        "label_voxels": None
+        if facts.label is None
+        else {str(value): count for value, count in facts.label.voxels.items()},
+    }
+
+
+def _image(image: ImageStatistics) -> dict[str, Any]:
+    return {
+        "minimum": _number(image.minimum),
+        "percentiles": _percentiles(image.percentiles),
+        "maximum": _number(image.maximum),
+        "nonfinite": image.nonfinite,
+        "fingerprint": image.fingerprint,
+    }
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    return {str(rank): _number(value) for rank, value in zip(PERCENTILES, values, strict=False)}
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {**asdict(problem), "path": str(problem.path)}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

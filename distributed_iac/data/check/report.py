@@ -1,0 +1,80 @@
+"""Check a whole source: all cases, then what only all of them together show.
+
+::
+
+    report = check_source(read_source(path), workers=4)
+    report.problems, report.is_clean
+    summarise(report)                               # summary.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from distributed_iac.data.check.case import CaseFacts, CaseFinding, inspect_case
+from distributed_iac.data.check.duplicates import duplicate_problems
+from distributed_iac.data.check.pool import in_processes
+from distributed_iac.data.contract import Problem, Source
+
+Follow = Callable[[Iterable[CaseFinding]], Iterable[CaseFinding]]
+"""Passes findings on as they come; the place for a progress bar."""
+
+
+@dataclass(frozen=True, eq=False)
+class CheckReport:
+    """Everything found out about a source.
+
+    Args:
+        source: As the reader gave it.
+        facts: Of each of the source's cases, in their order.
+        problems: The reader's and the voxels', by case; those of no case come first.
+    """
+
+    source: Source
+    facts: tuple[CaseFacts, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing at all was found, warnings included."""
+        return not self.problems
+
+
+def check_source(source: Source, workers: int = 1, follow: Follow = iter) -> CheckReport:
+    """Inspect every case and conclude.
+
+    Args:
+        source: What to check.
+        workers: Processes, each with one case at a time.
+        follow: Watches the findings on their way.
+
+    Raises:
+        RunError: A worker process was killed.
+    """
+    findings: Iterator[CaseFinding] = in_processes(
+        partial(inspect_case, labels=source.labels), source.cases, workers
+    )
+    return conclude(source, follow(findings))
+
+
+def conclude(source: Source, findings: Iterable[CaseFinding]) -> CheckReport:
+    """Order the findings, look for duplicates and join the reader's problems.
+
+    Args:
+        source: What was checked.
+        findings: One for each of its cases, in any order.
+    """
+    ordered = sorted(findings, key=lambda finding: finding.facts.case.case_id)
+    facts = tuple(finding.facts for finding in ordered)
+    found = [problem for finding in ordered for problem in finding.problems]
+    found += duplicate_problems(facts)
+    # What the reader has said already is not said again.
+    known = {(problem.code, problem.case_id) for problem in source.problems}
+    fresh = [problem for problem in found if (problem.code, problem.case_id) not in known]
+    problems = sorted(
+        (*source.problems, *fresh),
+        key=lambda problem: (problem.case_id or "", problem.code, str(problem.path)),
+    )
+    return CheckReport(source, facts, tuple(problems))

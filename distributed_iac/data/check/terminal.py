@@ -1,0 +1,162 @@
+"""A check for people: tables on a terminal, plain columns in a pipe.
+
+::
+
+    print_check(Console(), report, summarise(report))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from distributed_iac.data.check.codes import CODES
+from distributed_iac.data.check.report import CheckReport
+from distributed_iac.data.check.summary import AXES, Spread, Summary
+from distributed_iac.data.check.voxels import PERCENTILES
+from distributed_iac.data.contract import Problem, Source
+from distributed_iac.data.formats.problems import CODES as READER_CODES
+
+_STYLES = {"error": "bold red", "warning": "yellow"}
+_PIPE_WIDTH = 160
+"""Columns of a table in a pipe, where no window sets a limit."""
+
+
+def print_check(console: Console, report: CheckReport, summary: Summary) -> None:
+    """Print everything found out about a source, problems last."""
+    for line in _source_lines(report.source, summary):
+        console.print(line, soft_wrap=True)
+    for table in (_geometry(summary), _intensities(summary), _labels(summary)):
+        _print_table(console, table)
+    if report.problems:
+        _print_table(console, _problem_counts(report.problems))
+        for problem in report.problems:
+            _print_problem(console, problem)
+    console.print()
+    console.print(_verdict(report.problems), soft_wrap=True)
+
+
+def _source_lines(source: Source, summary: Summary) -> list[Text]:
+    labels = source.labels
+    facts = {
+        "source": f"{source.format} {source.release}".strip(),
+        "root": str(source.detection.root),
+        "why": source.detection.why,
+        "licence": source.licence or "not stated",
+        "cases": f"{summary.cases} of {summary.patients} patients, {summary.labelled} labelled,"
+        f" {summary.slices} slices",
+        "channels": ", ".join(source.channel_names),
+        "labels": labels.convention,
+        "regions": "; ".join(f"{r.name} = {_values(r.values)}" for r in labels.regions),
+        "modality": _counts(summary.modalities),
+        "parts": _counts(summary.parts),
+        "phases": _counts(summary.phases),
+        "stored as": _counts(summary.orientations),
+    }
+    return [Text.assemble((f"{name:<10}", "bold"), value) for name, value in facts.items() if value]
+
+
+def _geometry(summary: Summary) -> Table:
+    table = _table("Size in voxels and spacing in mm, as slices are cut")
+    table.add_column("axis")
+    for what in ("size", "mm"):
+        for statistic in ("min", "median", "max"):
+            table.add_column(f"{what} {statistic}", justify="right")
+    for axis, size, spacing in zip(AXES, summary.size, summary.spacing, strict=False):
+        table.add_row(axis, *_spread(size), *_spread(spacing))
+    return table
+
+
+def _intensities(summary: Summary) -> Table:
+    table = _table("Intensities (percentiles: medians over the volumes)")
+    table.add_column("channel")
+    table.add_column("modality")
+    ranks = [f"{rank:g} %" for rank in PERCENTILES]
+    for heading in ("volumes", "min", *ranks, "max"):
+        table.add_column(heading, justify="right")
+    for each in summary.intensities:
+        numbers = (each.minimum, *each.percentiles, each.maximum)
+        table.add_row(each.channel, each.modality, str(each.cases), *map(_number, numbers))
+    return table
+
+
+def _labels(summary: Summary) -> Table:
+    table = _table(f"Labels in {summary.label_files} files")
+    for heading, justify in (("value", "right"), ("name", "left")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table.add_column("cases", justify="right")
+    table.add_column("voxels", justify="right")
+    for each in summary.labels:
+        share = f"{100 * each.voxel_share:.4f} %"
+        table.add_row(str(each.value), each.name, str(each.cases), share)
+    return table
+
+
+def _problem_counts(problems: Sequence[Problem]) -> Table:
+    table = _table("Problems")
+    table.add_column("severity")
+    table.add_column("code")
+    table.add_column("count", justify="right")
+    table.add_column("meaning")
+    kinds = sorted({(problem.severity, problem.code) for problem in problems})
+    for severity, code in kinds:
+        count = sum((problem.severity, problem.code) == (severity, code) for problem in problems)
+        known = CODES.get(code)
+        meaning = READER_CODES.get(code, "") if known is None else known.meaning
+        table.add_row(Text(severity, _STYLES[severity]), code, str(count), meaning)
+    return table
+
+
+def _print_problem(console: Console, problem: Problem) -> None:
+    head = Text.assemble((problem.severity, _STYLES[problem.severity]), f" {problem.code}")
+    if problem.case_id is not None:
+        head.append(f" {problem.case_id}")
+    console.print()
+    console.print(head, soft_wrap=True)
+    for name, value in (
+        ("file", str(problem.path)),
+        ("reason", problem.reason),
+        ("remedy", problem.remedy),
+    ):
+        console.print(Text(f"  {name:<7} {value}"), soft_wrap=True)
+
+
+def _verdict(problems: Sequence[Problem]) -> Text:
+    if not problems:
+        return Text("no problems found", "bold green")
+    errors = sum(problem.severity == "error" for problem in problems)
+    return Text(f"{errors} errors, {len(problems) - errors} warnings", "bold")
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+
+
+def _print_table(console: Console, table: Table) -> None:
+    if not table.row_count:
+        return
+    console.print()
+    if console.is_terminal:
+        console.print(table)
+    else:
+        console.print(table, width=_PIPE_WIDTH, soft_wrap=True)
+
+
+def _spread(spread: Spread) -> tuple[str, str, str]:
+    return _number(spread.minimum), _number(spread.median), _number(spread.maximum)
+
+
+def _number(value: float) -> str:
+    return f"{value:.5g}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _values(values: Sequence[int]) -> str:
+    return "{" + ", ".join(str(value) for value in values) + "}"

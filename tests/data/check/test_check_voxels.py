@@ -1,0 +1,132 @@
+"""Statistics of blocks are those of the whole, however it is cut."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import hypothesis.extra.numpy as arrays
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from distributed_iac.data.check import voxels
+from distributed_iac.data.check.voxels import (
+    ImageScan,
+    ImageStatistics,
+    LabelScan,
+    LabelStatistics,
+)
+
+floats = arrays.arrays(
+    np.float32,
+    st.integers(1, 200),
+    elements=st.floats(width=32, allow_nan=True, allow_infinity=True),
+)
+cuts = st.lists(st.integers(0, 200), max_size=4)
+
+
+def scan_image(values: NDArray[np.generic], at: list[int] | None = None) -> ImageStatistics:
+    scan = ImageScan((values.size, 1, 1))
+    for block in np.split(values, sorted(at or [])):
+        scan.add(block)
+    return scan.result()
+
+
+def scan_label(values: NDArray[np.generic], at: list[int] | None = None) -> LabelStatistics:
+    scan = LabelScan()
+    for block in np.split(values, sorted(at or [])):
+        scan.add(block)
+    return scan.result()
+
+
+@given(floats, cuts)
+def test_image_statistics_do_not_depend_on_the_blocks(
+    values: NDArray[np.float32], at: list[int]
+) -> None:
+    whole, parts = scan_image(values), scan_image(values, at)
+    assert repr(parts) == repr(whole)  # repr, because NaN is not equal to itself
+
+
+@given(floats)
+def test_image_statistics_are_those_of_the_finite_voxels(values: NDArray[np.float32]) -> None:
+    finite = values[np.isfinite(values)]
+    found = scan_image(values)
+    assert found.nonfinite == values.size - finite.size
+    if finite.size:
+        assert (found.minimum, found.maximum) == (finite.min(), finite.max())
+        assert found.percentiles == tuple(np.percentile(finite, voxels.PERCENTILES).tolist())
+    else:
+        assert math.isnan(found.minimum)
+        assert found.is_constant
+
+
+def test_the_sample_keeps_percentiles_of_a_large_volume_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(voxels, "SAMPLE_SIZE", 10_000)
+    shape = (100, 100, 30)
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32).ravel(order="F")
+    scan = ImageScan(shape)
+    scan.add(values)
+    exact = np.percentile(values, voxels.PERCENTILES)
+    np.testing.assert_allclose(scan.result().percentiles, exact, atol=0.1)
+
+
+def test_sampling_favours_no_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of 100 through rows of 100 would see one column alone."""
+    monkeypatch.setattr(voxels, "SAMPLE_SIZE", 3_000)
+    shape = (100, 100, 30)
+    column = np.broadcast_to(np.arange(100, dtype=np.float32)[:, None, None], shape)
+    scan = ImageScan(shape)
+    scan.add(column.ravel(order="F"))
+    assert scan.result().percentiles == pytest.approx((0, 49.5, 99), abs=1.5)
+
+
+def test_the_fingerprint_sees_values_and_shape_alone() -> None:
+    values = np.arange(24, dtype=np.int16)
+    scan = ImageScan((2, 12, 1))
+    scan.add(values)
+    same = scan_image(values)
+    assert scan_image(values.astype(np.float64)).fingerprint == same.fingerprint
+    assert scan_image(values + 1).fingerprint != same.fingerprint
+    assert scan.result().fingerprint != same.fingerprint
+
+
+def test_values_beyond_32_bits_count_as_not_finite() -> None:
+    assert scan_image(np.array([0.0, 1e300])).nonfinite == 1
+
+
+@given(
+    arrays.arrays(
+        st.sampled_from([np.dtype(kind) for kind in ("u1", "i2", "i4", "u8", "f4", "f8")]),
+        st.integers(1, 100),
+        elements=st.integers(0, 100),
+    ),
+    cuts,
+)
+def test_label_counts_are_exact(values: NDArray[np.generic], at: list[int]) -> None:
+    found = scan_label(values, at)
+    assert found.voxels == Counter(int(value) for value in values.tolist())
+    assert (found.nonfinite, found.noninteger) == (0, 0)
+
+
+def test_negative_and_far_apart_labels_are_counted() -> None:
+    values = np.array([-(2**40), -3, -3, 0, 2**50], np.int64)
+    assert scan_label(values).voxels == {-(2**40): 1, -3: 2, 0: 1, 2**50: 1}
+
+
+def test_voxels_that_are_no_label_are_set_aside() -> None:
+    values = np.array([0, 1, 0.5, np.nan, np.inf, 1.5, 1.5], np.float32)
+    found = scan_label(values)
+    assert found.voxels == {0: 1, 1: 1}
+    assert (found.nonfinite, found.noninteger) == (2, 3)
+    assert found.examples == (0.5, 1.5)
+
+
+def test_ignored_voxels_are_no_foreground() -> None:
+    label = LabelStatistics({0: 5, 9: 2}, 0, 0, ())
+    assert label.has_foreground(ignore=None)
+    assert not label.has_foreground(ignore=9)
