@@ -1,0 +1,1 @@
+"""What to prune and why: policies, decisions, and the discrete cell at the end."""
