@@ -95,6 +95,12 @@ class SearchSettings(Settings):
     largest_split: Count = 8
     """When memory runs out a batch is computed in up to this many parts before giving up."""
 
+    @property
+    def architecture_momentum(self) -> float:
+        """First-moment decay of the architecture optimiser, which the signal guard must know."""
+        optimiser = self.architecture
+        return optimiser.momentum if isinstance(optimiser, SgdSettings) else optimiser.betas[0]
+
     @model_validator(mode="after")
     def _search_follows_warmup(self) -> Self:
         if self.warmup_epochs >= self.epochs:

@@ -1,0 +1,145 @@
+"""All stages of one data set and backbone, built from the configuration.
+
+::
+
+    group = Group.open(config, config.data[0], config.backbones[0])
+    pretrain = group.pretrain_stage()
+    backbone = group.backbone(weights=pretrain.best.state)
+    search = group.search_stage(backbone, arm="lth", seed=0)
+    retrain = group.retrain_stage(group.backbone(weights), genotype, seed=0)
+
+Seeds: the pre-training has the run's first seed, and is shared by all arms and seeds; a search's
+initial weights and batches depend on its seed but not on its arm, so that arms are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from distributed_iac.cell.implant import derived_network, search_network
+from distributed_iac.config.backbone import BackboneSettings
+from distributed_iac.config.dataset import DatasetSettings
+from distributed_iac.config.run import RunConfig
+from distributed_iac.data.contract import LabelScheme
+from distributed_iac.data.store import Store
+from distributed_iac.errors import ConfigError
+from distributed_iac.genotype import Genotype
+from distributed_iac.nets.contract import Backbone
+from distributed_iac.nets.planner import Fingerprint2d
+from distributed_iac.nets.registry import build_backbone
+from distributed_iac.seeds import derive_seed
+from distributed_iac.training.device import choose_device
+from distributed_iac.training.pretrain import pretrain_stage
+from distributed_iac.training.retrain import retrain_stage
+from distributed_iac.training.search import SearchStage
+from distributed_iac.training.supervised import SupervisedStage
+from distributed_iac.training.targets import TargetCoder
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """One data set and one backbone of a run.
+
+    Args:
+        config: The run.
+        dataset: The data set.
+        settings: The backbone.
+        store: The data set's prepared store.
+        device: Where to compute.
+    """
+
+    config: RunConfig
+    dataset: DatasetSettings
+    settings: BackboneSettings
+    store: Store
+    device: torch.device
+
+    @classmethod
+    def open(cls, config: RunConfig, dataset: DatasetSettings, settings: BackboneSettings) -> Group:
+        """Open the store and choose the device.
+
+        Raises:
+            StoreError: The store is missing, incomplete or damaged.
+            ConfigError: The device is not there.
+        """
+        store = Store.open(config.store_folder(dataset))
+        return cls(config, dataset, settings, store, choose_device(config.device))
+
+    @property
+    def name(self) -> str:
+        """Data set and backbone, as in run folders."""
+        return f"{self.dataset.name}/{self.settings.key}"
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """Meaning of the label values."""
+        return self.store.fingerprint.labels
+
+    def seed(self, *purpose: str | int) -> int:
+        """Seed for a purpose within this group."""
+        return derive_seed(self.config.seeds[0], self.dataset.name, self.settings.key, *purpose)
+
+    def backbone(self, weights: Weights | None = None) -> Backbone:
+        """Build the network; with weights if there are any."""
+        fingerprint = self.store.fingerprint
+        backbone = build_backbone(
+            self.settings,
+            len(fingerprint.channel_names),
+            TargetCoder(self.scheme).outputs,
+            Fingerprint2d(fingerprint.patch, fingerprint.spacing),
+            seed=self.seed("backbone"),
+        )
+        if weights is not None:
+            backbone.load_state_dict(dict(weights))
+        return backbone
+
+    def pretrain_stage(self) -> SupervisedStage:
+        """The training of the plain backbone."""
+        return pretrain_stage(
+            self.backbone(),
+            self.store,
+            self.scheme,
+            self.config.pretrain,
+            self.config.batches,
+            seed=self.seed("pretrain"),
+            device=self.device,
+        )
+
+    def search_stage(self, backbone: Backbone, arm: str, seed: int) -> SearchStage:
+        """The search of one arm and seed in a trained backbone.
+
+        Raises:
+            ConfigError: No such arm.
+        """
+        if arm not in self.config.arms:
+            raise ConfigError(f"arms are {', '.join(self.config.arms)}", came=arm)
+        generator = torch.Generator().manual_seed(self.seed("search", "cells", seed))
+        return SearchStage(
+            search_network(backbone, self.config.cell, generator),
+            self.store,
+            self.scheme,
+            self.config.search,
+            self.config.batches,
+            self.config.arms[arm],
+            seed=self.seed("search", "batches", seed),
+            device=self.device,
+        )
+
+    def retrain_stage(self, backbone: Backbone, genotype: Genotype, seed: int) -> SupervisedStage:
+        """The training of a discrete cell in a trained backbone."""
+        generator = torch.Generator().manual_seed(self.seed("retrain", "cells", seed))
+        return retrain_stage(
+            derived_network(backbone, genotype, self.config.cell, generator),
+            self.store,
+            self.scheme,
+            self.config.retrain,
+            self.config.batches,
+            seed=self.seed("retrain", "batches", seed),
+            device=self.device,
+        )

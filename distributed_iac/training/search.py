@@ -1,0 +1,351 @@
+"""The search for a cell: bilevel training, importance, pruning; one epoch a step.
+
+::
+
+    stage = SearchStage(network, store, scheme, search, batches, pruning, seed=0, device=device)
+    while not stage.done:
+        report = stage.step()
+        if report["converged"]:
+            break                       # the scheduler's decision, not the stage's
+    Genotype.from_json(report["genotype"])
+
+The order of an epoch: (1) train on ``weights`` and, after the warm-up, ``architecture`` patients;
+(2) score on ``val``; (3) show the epoch's importance to the policy; (4) prune what it names,
+modules and optimiser state together, so that the next epoch is cheaper.
+
+Every epoch's report holds the genotype as it would be cut now, because whoever stops the stage
+gets no further report.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distributed_iac.cell.implant import SearchNetwork
+from distributed_iac.cell.structure import CellStructure
+from distributed_iac.config.batches import BatchSettings
+from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.training import SearchSettings
+from distributed_iac.data.batches import Batches, CaseSource
+from distributed_iac.data.contract import LabelScheme
+from distributed_iac.errors import NumericalError, RunError
+from distributed_iac.genotype import OPERATIONS
+from distributed_iac.importance.arrays import FloatArray, floats
+from distributed_iac.importance.cost import full_epoch_equivalents
+from distributed_iac.importance.history import ImportanceHistory
+from distributed_iac.importance.measures import perturbation, ranking
+from distributed_iac.pruning.decision import PruneDecision
+from distributed_iac.pruning.discretise import Discretisation, discretise
+from distributed_iac.pruning.policy import policy_from
+from distributed_iac.stability import assess
+from distributed_iac.training.best import Best
+from distributed_iac.training.bilevel import Bilevel
+from distributed_iac.training.device import autocast
+from distributed_iac.training.memory import OutOfMemoryError
+from distributed_iac.training.optimisers import schedule_factor, set_rate_factor
+from distributed_iac.training.randomness import epoch_randomness
+from distributed_iac.training.score import validation_score
+from distributed_iac.training.stage import Scalar, StepReport
+from distributed_iac.training.targets import TargetCoder
+
+
+class SearchStage:
+    """A PC-DARTS search with progressive pruning in a frozen backbone.
+
+    Args:
+        network: The backbone with supernet cells; changed in place.
+        source: Prepared slices with the parts ``weights``, ``architecture`` and ``val``.
+        scheme: Meaning of their label values.
+        settings: Epochs, warm-up, optimisers.
+        batches: Batch size, steps an epoch, augmentation.
+        pruning: The arm: when to prune what, and when the search has converged.
+        seed: Of the batches; initial weights come with the network.
+        device: Where to search.
+    """
+
+    def __init__(
+        self,
+        network: SearchNetwork,
+        source: CaseSource,
+        scheme: LabelScheme,
+        settings: SearchSettings,
+        batches: BatchSettings,
+        pruning: PruningSettings,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.network = network.to(device)
+        self.settings = settings
+        self.best = Best()
+        self.reason: str | None = None
+        self.decisions: list[dict[str, Any]] = []
+        self._pruning = pruning
+        self._policy = policy_from(pruning)
+        self._coder = TargetCoder(scheme).to(device)
+        self._bilevel = Bilevel(network, self._coder, settings, batches.batch_size, device)
+        self.history = ImportanceHistory.start(
+            network.architecture.topology,
+            network.architecture.cells,
+            momentum=settings.architecture_momentum,
+        )
+        self._seed, self._source, self._device = seed, source, device
+        self._batch_size = batches.batch_size
+        self._weight_batches = Batches(source, ["weights"], batches, seed=seed, device=device)
+        self._architecture_batches = Batches(
+            source, ["architecture"], batches, seed=seed, device=device
+        )
+        self._ranked: FloatArray | None = None
+        self._epoch = 0
+        self._op_evaluations = 0
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self._epoch
+
+    @property
+    def epochs(self) -> int:
+        """Epochs at the most."""
+        return self.settings.epochs
+
+    @property
+    def done(self) -> bool:
+        """Whether the last epoch, a divergence or the end of memory was reached."""
+        return self.reason is not None
+
+    def step(self) -> StepReport:
+        """Search one epoch."""
+        if self.done:
+            raise RunError("this search is done", came=self.reason)
+        losses, dice, decision = _NO_LOSSES, None, None
+        searching = self._epoch >= self.settings.warmup_epochs
+        try:
+            losses, samples = self._train(searching)
+            if searching:
+                self._observe(samples)
+        except OutOfMemoryError as error:
+            self.reason = f"out of memory: {error.message}"
+        except NumericalError as error:
+            self.reason = f"diverged: {error.message} ({error.came})"
+        self._epoch += 1
+        if self.reason is None:
+            dice = self._validate() if self._validates() else None
+            decision = self._prune() if searching else None
+            if self._epoch >= self.epochs:
+                self.reason = f"all {self.epochs} epochs"
+        return self._report(losses, dice, decision)
+
+    def _train(self, searching: bool) -> tuple[dict[str, Scalar], list[tuple[Tensor, Tensor]]]:
+        """Train one epoch, alternating between architecture (after the warm-up) and weights.
+
+        Returns:
+            Mean losses, and the importance after every architecture step.
+        """
+        factor = schedule_factor(self.settings.schedule, self._epoch, self.epochs)
+        set_rate_factor(self._bilevel.weight_optimiser, factor)
+        steps = self._weight_batches.steps_per_epoch
+        weight_loss = torch.zeros((), device=self._device)
+        architecture_loss = torch.zeros((), device=self._device)
+        samples: list[tuple[Tensor, Tensor]] = []
+        self.network.train()
+        with epoch_randomness(self._seed, self._epoch, self._device):
+            for _ in range(steps):
+                if searching:
+                    batch = next(self._architecture_batches)
+                    architecture_loss += self._bilevel.architecture_step(batch)
+                    samples.append(self._importance())
+                weight_loss += self._bilevel.weight_step(next(self._weight_batches))
+        self._op_evaluations += self.network.op_evaluations * steps * (2 if searching else 1)
+        losses: dict[str, Scalar] = {
+            "weight_loss": _finite(weight_loss / steps, "the weight loss"),
+            "architecture_loss": _finite(architecture_loss / steps, "the architecture loss")
+            if searching
+            else None,
+        }
+        return losses, samples
+
+    def _importance(self) -> tuple[Tensor, Tensor]:
+        """Weights of operations and edges now, left on the device: no waiting inside a step."""
+        architecture = self.network.architecture
+        with torch.no_grad():
+            return architecture.operation_weights(), architecture.edge_weights()
+
+    def _observe(self, samples: list[tuple[Tensor, Tensor]]) -> None:
+        operations = torch.stack([one for one, _ in samples]).flatten(1, 2)
+        edges = torch.stack([one for _, one in samples]).flatten(1, 2)
+        self.history = self.history.observe(
+            self._epoch + 1, operations.double().cpu().numpy(), edges.double().cpu().numpy()
+        )
+
+    def _validates(self) -> bool:
+        return self._epoch % self.settings.validate_every == 0 or self._epoch == self.epochs
+
+    def _score(self) -> float:
+        self.network.eval()
+        with autocast(self._device, self.settings.precision):
+            score = validation_score(
+                self.network, self._source, "val", self._coder, self._device, self._batch_size
+            )
+        return score.dice
+
+    def _validate(self) -> float:
+        dice = self._score()
+        self.best.offer(dice, self._epoch, self.network.search_state())
+        return dice
+
+    def _prune(self) -> PruneDecision:
+        """Ask the policy, and take out what it names."""
+        self._ranked = self._ranking()
+        decision = self._policy.decide(self.history, self._ranked)
+        if decision.removals:
+            self.history = self.history.prune(decision.removals)
+            self.network.restrict(self._structures())
+            self._bilevel.forget_pruned()
+        if decision.removals or decision.newly_undecided or decision.converged:
+            self.decisions.append(decision.to_dict())
+        return decision
+
+    def _ranking(self) -> FloatArray | None:
+        """What operations are ranked by, where that is not simply their mixture weight."""
+        measure, window = self._pruning.importance, self._pruning.stability.window
+        if measure == "softmax":
+            return None
+        perturbed = self._perturbed() if measure == "perturbation" else None
+        return ranking(self.history, measure, window, perturbed)
+
+    def _perturbed(self) -> FloatArray:
+        """Importance as the drop of the val Dice with one operation masked (DARTS-PT).
+
+        Measured where a choice may be made now, one validation for each live operation: on
+        stable edges, and in the last epoch on all. Elsewhere it is the mixture weight.
+        """
+        live = self.history.live_operations
+        stability = assess(self.history, self._pruning.stability)
+        rows = stability.stable if self._epoch < self.epochs else self.history.live_edges
+        open_rows = rows & (live.sum(axis=1) > 1)
+        scores = np.zeros(live.shape)
+        for row, column in np.argwhere(live & open_rows[:, None]):
+            cell, edge = self.history.layout.place(int(row))
+            with self.network.architecture.masked(cell, edge, OPERATIONS[column]):
+                scores[row, column] = self._score()
+        measured = perturbation(scores, self._score(), live)
+        return np.where(open_rows[:, None], measured, stability.weights)
+
+    def _structures(self) -> tuple[CellStructure, ...]:
+        """What the history says is alive, a structure for each cell."""
+        topology = self.history.topology
+        masks = self.history.live_operations.reshape(-1, len(topology.edges), len(OPERATIONS))
+        return tuple(CellStructure.from_mask(topology, mask) for mask in masks)
+
+    def discretise(self) -> Discretisation:
+        """The discrete cell as it would be cut now.
+
+        Raises:
+            ConfigError: Nothing has been observed yet (warm-up).
+        """
+        by_validation = self._pruning.importance == "perturbation"
+        return discretise(
+            self.history,
+            self.network.scope,
+            signal=self._pruning.signal,
+            importance=self._ranked if by_validation else None,
+        )
+
+    def _report(
+        self, losses: Mapping[str, Scalar], dice: float | None, decision: PruneDecision | None
+    ) -> StepReport:
+        values: dict[str, Scalar] = {
+            "epoch": self._epoch,
+            **losses,
+            "val_dice": dice,
+            "best_val_dice": self.best.score if self.best.state else None,
+            "best_epoch": self.best.epoch,
+            "op_evaluations": self._op_evaluations,
+            "full_epochs": self._full_epochs(),
+            "batch_parts": self._bilevel.splitter.parts,
+            "done": self.done,
+        }
+        payload: dict[str, Any] = {}
+        if self.history.observed:
+            values |= self._verdict(decision)
+            payload = {
+                "operations": self.history.epochs[-1].operations,
+                "edges": self.history.epochs[-1].edges,
+                "decision": decision,
+            }
+        converged = decision.converged if decision is not None else None
+        reason = self.reason or (f"converged: {converged.reason}" if converged else None)
+        return StepReport({**values, "converged": converged is not None, "reason": reason}, payload)
+
+    def _verdict(self, decision: PruneDecision | None) -> dict[str, Scalar]:
+        """Stability, what was pruned, and the cell as it stands."""
+        stability = assess(self.history, self._pruning.stability)
+        cut = self.discretise()
+        return {
+            **stability.scalars(),
+            "leader_median": float(np.median(stability.weights[stability.live_edges].max(axis=1))),
+            "removals": len(decision.removals) if decision is not None else 0,
+            "genotype": cut.genotype.to_json(),
+            "genotype_id": cut.genotype.id,
+            "verdict": cut.distinction.verdict,
+            "collapsed": all(cell.is_parameter_free for cell in cut.genotype.cells),
+        }
+
+    def _full_epochs(self) -> float:
+        """Operations evaluated so far, in units of one epoch of the full search."""
+        steps = 2 * self._weight_batches.steps_per_epoch * self.network.cells_per_architecture
+        return full_epoch_equivalents(self._op_evaluations, self.history.layout.rows, steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Network, what is alive, optimisers, batches, importance history, decisions, best."""
+        return {
+            "epoch": self._epoch,
+            "reason": self.reason,
+            "op_evaluations": self._op_evaluations,
+            "batch_parts": self._bilevel.splitter.parts,
+            "decisions": list(self.decisions),
+            "history": self.history.to_state(),
+            "network": self.network.search_state(),
+            "bilevel": self._bilevel.state_dict(),
+            "weight_batches": self._weight_batches.state_dict(),
+            "architecture_batches": self._architecture_batches.state_dict(),
+            "ranked": None if self._ranked is None else self._ranked.tolist(),
+            "best": self.best.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state_dict`; what was pruned there is pruned here first."""
+        self.history = ImportanceHistory.from_state(state["history"])
+        self.network.restrict(self._structures())
+        self._bilevel.forget_pruned()
+        self.network.load_search_state(state["network"])
+        self._bilevel.load_state_dict(state["bilevel"])
+        self._bilevel.splitter.parts = int(state["batch_parts"])
+        self._weight_batches.load_state_dict(state["weight_batches"])
+        self._architecture_batches.load_state_dict(state["architecture_batches"])
+        self.best = Best.from_state(state["best"])
+        self.decisions = list(state["decisions"])
+        self._ranked = None if state["ranked"] is None else floats(state["ranked"])
+        self._op_evaluations = int(state["op_evaluations"])
+        self._epoch, self.reason = int(state["epoch"]), state["reason"]
+
+
+_NO_LOSSES: Mapping[str, Scalar] = {"weight_loss": None, "architecture_loss": None}
+
+
+def _finite(value: Tensor, name: str) -> float:
+    """The number, or an error that says which one is not finite."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise NumericalError(f"{name} must be finite", came=number, remedy=_LOWER_RATES)
+    return number
+
+
+_LOWER_RATES = "lower search.weights.learning_rate or search.architecture.learning_rate"
