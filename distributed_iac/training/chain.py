@@ -15,6 +15,7 @@ once it is finished::
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from typing import Any
 
 from torch import Tensor
 
-from distributed_iac.config.load import canonical_json, to_yaml
+from distributed_iac.config.difference import first_difference
+from distributed_iac.config.load import canonical_json, to_plain, to_yaml
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
 from distributed_iac.genotype import Genotype
@@ -104,18 +106,19 @@ class Chain:
 
     def _claim_run_folder(self) -> None:
         """Write the run's configuration, or refuse a folder that belongs to another one."""
-        root = self.group.config.folder
+        root, config = self.group.config.folder, to_plain(self.group.config)
         mark = root / "config.json"
-        text = canonical_json(self.group.config)
-        if mark.exists() and mark.read_text(encoding="utf-8").strip() != text:
-            raise ConfigError(
-                f"the run folder {root} holds a run of another configuration",
-                came=f"see {root / 'config.yaml'}",
-                remedy="give this run another name, or delete that folder",
-            )
+        if mark.exists():
+            difference = first_difference(json.loads(mark.read_text(encoding="utf-8")), config)
+            if difference is not None:
+                raise ConfigError(
+                    f"the run folder {root} holds a run of another configuration",
+                    came=difference,
+                    remedy="give this run another name, or delete that folder",
+                )
         write_atomically(root / "config.yaml", to_yaml(self.group.config).encode())
         write_json(root / "environment.json", describe_environment())
-        write_atomically(mark, text.encode() + b"\n")
+        write_json(mark, config)
 
     def pretrained(self) -> dict[str, Tensor]:
         """Weights of the trained backbone: the user's, or from this run's pre-training."""
