@@ -235,7 +235,12 @@ class Reader(Protocol):
     name: str
 
     def detect(self, path: Path) -> Detection | None:
-        """Claim ``path``, or a data root at most two folders below it, or decline."""
+        """Claim ``path``, or a data root at most two folders below it, or decline.
+
+        Raises:
+            SourceError: If several data sets of this format are equally near, so that which one
+                is meant cannot be told, or if ``path`` cannot be listed.
+        """
         ...
 
     def read(self, detection: Detection) -> Source:

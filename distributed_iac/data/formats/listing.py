@@ -110,8 +110,9 @@ def look_into(path: Path, findings: Findings, case_id: str | None = None) -> Fol
 def walk(path: Path, depth: int) -> Iterator[tuple[int, Folder]]:
     """Visit folders breadth first, as (levels below ``path``, folder).
 
-    A folder that itself holds NIfTI files is visited but not descended into: nothing that a
-    reader looks for lies below image files, while KiTS21 keeps thousands of folders there.
+    A folder below ``path`` that itself holds NIfTI files is visited but not descended into:
+    nothing that a reader looks for lies there, while KiTS21 keeps thousands of folders beside
+    its images.
 
     Raises:
         SourceError: If ``path`` itself cannot be listed.
@@ -120,7 +121,8 @@ def walk(path: Path, depth: int) -> Iterator[tuple[int, Folder]]:
     for distance in range(depth + 1):
         yield from ((distance, folder) for folder in level)
         if distance < depth:
-            places = [place for f in level if not f.nifti for place in f.folders.values()]
+            open_folders = [folder for folder in level if distance == 0 or not folder.nifti]
+            places = [place for folder in open_folders for place in folder.folders.values()]
             level = [folder for folder in map(peek, places) if folder is not None]
 
 

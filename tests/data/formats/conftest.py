@@ -311,20 +311,20 @@ class Trees:
 
     def variants(self) -> dict[str, tuple[str, Callable[[Path], Path]]]:
         """Every layout that a reader knows: reader name first, then what it is a variant of."""
-        year, part = functools.partial, "Data_Training"
+        of = functools.partial
         return {
             "acdc": ("database", self.acdc),
-            "brats-2018": (f"MICCAI_BraTS_2018_{part}", year(self.brats, release="2018")),
-            "brats-2019": (f"MICCAI_BraTS_2019_{part}", year(self.brats, release="2019")),
-            "brats-2020": ("MICCAI_BraTS2020_TrainingData", year(self.brats, release="2020")),
-            "brats-2021": ("BraTS2021_TrainingData", year(self.brats, release="2021")),
-            "brats-2023-GLI": ("BraTS2023-GLI", year(self.brats, release="2023-GLI")),
-            "brats-2024-GLI": ("training_data1_v2", year(self.brats, release="2024-GLI")),
-            "kits-2019": ("data", year(self.kits, release="2019")),
-            "kits-2021": ("data", year(self.kits, release="2021")),
-            "kits-2023": ("dataset", year(self.kits, release="2023")),
+            "brats-2018": ("MICCAI_BraTS_2018_Data_Training", of(self.brats, release="2018")),
+            "brats-2019": ("MICCAI_BraTS_2019_Data_Training", of(self.brats, release="2019")),
+            "brats-2020": ("MICCAI_BraTS2020_TrainingData", of(self.brats, release="2020")),
+            "brats-2021": ("BraTS2021_TrainingData", of(self.brats, release="2021")),
+            "brats-2023-GLI": ("BraTS2023-GLI", of(self.brats, release="2023-GLI")),
+            "brats-2024-GLI": ("training_data1_v2", of(self.brats, release="2024-GLI")),
+            "kits-2019": ("data", of(self.kits, release="2019")),
+            "kits-2021": ("data", of(self.kits, release="2021")),
+            "kits-2023": ("dataset", of(self.kits, release="2023")),
             "amos": ("amos22", self.amos),
-            "amos-tasks": ("AMOS22", year(self.amos, flavour="tasks")),
+            "amos-tasks": ("AMOS22", of(self.amos, flavour="tasks")),
             "nnunet_raw": ("Dataset003_Liver", self.nnunet),
             "nnunet_raw-regions": ("Dataset137_BraTS2021", self.nnunet_regions),
             "nnunet_raw-v1": ("Task002_Heart", self.nnunet_v1),

@@ -168,9 +168,10 @@ def test_a_dataset_json_that_cannot_be_meant_gives_no_cases(meta, trees, tmp_pat
     assert source.problems[0].path.name == "dataset.json"
 
 
-def test_a_garbled_dataset_json_is_still_recognised(trees, tmp_path):
+@pytest.mark.parametrize("content", ["{", "[]", "", "[" * 100_000])
+def test_a_garbled_dataset_json_is_still_recognised(content, trees, tmp_path):
     root = trees.nnunet(tmp_path / "Dataset001_X")
-    (root / "dataset.json").write_text("{")
+    (root / "dataset.json").write_text(content)
     assert detect(root).format == "nnunet_raw"
     assert codes(read_source(root)) == [("bad_metadata", None)]
 
@@ -270,6 +271,15 @@ def test_splits_that_leak_or_do_not_fit_are_not_used(splits, code, trees, tmp_pa
     source = read_source(root)
     assert source.splits == ()
     assert codes(source, "warning") == [(code, None)]
+
+
+def test_a_garbled_split_file_is_not_used(trees, tmp_path):
+    root = trees.nnunet(tmp_path / "Dataset001_X")
+    trees.text(root / "splits_final.json", "[{")
+    source = read_source(root)
+    assert source.splits == ()
+    assert codes(source, "warning") == [("bad_split", None)]
+    assert len(source.cases) == 3
 
 
 def test_a_split_may_name_cases_that_were_excluded(trees, tmp_path):
