@@ -113,6 +113,8 @@ def _follow(title: str, total: int) -> Callable[[Iterable[Step]], Iterable[Step]
     """Return a watcher that shows progress and the time left on standard error."""
     from rich.console import Console
 
+    from distributed_iac.cli.progress import duration
+
     console = Console(stderr=True)
 
     def bar(steps: Iterable[Step]) -> Iterator[Step]:
@@ -128,7 +130,7 @@ def _follow(title: str, total: int) -> Callable[[Iterable[Step]], Iterable[Step]
             now = time.monotonic()
             if now - shown >= PLAIN_INTERVAL:
                 left = (now - start) / done * (total - done)
-                typer.echo(f"{title}: {done} of {total} cases, {left:.0f} s left", err=True)
+                typer.echo(f"{title}: {done} of {total} cases, {duration(left)} left", err=True)
                 shown = now
 
     return bar if console.is_terminal else plain

@@ -6,51 +6,70 @@
 
 Fingerprints are taken of voxel values, so that a copy is found although it was re-packed, renamed
 or given another header. One shared channel is enough: the same brain in two patients is the same
-brain, even if three of its four channels were normalised anew.
+brain, even if three of its four channels were normalised anew. A patient copied with all their
+cases is one fault, and one problem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from distributed_iac.data.check.case import CaseFacts
 from distributed_iac.data.check.codes import Fault
-from distributed_iac.data.contract import Problem
+from distributed_iac.data.contract import Case, Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """One case whose channel repeats that of an earlier case."""
+
+    case: Case
+    earlier: Case
+    channel: str
 
 
 def duplicate_problems(facts: Iterable[CaseFacts]) -> list[Problem]:
-    """Return one problem for each case that repeats an earlier one.
+    """Return one problem for each pair of patients that share images, and for each repeated case.
 
     Args:
         facts: Of all cases, in the order in which the first of two equals is to be kept.
     """
-    owner: dict[str, CaseFacts] = {}
     problems = []
-    for current in facts:
-        prints = list(_fingerprints(current))
-        repeated = next((print_ for print_ in prints if print_[1] in owner), None)
-        if repeated is not None:
-            channel, fingerprint = repeated
-            problems.append(_problem(current, channel, owner[fingerprint]))
-        for _, fingerprint in prints:
-            owner.setdefault(fingerprint, current)
+    between_patients: dict[tuple[str, str], list[Copy]] = {}
+    for copy in find_copies(facts):
+        pair = copy.case.patient_id, copy.earlier.patient_id
+        if pair[0] == pair[1]:
+            reason = f"{copy.channel} holds the same voxels as case {copy.earlier.case_id}"
+            problems.append(_problem("duplicate_case", copy, reason))
+        else:
+            between_patients.setdefault(pair, []).append(copy)
+    for (patient, earlier), copies in between_patients.items():
+        cases = ", ".join(f"{copy.case.case_id} = {copy.earlier.case_id}" for copy in copies)
+        reason = f"patient {patient} has the images of patient {earlier}: {cases}"
+        problems.append(_problem("duplicate_patient", copies[0], reason))
     return problems
 
 
-def _fingerprints(facts: CaseFacts) -> Iterator[tuple[str, str]]:
-    """Channel names and fingerprints; a constant image identifies nobody."""
-    for name, image in facts.images.items():
-        if not image.is_constant:
-            yield name, image.fingerprint
+def find_copies(facts: Iterable[CaseFacts]) -> Iterator[Copy]:
+    """Yield each case that shares a channel with an earlier one, with the earliest such case."""
+    owner: dict[str, Case] = {}
+    for current in facts:
+        prints = _fingerprints(current)
+        channel = next((name for name, fingerprint in prints.items() if fingerprint in owner), None)
+        if channel is not None:
+            yield Copy(current.case, owner[prints[channel]], channel)
+        for fingerprint in prints.values():
+            owner.setdefault(fingerprint, current.case)
 
 
-def _problem(current: CaseFacts, channel: str, earlier: CaseFacts) -> Problem:
-    case, first = current.case, earlier.case
-    path = next(each.path for each in case.channels if each.name == channel)
-    same_patient = case.patient_id == first.patient_id
-    whose = "of the same patient" if same_patient else f"of patient {first.patient_id}"
-    return Fault(
-        "duplicate_case" if same_patient else "duplicate_patient",
-        path,
-        f"{channel} holds the same voxels as case {first.case_id} {whose}",
-    ).of(case.case_id)
+def _fingerprints(facts: CaseFacts) -> Mapping[str, str]:
+    """Channel name to fingerprint; a constant image identifies nobody."""
+    return {
+        name: image.fingerprint for name, image in facts.images.items() if not image.is_constant
+    }
+
+
+def _problem(code: str, copy: Copy, reason: str) -> Problem:
+    path = next(each.path for each in copy.case.channels if each.name == copy.channel)
+    return Fault(code, path, reason).of(copy.case.case_id)

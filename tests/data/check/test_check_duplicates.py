@@ -54,6 +54,19 @@ def test_every_later_copy_is_named_once(make_case: Make, scheme: LabelScheme) ->
     assert duplicates(scheme, *cases) == [("duplicate_patient", "b"), ("duplicate_patient", "c")]
 
 
+def test_a_patient_copied_with_all_cases_is_one_problem(
+    make_case: Make, scheme: LabelScheme
+) -> None:
+    first = [make_case(f"p1_{phase}", patient_id="p1") for phase in ("ed", "es")]
+    second = [make_case(f"p2_{phase}", patient_id="p2") for phase in ("ed", "es")]
+    for source, target in zip(first, second, strict=True):
+        copy_images(source, target)
+    facts = [inspect_case(case, scheme).facts for case in (*first, *second)]
+    (problem,) = duplicate_problems(facts)
+    assert (problem.code, problem.case_id) == ("duplicate_patient", "p2_ed")
+    assert "p2_ed = p1_ed, p2_es = p1_es" in problem.reason
+
+
 def test_one_shared_channel_is_enough(make_case: Make, scheme: LabelScheme) -> None:
     first, second = (make_case(name, channels=("t1", "t2")) for name in "ab")
     shutil.copy(first.channels[1].path, second.channels[1].path)
