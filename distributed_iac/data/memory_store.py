@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from distributed_iac.data.batches import IntArray
 from distributed_iac.data.contract import LabelScheme
@@ -36,7 +37,7 @@ class MemoryStore:
     """Prepared slices in memory.
 
     Args:
-        images: (n, C, H, W), normalised.
+        images: (n, C, H, W), normalised; kept as float16, as on disk.
         labels: (n, H, W) label values below 63.
         patients: The patient of each slice.
         parts: For each part, its patients.
@@ -61,13 +62,13 @@ class MemoryStore:
         cases = patients if cases is None else cases
         _check_lengths(images, labels, patients, cases)
         _check_parts(patients, parts)
-        self._images = images.astype(np.float32)
+        self._images = images.astype(np.float16)
         self._labels = labels.astype(np.uint8)
         self._parts = {part: frozenset(members) for part, members in parts.items()}
         self._cases = _group_cases(patients, cases)
         self._foreground = np.array([_classes_present(label) for label in self._labels], np.int64)
         values = (int(value) for value in np.unique(self._labels) if value)
-        self.labels_scheme = scheme or LabelScheme("memory", {v: f"class {v}" for v in values})
+        self.scheme = scheme or LabelScheme("memory", {v: f"class {v}" for v in values})
 
     def rows(self, part: str) -> IntArray:
         """Return the ids of a part's slices, ascending."""
@@ -88,9 +89,9 @@ class MemoryStore:
         """Return (n,) bit masks of the label values present, background left out."""
         return self._foreground[rows]
 
-    def images(self, rows: IntArray) -> NDArray[np.float32]:
+    def images(self, rows: IntArray, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Copy images, (n, C, H, W)."""
-        return self._images[rows]
+        return self._images[rows].astype(dtype, copy=False)
 
     def labels(self, rows: IntArray) -> NDArray[np.uint8]:
         """Copy label values, (n, H, W)."""

@@ -28,7 +28,7 @@ def tiny(**changes: Any) -> MemoryStore:
 def test_foreground_says_which_values_a_label_holds() -> None:
     store = tiny()
     assert store.foreground(np.array([1, 0, 1])).tolist() == [0b10010, 0, 0b10010]
-    assert dict(store.labels_scheme.classes) == {1: "class 1", 4: "class 4"}
+    assert dict(store.scheme.classes) == {1: "class 1", 4: "class 4"}
 
 
 def test_a_part_without_patients_has_no_rows() -> None:
