@@ -1,0 +1,219 @@
+"""Trained nnU-Net folders, recorded from nnU-Net's own trainer (benchmarks/nnunet_parity.py)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from distributed_iac.config.backbone import NnUnetSettings
+from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.nets.nnunet_folder import read_nnunet_plan
+from distributed_iac.nets.registry import build_backbone
+
+KINDS = ["plain", "residual"]
+
+
+@pytest.fixture
+def model(nnunet_data: Path, tmp_path: Path) -> Path:
+    """A copy of the plain model, free to be spoilt."""
+    return Path(shutil.copytree(nnunet_data / "nnunet_plain", tmp_path / "model"))
+
+
+def edit(path: Path, change: Any) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_are_those_that_nnunet_gave_at_every_scale(nnunet_data: Path, kind: str) -> None:
+    folder = nnunet_data / f"nnunet_{kind}"
+    backbone = build_backbone(NnUnetSettings(folder=folder), 2, 4).eval()
+    reference = np.load(folder / "reference.npz")
+    outputs = backbone.training_outputs(torch.from_numpy(reference["images"]))
+    assert len(outputs) == 3
+    for scale, output in enumerate(outputs):
+        expected = torch.from_numpy(reference[f"output_{scale}"])
+        torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "listed", "kept"), [("plain", 188, 68), ("residual", 268, 82)])
+def test_every_tensor_of_the_checkpoint_has_its_place(
+    nnunet_data: Path, kind: str, listed: int, kept: int
+) -> None:
+    """The counts are those of nnU-Net's own networks of four stages, names repeated and once."""
+    folder = nnunet_data / f"nnunet_{kind}"
+    backbone: Any = build_backbone(NnUnetSettings(folder=folder), 2, 4)
+    checkpoint = torch.load(folder / "fold_0" / "checkpoint_final.pth", weights_only=False)
+    theirs = checkpoint["network_weights"]
+    own = backbone.net.state_dict()
+    assert (len(theirs), len(own)) == (listed, kept)
+    assert len({tensor.data_ptr() for tensor in theirs.values()}) == kept
+    assert all(torch.equal(own[name], theirs[name]) for name in own)
+
+
+def test_the_plan_tells_what_the_model_expects(nnunet_data: Path) -> None:
+    plan = read_nnunet_plan(nnunet_data / "nnunet_plain")
+    assert (plan.in_channels, plan.out_channels, plan.output) == (2, 4, "softmax")
+    assert plan.channel_names == ("T1", "T2")
+    assert plan.labels == {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
+    assert (plan.patch_size, plan.spacing) == ((32, 20), (1.25, 1.5))
+    assert plan.normalization == ("ZScoreNormalization", "ZScoreNormalization")
+    assert plan.transpose == (2, 0, 1)
+    assert plan.architecture.strides == ((1, 1), (2, 2), (2, 1), (2, 2))
+
+
+def test_flat_plans_before_architecture_mean_the_same_network(model: Path) -> None:
+    def modern(plans: Any) -> None:
+        kwargs = plans["configurations"]["2d"]["architecture"]["arch_kwargs"]
+        kwargs["features_per_stage"] = [4, 8, 16, 16]
+
+    def flat(plans: Any) -> None:
+        configuration = plans["configurations"]["2d"]
+        kwargs = configuration.pop("architecture")["arch_kwargs"]
+        configuration |= {
+            "UNet_class_name": "PlainConvUNet",
+            "UNet_base_num_features": 4,
+            "unet_max_num_features": 16,
+            "n_conv_per_stage_encoder": kwargs["n_conv_per_stage"],
+            "n_conv_per_stage_decoder": kwargs["n_conv_per_stage_decoder"],
+            "num_pool_per_axis": [3, 2],
+            "pool_op_kernel_sizes": kwargs["strides"],
+            "conv_kernel_sizes": kwargs["kernel_sizes"],
+        }
+
+    edit(model / "plans.json", modern)
+    expected = read_nnunet_plan(model)
+    edit(model / "plans.json", flat)
+    assert read_nnunet_plan(model) == expected
+
+
+def test_a_configuration_inherits_from_another(model: Path) -> None:
+    expected = read_nnunet_plan(model)
+
+    def inherit(plans: Any) -> None:
+        plans["configurations"]["base"] = plans["configurations"].pop("2d")
+        plans["configurations"]["2d"] = {"inherits_from": "base", "patch_size": [64, 40]}
+
+    edit(model / "plans.json", inherit)
+    plan = read_nnunet_plan(model)
+    assert plan.patch_size == (64, 40)
+    assert plan.architecture == expected.architecture
+
+
+def test_regions_are_read_by_a_sigmoid_and_ignored_labels_have_no_head(model: Path) -> None:
+    regions = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3, "ignore": 4}
+    edit(model / "dataset.json", lambda dataset: dataset.update(labels=regions))
+    plan = read_nnunet_plan(model)
+    assert (plan.output, plan.out_channels) == ("sigmoid", 3)
+    labels = {"background": 0, "organ": 1, "ignore": 2}
+    edit(model / "dataset.json", lambda dataset: dataset.update(labels=labels))
+    assert read_nnunet_plan(model).out_channels == 2
+
+
+def test_data_of_other_channels_or_classes_is_refused(model: Path) -> None:
+    with pytest.raises(ConfigError, match="2 channels \\(T1, T2\\) and 4 classes") as caught:
+        build_backbone(NnUnetSettings(folder=model), 1, 4)
+    assert "1 channels and 4 classes" in str(caught.value)
+
+
+def test_a_missing_checkpoint_names_those_that_are_there(model: Path) -> None:
+    settings = NnUnetSettings(folder=model, fold=3, checkpoint="best")
+    with pytest.raises(ConfigError) as caught:
+        build_backbone(settings, 2, 4)
+    assert "fold_3/checkpoint_best.pth" in str(caught.value)
+    assert "fold_0/checkpoint_final.pth" in str(caught.value)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(model: Path) -> None:
+    path = model / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(path, weights_only=False)
+    checkpoint["init_args"]["configuration"] = "3d_fullres"
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match="3d_fullres"):
+        build_backbone(NnUnetSettings(folder=model), 2, 4)
+
+
+def test_a_checkpoint_that_names_other_code_is_refused(model: Path) -> None:
+    path = model / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(path, weights_only=False)
+    checkpoint["logging"] = {"folder": Path("/tmp")}
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match="never pickled code") as caught:
+        build_backbone(NnUnetSettings(folder=model), 2, 4)
+    assert "pathlib" in str(caught.value)
+
+
+def test_the_numbers_of_the_training_log_are_read_without_trusting_pickles(model: Path) -> None:
+    path = model / "fold_0" / "checkpoint_final.pth"
+    needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    assert set(needed) == {"numpy.dtype", "numpy._core.multiarray.scalar"}
+    build_backbone(NnUnetSettings(folder=model), 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network_class_name": "x.PrimusM"}, "PlainConvUNet and ResidualEncoderUNet"),
+        ({"arch_kwargs": {"nonlin_first": True}}, "nonlin_first"),
+        ({"arch_kwargs": {"norm_op": "torch.nn.GroupNorm"}}, "InstanceNorm2d or BatchNorm2d"),
+        ({"arch_kwargs": {"strides": [[1, 1, 1]] * 4}}, "two numbers per stage"),
+    ],
+)
+def test_networks_that_cannot_be_rebuilt_are_refused(
+    model: Path, change: dict[str, Any], message: str
+) -> None:
+    def spoil(plans: Any) -> None:
+        architecture = plans["configurations"]["2d"]["architecture"]
+        architecture["arch_kwargs"].update(change.get("arch_kwargs", {}))
+        architecture.update({k: v for k, v in change.items() if k != "arch_kwargs"})
+
+    edit(model / "plans.json", spoil)
+    with pytest.raises(ConfigError, match=message):
+        read_nnunet_plan(model)
+
+
+def test_a_folder_that_is_no_model_is_told(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ConfigError, match=r"plans\.json, dataset\.json and fold_"):
+        read_nnunet_plan(tmp_path / "nowhere")
+    edit(model / "plans.json", lambda plans: plans["configurations"].pop("2d"))
+    with pytest.raises(ConfigError, match="configuration 2d"):
+        read_nnunet_plan(model)
+    (model / "plans.json").write_text("{")
+    with pytest.raises(ConfigError, match="must be JSON"):
+        read_nnunet_plan(model)
+
+
+def test_plans_with_a_hole_name_the_missing_key(model: Path) -> None:
+    edit(model / "plans.json", lambda plans: plans["configurations"]["2d"].pop("spacing"))
+    with pytest.raises(ConfigError, match="nnU-Net v2") as caught:
+        read_nnunet_plan(model)
+    assert "'spacing'" in str(caught.value)
+
+
+def test_dropout_and_batch_norm_of_a_plan_are_built(model: Path) -> None:
+    def change(plans: Any) -> None:
+        plans["configurations"]["2d"]["architecture"]["arch_kwargs"].update(
+            norm_op="torch.nn.modules.batchnorm.BatchNorm2d",
+            dropout_op="torch.nn.modules.dropout.Dropout2d",
+            dropout_op_kwargs={"p": 0.5, "inplace": True},
+            n_conv_per_stage=3,
+            strides=2,
+        )
+
+    edit(model / "plans.json", change)
+    architecture = read_nnunet_plan(model).architecture
+    assert architecture.encoder_depths == (3, 3, 3, 3)
+    assert architecture.strides == ((2, 2),) * 4
+    from distributed_iac.nets.nnunet import NnUnetNetwork
+
+    net = NnUnetNetwork(architecture, 2, 4)
+    kinds = [type(layer).__name__ for layer in net.encoder.stages[0][0].convs[0].children()]
+    assert kinds == ["Conv2d", "Dropout2d", "BatchNorm2d", "LeakyReLU"]

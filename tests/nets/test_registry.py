@@ -1,0 +1,153 @@
+"""The table of networks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from distributed_iac.config.backbone import (
+    BackboneSettings,
+    BasicUnetPlusPlusSettings,
+    BasicUnetSettings,
+    DynUnetSettings,
+    FlexibleUnetSettings,
+    SmpUnetSettings,
+    SwinUnetrSettings,
+)
+from distributed_iac.errors import ConfigError
+from distributed_iac.nets import registry, smp_unet, swin_unetr
+from distributed_iac.nets.planner import Fingerprint2d
+from distributed_iac.nets.registry import REGISTRY, build_backbone
+
+
+def test_table_and_settings_name_the_same_families() -> None:
+    union = get_args(get_args(BackboneSettings)[0])
+    assert {kind.model_fields["name"].default for kind in union} == set(REGISTRY)
+    assert all(entry.name == name for name, entry in REGISTRY.items())
+
+
+def test_every_family_has_a_module_of_its_own() -> None:
+    folder = Path(registry.__file__).parent
+    assert all((folder / f"{entry.module}.py").is_file() for entry in REGISTRY.values())
+
+
+def test_baselines_are_those_that_the_field_compares_with() -> None:
+    baselines = {entry.name for entry in REGISTRY.values() if entry.role == "baseline"}
+    assert baselines == {"attention_unet", "basic_unetplusplus"}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in REGISTRY.items() if entry.compact])
+def test_compact_settings_survive_a_config_file_and_stay_small(name: str, make_case: Any) -> None:
+    settings = REGISTRY[name].compact
+    assert settings is not None
+    adapter: TypeAdapter[BackboneSettings] = TypeAdapter(BackboneSettings)
+    assert adapter.validate_python(settings.model_dump(mode="json")) == settings
+    backbone = make_case(name).build()
+    assert sum(parameter.numel() for parameter in backbone.parameters()) < 15_000_000
+
+
+def test_importing_the_table_imports_no_network_library() -> None:
+    code = (
+        "import sys, distributed_iac.nets.registry;"
+        "print([m for m in ('monai', 'timm', 'segmentation_models_pytorch') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_a_dynunet_needs_a_fingerprint_or_strides() -> None:
+    with pytest.raises(ConfigError, match="patch size and spacing"):
+        build_backbone(DynUnetSettings(), 1, 4)
+    planned = build_backbone(
+        DynUnetSettings(base_features=2), 1, 4, Fingerprint2d((256, 224), (1.5, 1.5))
+    )
+    assert [tap.stride for tap in planned.taps] == [16, 8, 4, 2, 1]
+    assert [tap.channels for tap in planned.taps] == [32, 16, 8, 4, 2]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DynUnetSettings(strides=((1, 1), (2, 2), (2, 2)), base_features=2, supervised_scales=5),
+        DynUnetSettings(strides=((1, 1), (2, 2), (2, 2)), base_features=2, supervised_scales=3),
+    ],
+)
+def test_more_scales_than_heads_are_refused(settings: DynUnetSettings) -> None:
+    with pytest.raises(ConfigError, match="'all' or 1 to 2"):
+        build_backbone(settings, 1, 4)
+
+
+def test_unetplusplus_supervises_its_nested_networks() -> None:
+    settings = BasicUnetPlusPlusSettings(features="tiny", supervised_scales="all")
+    backbone = build_backbone(settings, 1, 3)
+    outputs = backbone.training_outputs(torch.zeros(1, 1, 32, 32))
+    assert [output.shape for output in outputs] == [(1, 3, 32, 32)] * 4
+
+
+def test_building_leaves_monais_shared_register_as_it_was() -> None:
+    from monai.networks.nets.flexible_unet import FLEXUNET_BACKBONE
+
+    before = dict(FLEXUNET_BACKBONE.register_dict["resnet10"]["parameter"])
+    build_backbone(FlexibleUnetSettings(encoder="resnet10"), 2, 4)
+    assert FLEXUNET_BACKBONE.register_dict["resnet10"]["parameter"] == before
+
+
+def test_swin_without_einops_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swin_unetr, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match="einops"):
+        build_backbone(SwinUnetrSettings(feature_size=12), 1, 2)
+
+
+def test_smp_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", None)
+    with pytest.raises(ConfigError) as caught:
+        build_backbone(SmpUnetSettings(), 1, 2)
+    assert "pip install distributed-iac[smp]" in str(caught.value)
+
+
+def test_an_unknown_smp_encoder_names_its_neighbours(make_case: Any) -> None:
+    make_case("smp_unet")
+    with pytest.raises(ConfigError, match="encoder must be one of") as caught:
+        build_backbone(SmpUnetSettings(encoder="resnet35"), 1, 2)
+    assert "resnet34" in str(caught.value)
+    with pytest.raises(ConfigError, match="timm model"):
+        build_backbone(SmpUnetSettings(encoder="tu-no_such_model"), 1, 2)
+
+
+def test_an_smp_encoder_of_one_fixed_size_is_refused(make_case: Any) -> None:
+    make_case("smp_unet")
+    with pytest.raises(ConfigError, match="any size"):
+        build_backbone(SmpUnetSettings(encoder="tu-swin_tiny_patch4_window7_224"), 1, 2)
+
+
+def test_an_smp_encoder_without_a_fine_feature_has_a_tap_less(make_case: Any) -> None:
+    taps = make_case("smp_unet-mit").build().taps
+    assert [tap.stride for tap in taps] == [16, 8, 4]
+    assert [tap.stride for tap in make_case("smp_unet").build().taps] == [16, 8, 4, 2]
+
+
+def test_smp_never_asks_for_a_download(make_case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_case("smp_unet")
+    library: Any = smp_unet._library()
+    asked: list[Any] = []
+    unet = library.Unet
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        asked.append(kwargs["encoder_weights"])
+        return unet(*args, **kwargs)
+
+    monkeypatch.setattr(library, "Unet", watched)
+    build_backbone(SmpUnetSettings(encoder="resnet18"), 1, 2)
+    assert asked == [None]
+
+
+def test_basic_unet_widths_are_what_they_are_called() -> None:
+    small = build_backbone(BasicUnetSettings(features="small"), 1, 2)
+    assert [tap.channels for tap in small.taps] == [64, 32, 16, 16]
+    assert [tap.decoder_channels for tap in small.taps] == [64, 32, 16, 16]
