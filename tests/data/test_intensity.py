@@ -25,13 +25,21 @@ def image() -> Any:
     return np.random.default_rng(0).gamma(2.0, 100.0, (2, 6, 7, 8)).astype(np.float32)
 
 
+def normalised(rule: Any, image: Any) -> Any:
+    out = image.copy()
+    rule(out)
+    return out
+
+
 def test_ct_clips_to_percentiles_and_scales_by_the_foreground() -> None:
     sample = np.linspace(-100, 300, 4001, dtype=np.float32)[None]
     normaliser = CtNormaliser.fit([sample[:, :2000], sample[:, 2000:]])
     (channel,) = normaliser.channels
     assert (channel.lower, channel.upper) == pytest.approx((-98.0, 298.0))
     assert (channel.mean, channel.deviation) == pytest.approx((100.0, sample.std()), abs=1e-3)
-    air, centre, metal = normaliser(np.array([[[[-1024.0, 100.0, 3000.0]]]], np.float32)).ravel()
+    air, centre, metal = normalised(
+        normaliser, np.array([[[[-1024.0, 100.0, 3000.0]]]], np.float32)
+    ).ravel()
     assert centre == pytest.approx(0, abs=1e-6)
     assert (air, metal) == pytest.approx((-198 / channel.deviation, 198 / channel.deviation))
 
@@ -42,7 +50,7 @@ def test_ct_without_foreground_is_refused() -> None:
 
 
 def test_z_scores_have_mean_zero_and_deviation_one_for_each_channel(image: Any) -> None:
-    out = ZScore("all")(image)
+    out = normalised(ZScore("all"), image)
     np.testing.assert_allclose(out.mean((1, 2, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(out.std((1, 2, 3)), 1, rtol=1e-5)
 
@@ -50,31 +58,29 @@ def test_z_scores_have_mean_zero_and_deviation_one_for_each_channel(image: Any) 
 def test_masked_z_scores_leave_the_outside_zero_and_unseen(image: Any) -> None:
     image[:, :3] = 0
     image[0, 4] = 0  # zero in one channel only: still inside the mask
-    out = ZScore("nonzero")(image)
+    out = normalised(ZScore("nonzero"), image)
     mask = nonzero_mask(image)
     assert mask[3:].all()
     assert not mask[:3].any()
     assert (out[:, ~mask] == 0).all()
     np.testing.assert_allclose(out[:, mask].mean(1), 0, atol=1e-5)
     np.testing.assert_allclose(out[:, mask].std(1), 1, rtol=1e-5)
-    np.testing.assert_array_equal(ZScore("nonzero")(image[:, 2:])[:, 1:], out[:, 3:])
+    np.testing.assert_array_equal(normalised(ZScore("nonzero"), image[:, 2:])[:, 1:], out[:, 3:])
 
 
 voxels = hnp.arrays(np.float32, (2, 2, 3, 3), elements=st.floats(-1e5, 1e5, width=32))
 
 
 @given(voxels, st.sampled_from(["all", "nonzero", "ct"]))
-def test_finite_in_means_finite_out_and_the_input_is_left_alone(image: Any, kind: Any) -> None:
-    before = image.copy()
+def test_finite_in_means_finite_out(image: Any, kind: Any) -> None:
     rule = CtNormaliser.fit([image.reshape(2, -1)]) if kind == "ct" else ZScore(kind)
-    assert np.isfinite(rule(image)).all()
-    np.testing.assert_array_equal(image, before)
+    assert np.isfinite(normalised(rule, image)).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0])
 @pytest.mark.parametrize("where", ["all", "nonzero"])
 def test_a_constant_image_becomes_zero(value: float, where: Any) -> None:
-    assert not ZScore(where)(np.full((1, 2, 2, 2), value, np.float32)).any()
+    assert not normalised(ZScore(where), np.full((1, 2, 2, 2), value, np.float32)).any()
 
 
 def test_json_keeps_a_normaliser(image: Any) -> None:

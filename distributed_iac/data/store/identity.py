@@ -1,0 +1,151 @@
+"""What makes two stores the same: settings, split, source files, version of the rules.
+
+::
+
+    identity = store_identity(...)               # plain values
+    key = content_key(identity)                  # SHA-256 of its canonical JSON
+    first_difference(stored, identity)           # Difference("preprocess.patch", ..., ...)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed_iac.config.preprocess import PreprocessSettings
+from distributed_iac.data.contract import Case, Source
+from distributed_iac.data.fingerprint import labels_to_json
+from distributed_iac.data.preprocess import PREPROCESS_VERSION
+from distributed_iac.data.split import Split
+
+GZIP_TRAILER = 8
+"""A gzip file ends in the CRC-32 and the length of its content, four bytes each."""
+
+EMPTY_TRAILER = bytes(GZIP_TRAILER)
+"""Block-wise gzip (bgzip) closes with an empty member, whose trailer says nothing."""
+
+CHUNK = 2**22
+READERS = 8
+"""Threads that read source files; checksums release the interpreter lock."""
+
+HOW_NOT_WHAT = frozenset(("workers", "on_bad_case"))
+"""Settings of a preparation that its result does not depend on."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where two identities differ; None stands for a missing entry."""
+
+    path: str
+    stored: Any
+    asked: Any
+
+
+def describe_cases(source: Source, cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
+    """Say for each case what it is and what its files contain.
+
+    File contents enter by size and CRC-32: a corrected label changes the identity although its
+    size may not change. Of ``.gz`` files the checksum that gzip itself keeps is taken; others are
+    read once.
+    """
+    root = source.detection.root
+    paths = list(dict.fromkeys(path for case in cases for path in case.files))
+    with ThreadPoolExecutor(READERS) as pool:
+        marks = dict(zip(paths, pool.map(content_mark, paths), strict=True))
+    return {case.case_id: _describe(case, root, marks) for case in cases}
+
+
+def store_identity(
+    dataset: str,
+    source: Source,
+    cases: Mapping[str, Mapping[str, Any]],
+    settings: PreprocessSettings,
+    split: Split,
+) -> dict[str, Any]:
+    """Gather everything that a store's bytes follow from, as plain JSON values."""
+    identity = {
+        "version": PREPROCESS_VERSION,
+        "dataset": dataset,
+        "preprocess": settings.model_dump(mode="json", exclude=set(HOW_NOT_WHAT)),
+        "source": {
+            "format": source.format,
+            "release": source.release,
+            "licence": source.licence,
+            "channel_names": source.channel_names,
+            "labels": labels_to_json(source.labels),
+            "cases": cases,
+        },
+        "split": split.to_json(),
+    }
+    plain: dict[str, Any] = json.loads(canonical(identity))
+    return plain
+
+
+def canonical(value: Any) -> str:
+    """One line of JSON, equal for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def content_key(*values: Any) -> str:
+    """SHA-256 over plain values."""
+    return hashlib.sha256(canonical(values).encode()).hexdigest()
+
+
+def first_difference(stored: Any, asked: Any, path: str = "") -> Difference | None:
+    """Find the first entry, in the order of the stored value, that differs."""
+    if isinstance(stored, Mapping) and isinstance(asked, Mapping):
+        keys = [*stored, *(key for key in asked if key not in stored)]
+        pairs = [(f"{path}.{key}".lstrip("."), stored.get(key), asked.get(key)) for key in keys]
+    elif isinstance(stored, list) and isinstance(asked, list) and len(stored) == len(asked):
+        pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(stored, asked, strict=True))]
+    else:
+        return None if stored == asked else Difference(path, stored, asked)
+    found = (first_difference(a, b, where) for where, a, b in pairs)
+    return next((difference for difference in found if difference), None)
+
+
+def content_mark(path: Path) -> str:
+    """Size and checksum of a file's content; ``unreadable`` where it cannot be read.
+
+    An unreadable file is refused with its reason when its case is read.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            if path.name.endswith(".gz") and size > GZIP_TRAILER:
+                file.seek(-GZIP_TRAILER, 2)
+                trailer = file.read()
+                if trailer != EMPTY_TRAILER:
+                    return f"{size} bytes, gzip {trailer.hex()}"
+                file.seek(0)
+            checksum = 0
+            while chunk := file.read(CHUNK):
+                checksum = zlib.crc32(chunk, checksum)
+    except OSError:
+        return "unreadable"
+    return f"{size} bytes, crc {checksum:08x}"
+
+
+def _describe(case: Case, root: Path, marks: Mapping[Path, str]) -> dict[str, Any]:
+    return {
+        "patient_id": case.patient_id,
+        "modality": case.modality,
+        "phase": case.phase,
+        "layout": asdict(case.layout),
+        "unannotated": sorted(case.unannotated),
+        "attributes": dict(case.attributes),
+        "channels": [[c.name, relative_to(c.path, root), c.index] for c in case.channels],
+        "label": None if case.label is None else relative_to(case.label, root),
+        "files": {relative_to(path, root): marks[path] for path in case.files},
+    }
+
+
+def relative_to(path: Path, root: Path) -> str:
+    """Name a file so that a moved source keeps its identity."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -1,0 +1,144 @@
+"""The last file of a store: what belongs to it, with size and checksum.
+
+::
+
+    write_manifest(folder, identity_key, digests)
+    manifest = read_manifest(folder)             # StoreError if the store is not whole
+    verify_files(folder, manifest, "checksums")
+
+A preparation writes it after everything else. A folder without a valid manifest is no store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from distributed_iac.data.store.identity import content_key
+from distributed_iac.data.store.sink import FileDigest, digest_of
+from distributed_iac.errors import StoreError
+from distributed_iac.files import write_json
+
+STORE_FORMAT = 1
+"""Raised when the files of a store change in a way that an older reader would misread."""
+
+MANIFEST = "manifest.json"
+IDENTITY = "identity.json"
+FINGERPRINT = "fingerprint.json"
+SPLIT = "split.json"
+SKIPPED = "skipped.json"
+INDEX = "index.parquet"
+CASES = "cases.parquet"
+NATIVE_LABELS = "native_labels.arrow"
+SHARDS = "shards"
+WORK = ".work"
+
+SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, INDEX, CASES)
+"""Files whose checksums are cheap enough to be verified at every opening."""
+
+Verify = Literal["manifest", "checksums"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of a store.
+
+    Args:
+        identity: Key of the store's identity.
+        files: Name, relative to the store, to size and checksum.
+    """
+
+    identity: str
+    files: Mapping[str, FileDigest]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Declare a store whole.
+
+    Raises:
+        OSError: It cannot be written; then the folder is no store.
+    """
+    files = {name: asdict(digest) for name, digest in sorted(manifest.files.items())}
+    content = {"format": STORE_FORMAT, "identity": manifest.identity, "files": files}
+    write_json(folder / MANIFEST, {**content, "checksum": content_key(content)})
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest itself.
+
+    Raises:
+        StoreError: There is no store here, it is unfinished or of a newer format, or its
+            manifest is damaged.
+    """
+    try:
+        content: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        checksum = content.pop("checksum")
+    except FileNotFoundError as error:
+        raise _not_whole(folder) from error
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(folder, f"{MANIFEST} cannot be read: {error}") from error
+    if checksum != content_key(content):
+        raise _damaged(folder, f"{MANIFEST} does not have its own checksum")
+    if content["format"] != STORE_FORMAT:
+        raise StoreError(
+            f"this version reads stores of format {STORE_FORMAT}",
+            came=f"format {content['format']}",
+            where=folder,
+            remedy="prepare the store again, or use the version that wrote it",
+        )
+    files = {name: FileDigest(**digest) for name, digest in content["files"].items()}
+    return Manifest(content["identity"], files)
+
+
+def verify_files(folder: Path, manifest: Manifest, verify: Verify) -> None:
+    """Compare the files with the manifest.
+
+    Args:
+        folder: The store.
+        manifest: Its manifest.
+        verify: ``manifest`` compares all sizes and the small tables' checksums, in milliseconds;
+            ``checksums`` reads every byte.
+
+    Raises:
+        StoreError: A file is missing, truncated or altered.
+    """
+    for name, expected in manifest.files.items():
+        path = folder / name
+        try:
+            size = path.stat().st_size
+            deep = verify == "checksums" or name in SMALL
+            sha256 = digest_of(path).sha256 if deep else expected.sha256
+        except OSError as error:
+            raise _damaged(folder, f"{name}: {error.strerror or error}") from error
+        if size != expected.size:
+            raise _damaged(folder, f"{name} has {size} bytes instead of {expected.size}")
+        if sha256 != expected.sha256:
+            raise _damaged(folder, f"{name} has been altered: its checksum differs")
+
+
+def _not_whole(folder: Path) -> StoreError:
+    unfinished = (folder / WORK).is_dir()
+    return StoreError(
+        "a prepared store is expected here",
+        came="an unfinished preparation"
+        if unfinished
+        else "a folder without a manifest"
+        if folder.is_dir()
+        else "no such folder",
+        where=folder,
+        remedy="run `distributed-iac prepare` again, it continues"
+        if unfinished
+        else "run `distributed-iac prepare` with the configuration of this data set",
+    )
+
+
+def _damaged(folder: Path, what: str) -> StoreError:
+    return StoreError(
+        "every file of a store must be as it was written",
+        came=what,
+        where=folder,
+        remedy="delete the folder and run `distributed-iac prepare` again",
+    )

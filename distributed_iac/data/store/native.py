@@ -1,0 +1,90 @@
+"""Labels on the grid of the files, kept so that evaluation does not need the source.
+
+::
+
+    digest = write_native_labels(path, cases)    # one record batch a case, Zstandard
+    NativeLabels(path).read(3)                   # (X, Y, Z) uint8, as on disk
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from distributed_iac.data.store.sink import FileDigest, WholeFile
+from distributed_iac.errors import StoreError
+
+CODEC = "zstd"
+SCHEMA = pa.schema(
+    [
+        ("case_id", pa.string()),
+        ("shape", pa.list_(pa.int64())),
+        ("label", pa.large_binary()),
+    ],
+    metadata={"label": "uint8, C order (X, Y, Z), Zstandard"},
+)
+
+
+def compress(label: NDArray[np.uint8]) -> bytes:
+    """Compress a label map; masks shrink a hundredfold."""
+    packed: bytes = pa.compress(np.ascontiguousarray(label), codec=CODEC, asbytes=True)
+    return packed
+
+
+def write_native_labels(
+    path: Path, cases: Iterable[tuple[str, tuple[int, int, int], bytes]]
+) -> FileDigest:
+    """Write (case id, shape, compressed label) of every case, in order.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with WholeFile(path) as file, pa.ipc.new_file(file, SCHEMA) as writer:
+        for case_id, shape, packed in cases:
+            columns = ([case_id], [list(shape)], [packed])
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=SCHEMA))
+    return file.digest
+
+
+class NativeLabels:
+    """The open, memory-mapped file.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        StoreError: It is no complete Arrow file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._map = pa.memory_map(str(path))
+            self._reader = pa.ipc.open_file(self._map)
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(error) from error
+
+    def read(self, position: int) -> NDArray[np.uint8]:
+        """Read the label of one case, (X, Y, Z), in an array of its own."""
+        try:
+            batch = self._reader.get_batch(position)
+            shape = tuple(batch.column("shape")[0].as_py())
+            packed = batch.column("label")[0].as_buffer()
+            size = int(np.prod(shape, dtype=np.int64))
+            plain = pa.decompress(packed, decompressed_size=size, codec=CODEC)
+            return np.frombuffer(plain, dtype=np.uint8).reshape(shape).copy()
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StoreError:
+        return StoreError(
+            "native labels must be a complete Arrow file",
+            came=error,
+            where=self._path,
+            remedy="delete the store and run `distributed-iac prepare` again",
+        )

@@ -1,0 +1,225 @@
+"""A prepared store: memory-mapped slices by row id, cases with their way back.
+
+::
+
+    store = Store.open(Path("stores/acdc"))
+    rows = store.rows("weights")                     # (n,) row ids
+    store.images(rows[:32]), store.labels(rows[:32]) # (32, C, H, W) float32, (32, H, W) uint8
+    for case in store.cases("val"):
+        native = store.restore(case.case_id, predicted[case.rows])    # grid of the file
+        truth = store.native_label(case.case_id)
+
+Reading is safe from several threads. A store travels to other processes as its path and is
+mapped again there, so that all processes of a machine share one copy in the page cache.
+
+Shapes: n rows; C channels; H x W the patch; Z slices of a case; K outputs; X x Y x Z a file.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.plane import CaseGeometry
+from distributed_iac.data.split import PARTS, Split
+from distributed_iac.data.store.manifest import (
+    CASES,
+    FINGERPRINT,
+    INDEX,
+    NATIVE_LABELS,
+    SHARDS,
+    SPLIT,
+    Manifest,
+    Verify,
+    read_manifest,
+    verify_files,
+)
+from distributed_iac.data.store.native import NativeLabels
+from distributed_iac.data.store.shard import Shard
+from distributed_iac.data.store.tables import Index, IntArray, StoredCase, read_cases, read_index
+from distributed_iac.data.targets import decode_probabilities
+from distributed_iac.errors import StoreError
+
+
+class Store:
+    """A whole, verified store; made by :meth:`open`."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.identity = manifest.identity
+        self.fingerprint = Fingerprint.from_json(_json(path / FINGERPRINT))
+        self.split = Split.from_json(_json(path / SPLIT))
+        self.index: Index = read_index(path / INDEX)
+        self._cases = read_cases(path / CASES)
+        self._positions = {case.case_id: i for i, case in enumerate(self._cases)}
+        names = sorted(name for name in manifest.files if name.startswith(f"{SHARDS}/"))
+        self._paths = [path / name for name in names]
+        self._shards: dict[int, Shard] = {}
+        self._native: NativeLabels | None = None
+        self._opening = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, verify: Verify = "manifest") -> Self:
+        """Open a store.
+
+        Args:
+            path: Its folder.
+            verify: ``manifest`` compares file sizes and the small tables' checksums;
+                ``checksums`` reads every byte.
+
+        Raises:
+            StoreError: It is missing, unfinished, damaged or of a newer format.
+        """
+        path = path.absolute()
+        manifest = read_manifest(path)
+        verify_files(path, manifest, verify)
+        return cls(path, manifest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.path, self.identity)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.fingerprint.image_shape
+
+    def __len__(self) -> int:
+        return len(self.index.shard)
+
+    def rows(self, part: str) -> IntArray:
+        """Return the ids of a part's slices, ascending; cases lie together, in slice order.
+
+        Raises:
+            StoreError: There is no such part.
+        """
+        none = np.empty(0, dtype=np.int64)
+        return np.concatenate([none, *(case.rows for case in self.cases(part))])
+
+    def cases(self, part: str) -> tuple[StoredCase, ...]:
+        """Return the cases of a part, in the order of their rows.
+
+        Raises:
+            StoreError: There is no such part.
+        """
+        if part not in PARTS:
+            raise StoreError(
+                f"the parts of a store are {', '.join(PARTS)}", came=part, remedy="name one of them"
+            )
+        return tuple(case for case in self._cases if case.part == part)
+
+    def case(self, case_id: str) -> StoredCase:
+        """Return one case.
+
+        Raises:
+            StoreError: It is not in this store.
+        """
+        return self._cases[self._position(case_id)]
+
+    def foreground(self, rows: IntArray) -> IntArray:
+        """Return (n,) bit masks of the classes present: bit v for label value v."""
+        bits: IntArray = self.index.foreground[rows]
+        return bits
+
+    def image(self, row: int) -> NDArray[np.float16]:
+        """View one normalised image, (C, H, W), read-only and without copying."""
+        return self._shard(int(self.index.shard[row])).image(int(self.index.place[row]))
+
+    def label(self, row: int) -> NDArray[np.uint8]:
+        """View one label, (H, W), read-only and without copying."""
+        return self._shard(int(self.index.shard[row])).label(int(self.index.place[row]))
+
+    def images(self, rows: IntArray, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """Copy images in the order asked for, (n, C, H, W).
+
+        Args:
+            rows: (n,) ids; may repeat.
+            dtype: float16 halves the bytes on the way to a GPU.
+        """
+        out = np.empty((len(rows), *self.image_shape), dtype=dtype)
+        for target, row in zip(out, rows, strict=True):
+            target[...] = self.image(row)
+        return out
+
+    def labels(self, rows: IntArray) -> NDArray[np.uint8]:
+        """Copy labels in the order asked for, (n, H, W)."""
+        out = np.empty((len(rows), *self.image_shape[1:]), dtype=np.uint8)
+        for target, row in zip(out, rows, strict=True):
+            target[...] = self.label(row)
+        return out
+
+    def native_label(self, case_id: str) -> NDArray[np.uint8]:
+        """Read a case's label as it lies on disk in the source, (X, Y, Z).
+
+        Raises:
+            StoreError: The case is not in this store, or the file is damaged.
+        """
+        position = self._position(case_id)
+        with self._opening:
+            if self._native is None:
+                self._native = NativeLabels(self.path / NATIVE_LABELS)
+        return self._native.read(position)
+
+    def restore(self, case_id: str, slices: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Bring label slices (Z, H, W) back to the grid of the file, (X, Y, Z)."""
+        return self._geometry(case_id, slices).restore_labels(slices)
+
+    def restore_probabilities(
+        self, case_id: str, probabilities: NDArray[np.floating[Any]]
+    ) -> NDArray[np.uint8]:
+        """Bring a network's probabilities (Z, K, H, W) back and decide there, (X, Y, Z)."""
+        scheme = self.fingerprint.labels
+        return self._geometry(case_id, probabilities).restore_probabilities(
+            probabilities, lambda outputs: decode_probabilities(outputs, scheme)
+        )
+
+    def _geometry(self, case_id: str, slices: NDArray[Any]) -> CaseGeometry:
+        case = self.case(case_id)
+        wanted = (len(case.rows), *self.image_shape[1:])
+        if (slices.shape[0], *slices.shape[-2:]) != wanted:
+            raise StoreError(
+                f"case {case_id} has slices (Z, H, W) = {wanted}",
+                came=slices.shape,
+                remedy="pass every slice of the case, in slice order",
+            )
+        return case.geometry
+
+    def _position(self, case_id: str) -> int:
+        if case_id not in self._positions:
+            raise StoreError(
+                f"the store has {len(self._positions)} cases",
+                came=f"{case_id!r}, which is not among them",
+                where=self.path,
+                remedy="take ids from store.cases(part)",
+            )
+        return self._positions[case_id]
+
+    def _shard(self, number: int) -> Shard:
+        shard = self._shards.get(number)
+        if shard is None:
+            with self._opening:
+                shard = self._shards.setdefault(number, Shard(self._paths[number]))
+        return shard
+
+
+def _reopen(path: Path, identity: str) -> Store:
+    store = Store.open(path)
+    if store.identity != identity:
+        raise StoreError(
+            "a store must not change while it is used",
+            came="another preparation under the same path",
+            where=path,
+            remedy="start the run again",
+        )
+    return store
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

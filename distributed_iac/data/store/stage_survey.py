@@ -1,0 +1,117 @@
+"""First stage: look at the training cases, decide the recipe.
+
+::
+
+    recipe, cases, skipped = survey_stage(order, crew)
+
+The cases come back with their slice axis fixed, without those that could not be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from distributed_iac.data.contract import Case, Reorient
+from distributed_iac.data.fingerprint import labels_to_json
+from distributed_iac.data.geometry import resolve_layout
+from distributed_iac.data.preprocess import PREPROCESS_VERSION
+from distributed_iac.data.recipe import Recipe, decide_recipe
+from distributed_iac.data.store.identity import content_key
+from distributed_iac.data.store.order import Crew, Order
+from distributed_iac.data.store.skipped import Skipped
+from distributed_iac.data.store.tasks import SurveyTask, survey_task
+from distributed_iac.data.survey import CaseSurvey
+from distributed_iac.data.volume import read_header
+from distributed_iac.errors import DataError, SourceError
+
+
+def survey_stage(
+    order: Order, crew: Crew
+) -> tuple[Recipe, tuple[Case, ...], tuple[CaseSurvey, ...], list[Skipped]]:
+    """Survey every training case and decide the recipe.
+
+    Returns:
+        The recipe, all cases that are still to be prepared, the surveys, and the unusable ones.
+
+    Raises:
+        DataError: No training case can be used.
+        StoreError: The disk is full.
+    """
+    axes = _slice_axes(order)
+    cases = [
+        replace(case, layout=replace(case.layout, slice_axis=axes[case.layout.reorient]))
+        if case.layout.slice_axis is None
+        else case
+        for case in order.cases
+    ]
+    surveys, skipped = _surveys(order, crew, [case for case in cases if order.is_training(case)])
+    if not surveys:
+        raise DataError(
+            "at least one training case must be usable",
+            came="\n    ".join(["none:", *map(str, skipped)]),
+            where=order.source.detection.root,
+            remedy="repair the files and run the same command again",
+        )
+    ordered = tuple(surveys[case.case_id] for case in cases if case.case_id in surveys)
+    recipe = decide_recipe(order.settings, ordered, axes)
+    unusable = {refused.case_id for refused in skipped}
+    return recipe, tuple(c for c in cases if c.case_id not in unusable), ordered, skipped
+
+
+def _surveys(
+    order: Order, crew: Crew, cases: Sequence[Case]
+) -> tuple[dict[str, CaseSurvey], list[Skipped]]:
+    scheme = order.source.labels
+    found: dict[str, CaseSurvey] = {}
+    tasks = []
+    for case in cases:
+        described = order.described[case.case_id]
+        axis = case.layout.slice_axis
+        key = content_key(PREPROCESS_VERSION, described, axis, labels_to_json(scheme))
+        earlier = crew.work.survey(case.case_id, key)
+        if earlier is None:
+            tasks.append(SurveyTask(case, scheme, key, crew.work.survey_file(case.case_id)))
+        else:
+            found[case.case_id] = earlier
+    skipped: list[Skipped] = []
+    for case_id, result in crew.do("survey", survey_task, tasks, len(cases)):
+        if isinstance(result, Skipped):
+            skipped.append(result)
+        else:
+            found[case_id] = result
+    return found, skipped
+
+
+def _slice_axes(order: Order) -> dict[Reorient, int]:
+    """Fix the slice axis once for the source, from the training cases' headers."""
+    axes: dict[Reorient, int] = {}
+    for case in order.cases:
+        reorient, axis = case.layout.reorient, case.layout.slice_axis
+        if reorient in axes:
+            continue
+        if axis is None:
+            alike = [other for other in order.cases if other.layout == case.layout]
+            training = [other for other in alike if order.is_training(other)]
+            axis = _thickest(training or alike, order)
+        axes[reorient] = axis
+    return axes
+
+
+def _thickest(cases: Sequence[Case], order: Order) -> int:
+    headers = []
+    for case in cases:
+        try:
+            headers.append(read_header(case.channels[0].path))
+        except SourceError:
+            continue  # its survey will name it
+    if not headers:
+        raise DataError(
+            "the slice axis follows from the images' headers",
+            came="none that can be read",
+            where=order.source.detection.root,
+            remedy="run `distributed-iac check` to see why",
+        )
+    resolved = resolve_layout(cases[0].layout, [(h.affine, h.zooms) for h in headers]).slice_axis
+    assert resolved is not None
+    return resolved

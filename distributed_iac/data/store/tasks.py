@@ -1,0 +1,137 @@
+"""What a worker process does: survey a case, prepare a case, assemble a shard.
+
+::
+
+    name, outcome = survey_task(SurveyTask(...))     # a CaseSurvey, or Skipped
+    name, outcome = case_task(CaseTask(...))         # a CaseRecord, or Skipped
+    name, record = shard_task(ShardTask(...))
+
+Every result is on disk, whole, before the function returns. An unusable case is a result, not an
+exception; a disk that cannot be written is a StoreError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from distributed_iac.data.contract import Case, LabelScheme
+from distributed_iac.data.preprocess import PreparedCase, compare_with_native, preprocess_case
+from distributed_iac.data.reading import class_bits
+from distributed_iac.data.recipe import Recipe
+from distributed_iac.data.store.native import compress
+from distributed_iac.data.store.shard import Block, write_shard
+from distributed_iac.data.store.sink import WholeFile, storage_errors
+from distributed_iac.data.store.skipped import Skipped
+from distributed_iac.data.store.work import (
+    CaseFiles,
+    CaseRecord,
+    ShardRecord,
+    write_record,
+    write_survey,
+)
+from distributed_iac.data.survey import CaseSurvey, survey_case
+from distributed_iac.errors import DataError
+
+
+@dataclass(frozen=True)
+class SurveyTask:
+    """Survey one training case."""
+
+    case: Case
+    scheme: LabelScheme
+    key: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class CaseTask:
+    """Prepare one case.
+
+    Args:
+        compare: ``with_native`` counts what patch and resampling cost; for training cases only.
+    """
+
+    case: Case
+    recipe: Recipe
+    scheme: LabelScheme
+    key: str
+    files: CaseFiles
+    compare: Literal["with_native", "nothing"]
+
+
+@dataclass(frozen=True, eq=False)
+class ShardTask:
+    """Assemble prepared cases into one shard."""
+
+    name: str
+    key: str
+    cases: tuple[tuple[CaseRecord, CaseFiles, pa.Table], ...]
+    metadata: Mapping[str, str]
+    path: Path
+    record: Path
+
+
+def survey_task(task: SurveyTask) -> tuple[str, CaseSurvey | Skipped]:
+    """Survey a case and keep the result."""
+    try:
+        survey = survey_case(task.case, task.scheme)
+    except DataError as error:
+        return task.case.case_id, Skipped.from_error(task.case, error)
+    with storage_errors(task.path.parent):
+        write_survey(task.path, task.key, survey)
+    return task.case.case_id, survey
+
+
+def case_task(task: CaseTask) -> tuple[str, CaseRecord | Skipped]:
+    """Prepare a case; its record is written last."""
+    try:
+        prepared = preprocess_case(task.case, task.recipe, task.scheme)
+    except DataError as error:
+        return task.case.case_id, Skipped.from_error(task.case, error)
+    with storage_errors(task.files.record.parent):
+        return task.case.case_id, _keep(task, prepared)
+
+
+def shard_task(task: ShardTask) -> tuple[str, ShardRecord]:
+    """Assemble a shard; its record is written last."""
+    with storage_errors(task.path.parent):
+        task.record.unlink(missing_ok=True)
+        blocks = [
+            Block(np.load(files.images, mmap_mode="r"), np.load(files.labels, mmap_mode="r"), facts)
+            for _, files, facts in task.cases
+        ]
+        digest = write_shard(task.path, blocks, task.metadata)
+        keys = tuple(record.key for record, _, _ in task.cases)
+        done = ShardRecord(task.key, keys, digest)
+        write_record(task.record, done)
+        return task.name, done
+
+
+def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
+    assert prepared.labels is not None, "only labelled cases are stored"
+    assert prepared.native_label is not None
+    files = task.files
+    # An older record must not vouch for the new arrays.
+    files.record.unlink(missing_ok=True)
+    for path, array in ((files.images, prepared.images), (files.labels, prepared.labels)):
+        with WholeFile(path) as file:
+            np.lib.format.write_array(file, array, allow_pickle=False)
+    with WholeFile(files.native) as file:
+        file.write(compress(prepared.native_label))
+    counts = compare_with_native(prepared, task.scheme) if task.compare == "with_native" else {}
+    record = CaseRecord(
+        key=task.key,
+        case_id=task.case.case_id,
+        foreground=tuple(class_bits(prepared.labels, task.scheme.ignore)),
+        geometry=prepared.geometry.to_json(),
+        affine=tuple(prepared.affine.ravel().tolist()),
+        counts=counts,
+    )
+    write_record(files.record, record)
+    return record
