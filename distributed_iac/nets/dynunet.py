@@ -41,7 +41,7 @@ class DynUnetBackbone(WrappedBackbone):
         supervised_scales: Outputs in training, finest first.
     """
 
-    redundant_keys: ClassVar[tuple[str, ...]] = (r"^skip_layers\.",)
+    redundant_keys: ClassVar[tuple[str, ...]] = (r"^skip_layers\.", r"^deep_supervision_heads\.")
 
     def __init__(
         self,

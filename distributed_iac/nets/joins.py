@@ -26,7 +26,8 @@ def join_upcat(block: Any, tap: int, deeper: Tensor, skip: Tensor, implant: Impl
     """Join by MONAI's ``UpCat``: upsample, pad to odd sizes, concatenate (skip, up), convolve."""
     up: Tensor = block.upsample(deeper)
     down, right = (int(skip.shape[axis] != up.shape[axis]) for axis in (-2, -1))
-    up = F.pad(up, (0, right, 0, down), "replicate")
+    if down or right:
+        up = F.pad(up, (0, right, 0, down), "replicate")
     joined: Tensor = block.convs(torch.cat([implant(tap, skip, up), up], dim=1))
     return joined
 

@@ -88,7 +88,6 @@ _ENTRIES = (
         "swin_unetr",
         "MONAI SwinUNETR: shifted-window transformer encoder",
         SwinUnetrSettings(feature_size=12, depths=(1, 1, 1, 1), window_size=4),
-        requires=("einops",),
     ),
     Entry(
         "smp_unet",

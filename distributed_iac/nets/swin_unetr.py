@@ -12,13 +12,11 @@ residual block of their own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from monai.networks.nets.swin_unetr import SwinUNETR
 from torch import Tensor, nn
 
 from distributed_iac.config.backbone import SwinUnetrSettings
-from distributed_iac.errors import ConfigError
 from distributed_iac.nets.contract import Implant, Tap
 from distributed_iac.nets.joins import join_up_block
 from distributed_iac.nets.planner import Fingerprint2d
@@ -83,17 +81,7 @@ def build(
     out_channels: int,
     _fingerprint: Fingerprint2d | None = None,
 ) -> SwinUnetrBackbone:
-    """Build the network from its settings, randomly initialised.
-
-    Raises:
-        ConfigError: If einops, which MONAI's transformer blocks use, is not installed.
-    """
-    if find_spec("einops") is None:
-        raise ConfigError(
-            "the swin_unetr backbone needs the package einops, which MONAI's transformer uses",
-            came="it is not installed",
-            remedy="pip install einops",
-        )
+    """Build the network from its settings, randomly initialised."""
     net = SwinUNETR(
         in_channels=in_channels,
         out_channels=out_channels,

@@ -158,7 +158,7 @@ def fill(
         network: The module whose names and shapes must be met.
         state: Tensors by name.
         where: The file, for messages.
-        redundant: Regular expressions of names that repeat others and are left out.
+        redundant: Regular expressions of names that may be left out where ``network`` lacks them.
 
     Raises:
         ConfigError: If names or shapes differ; all are listed.
@@ -209,14 +209,18 @@ def _listed(title: str, names: Sequence[str]) -> str:
 
 
 def _unwrapped(state: StateDict, own: StateDict) -> StateDict:
-    """Strip prefixes that all names share, as far as that makes more names known."""
+    """Strip prefixes that all names share, or add one that they lack, if more names fit then."""
     candidates = [state]
-    while True:
+    while candidates[-1]:
         names = candidates[-1]
         prefix = next((p for p in PREFIXES if all(name.startswith(p) for name in names)), None)
-        if prefix is None or not names:
-            return max(candidates, key=lambda candidate: len(own.keys() & candidate.keys()))
+        if prefix is None:
+            break
         candidates.append({name.removeprefix(prefix): names[name] for name in names})
+    bare = candidates[-1]
+    lacking = (prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in own))
+    candidates.extend({prefix + name: bare[name] for name in bare} for prefix in lacking)
+    return max(candidates, key=lambda candidate: len(own.keys() & candidate.keys()))
 
 
 def is_state_dict(candidate: object) -> TypeGuard[StateDict]:

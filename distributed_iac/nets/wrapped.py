@@ -45,8 +45,8 @@ class WrappedBackbone(Backbone):
     """
 
     redundant_keys: ClassVar[tuple[str, ...]] = ()
-    """Regular expressions of the keys under which the library's own ``state_dict`` repeats
-    tensors that it also holds under another name."""
+    """Regular expressions of keys in the library's own ``state_dict`` that this network can do
+    without: tensors held once more under another name, heads that serve training only."""
 
     net: Any
 

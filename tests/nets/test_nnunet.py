@@ -14,6 +14,7 @@ import torch
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.errors import CheckpointError, ConfigError
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
+from distributed_iac.nets.nnunet_network import NnUnetNetwork
 from distributed_iac.nets.registry import build_backbone
 
 KINDS = ["plain", "residual"]
@@ -212,8 +213,6 @@ def test_dropout_and_batch_norm_of_a_plan_are_built(model: Path) -> None:
     architecture = read_nnunet_plan(model).architecture
     assert architecture.encoder_depths == (3, 3, 3, 3)
     assert architecture.strides == ((2, 2),) * 4
-    from distributed_iac.nets.nnunet import NnUnetNetwork
-
     net = NnUnetNetwork(architecture, 2, 4)
     kinds = [type(layer).__name__ for layer in net.encoder.stages[0][0].convs[0].children()]
     assert kinds == ["Conv2d", "Dropout2d", "BatchNorm2d", "LeakyReLU"]

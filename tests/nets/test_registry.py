@@ -18,10 +18,9 @@ from distributed_iac.config.backbone import (
     DynUnetSettings,
     FlexibleUnetSettings,
     SmpUnetSettings,
-    SwinUnetrSettings,
 )
 from distributed_iac.errors import ConfigError
-from distributed_iac.nets import registry, smp_unet, swin_unetr
+from distributed_iac.nets import registry, smp_unet
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import REGISTRY, build_backbone
 
@@ -96,12 +95,6 @@ def test_building_leaves_monais_shared_register_as_it_was() -> None:
     before = dict(FLEXUNET_BACKBONE.register_dict["resnet10"]["parameter"])
     build_backbone(FlexibleUnetSettings(encoder="resnet10"), 2, 4)
     assert FLEXUNET_BACKBONE.register_dict["resnet10"]["parameter"] == before
-
-
-def test_swin_without_einops_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swin_unetr, "find_spec", lambda _name: None)
-    with pytest.raises(ConfigError, match="einops"):
-        build_backbone(SwinUnetrSettings(feature_size=12), 1, 2)
 
 
 def test_smp_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,25 @@ def test_own_names_that_look_like_prefixes_are_kept(tmp_path: Path) -> None:
     assert states_equal(loaded, source)
 
 
+def test_a_prefix_that_a_file_lacks_is_added(tmp_path: Path) -> None:
+    settings = AttentionUnetSettings(channels=(4, 4, 8, 8, 8))
+    source: Any = build_backbone(settings, 1, 3, seed=5)
+    torch.save(source.net.model.state_dict(), tmp_path / "w.pt")
+    loaded = build_backbone(settings.model_copy(update={"weights": tmp_path / "w.pt"}), 1, 3)
+    assert states_equal(loaded, source)
+
+
+def test_heads_of_deep_supervision_are_left_out_where_nothing_reads_them(tmp_path: Path) -> None:
+    deep = DynUnetSettings(
+        strides=((1, 1), (2, 2), (2, 2)), base_features=4, supervised_scales="all"
+    )
+    source = build_backbone(deep, 1, 3, seed=5).eval()
+    torch.save(source.state_dict(), tmp_path / "w.pt")
+    shallow = deep.model_copy(update={"weights": tmp_path / "w.pt", "supervised_scales": 1})
+    x = torch.randn(1, 1, 32, 32)
+    assert torch.equal(build_backbone(shallow, 1, 3).eval()(x), source(x))
+
+
 def test_all_misfits_are_told_at_once(network: Any, tmp_path: Path) -> None:
     state = network.net.state_dict()
     del state["final_conv.bias"]

@@ -1,0 +1,254 @@
+"""What nnU-Net v2 writes into ``plans.json`` and ``dataset.json``, as frozen values.
+
+::
+
+    plan = parse_plan(plans, dataset, where=folder)
+    plan.architecture.strides           # ((1, 1), (2, 2), ...)
+    plan.out_channels, plan.output      # 4, "softmax"
+
+Both shapes of plans are understood: ``architecture: {network_class_name, arch_kwargs}``, and the
+flat ``UNet_class_name``, ``pool_op_kernel_sizes``, ... of earlier releases. The translations
+follow nnunetv2's own ``ConfigurationManager`` and ``LabelManager``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from distributed_iac.errors import ConfigError
+from distributed_iac.nets.planner import Pair, doubling
+
+CONFIGURATION = "2d"
+"""nnU-Net's name for the network on slices."""
+
+
+@dataclass(frozen=True)
+class NnUnetArchitecture:
+    """The network of a plan.
+
+    Args:
+        kind: ``plain`` (PlainConvUNet) or ``residual`` (ResidualEncoderUNet).
+        features: Channels per stage, finest first.
+        strides: Stride per stage; the first is (1, 1).
+        kernels: Convolution kernel per stage.
+        encoder_depths: Convolutions (plain) or residual blocks per encoder stage.
+        decoder_depths: Convolutions per decoder stage, deepest first.
+        conv_bias: Whether convolutions carry a bias.
+        norm: Normalisation layer, a class of ``torch.nn``, and its options.
+        nonlinearity: Activation, a class of ``torch.nn``, and its options.
+        dropout: Dropout layer and its options, if any.
+        stem_channels: Channels of the stem of a residual encoder.
+    """
+
+    kind: Literal["plain", "residual"]
+    features: tuple[int, ...]
+    strides: tuple[Pair, ...]
+    kernels: tuple[Pair, ...]
+    encoder_depths: tuple[int, ...]
+    decoder_depths: tuple[int, ...]
+    conv_bias: bool
+    norm: tuple[str, Mapping[str, Any]] | None
+    nonlinearity: tuple[str, Mapping[str, Any]]
+    dropout: tuple[str, Mapping[str, Any]] | None
+    stem_channels: int
+
+
+@dataclass(frozen=True)
+class NnUnetPlan:
+    """What a trained model expects and gives.
+
+    Args:
+        architecture: The network.
+        in_channels: Image channels.
+        out_channels: Classes, background included; or regions, to be read by a sigmoid.
+        output: How the logits are to be read.
+        labels: Name to value, or to the values of a region, as in ``dataset.json``.
+        channel_names: What each image channel is.
+        patch_size: Pixels that it was trained on.
+        spacing: Millimetres per pixel that images were resampled to.
+        normalization: nnU-Net's normalisation scheme per channel.
+        transpose: Order of the image axes; the last two span the slices.
+    """
+
+    architecture: NnUnetArchitecture
+    in_channels: int
+    out_channels: int
+    output: Literal["softmax", "sigmoid"]
+    labels: Mapping[str, int | tuple[int, ...]]
+    channel_names: tuple[str, ...]
+    patch_size: Pair
+    spacing: tuple[float, float]
+    normalization: tuple[str, ...]
+    transpose: tuple[int, ...]
+
+
+def parse_plan(
+    plans: Mapping[str, Any], dataset: Mapping[str, Any], *, where: object
+) -> NnUnetPlan:
+    """Translate the contents of ``plans.json`` and ``dataset.json``.
+
+    Args:
+        plans: The plans, of either shape.
+        dataset: The description of the data set.
+        where: The model folder, for messages.
+
+    Raises:
+        ConfigError: If the configuration is missing, or its network is of another class.
+        KeyError: If a key is missing.
+    """
+    configuration = _configuration(plans, CONFIGURATION, where)
+    channels = dataset.get("channel_names") or dataset["modality"]
+    labels = {
+        name: tuple(value) if isinstance(value, list) else int(value)
+        for name, value in dataset["labels"].items()
+        if name != "ignore"
+    }
+    output, classes = _output(labels)
+    return NnUnetPlan(
+        architecture=_architecture(configuration, where),
+        in_channels=len(channels),
+        out_channels=classes,
+        output=output,
+        labels=labels,
+        channel_names=tuple(str(name) for name in channels.values()),
+        patch_size=_pair(configuration["patch_size"]),
+        spacing=(float(configuration["spacing"][0]), float(configuration["spacing"][1])),
+        normalization=tuple(configuration["normalization_schemes"]),
+        transpose=tuple(plans.get("transpose_forward", (0, 1, 2))),
+    )
+
+
+def _output(
+    labels: Mapping[str, int | tuple[int, ...]],
+) -> tuple[Literal["softmax", "sigmoid"], int]:
+    """How many heads, and how they are read: regions when a label names several values."""
+    values = [value if isinstance(value, tuple) else (value,) for value in labels.values()]
+    if any(len(value) > 1 for value in values):
+        return "sigmoid", sum(set(value) != {0} for value in values)
+    return "softmax", len({number for value in values for number in value})
+
+
+def _configuration(plans: Mapping[str, Any], name: str, where: object) -> dict[str, Any]:
+    """Resolve a configuration and what it inherits."""
+    known = plans["configurations"]
+    if name not in known:
+        raise ConfigError(
+            f"the trained model must have the configuration {name}",
+            came=", ".join(known) or "no configuration",
+            remedy="give the folder of a 2-D training",
+            where=where,
+        )
+    own = dict(known[name])
+    parent = own.pop("inherits_from", None)
+    return own if parent is None else {**_configuration(plans, parent, where), **own}
+
+
+def _architecture(configuration: Mapping[str, Any], where: object) -> NnUnetArchitecture:
+    if "architecture" in configuration:
+        given = configuration["architecture"]
+        return _from_kwargs(given["network_class_name"], given["arch_kwargs"], where)
+    strides = configuration["pool_op_kernel_sizes"]
+    base, most = configuration["UNet_base_num_features"], configuration["unet_max_num_features"]
+    depths = configuration["n_conv_per_stage_encoder"]
+    kwargs = {
+        "n_stages": len(depths),
+        "features_per_stage": doubling(len(depths), base, most),
+        "kernel_sizes": configuration["conv_kernel_sizes"],
+        "strides": strides,
+        "n_conv_per_stage": depths,
+        "n_blocks_per_stage": depths,
+        "n_conv_per_stage_decoder": configuration["n_conv_per_stage_decoder"],
+        "conv_bias": True,
+        "norm_op": "InstanceNorm2d",
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "nonlin": "LeakyReLU",
+        "nonlin_kwargs": {"inplace": True},
+    }
+    return _from_kwargs(configuration["UNet_class_name"], kwargs, where)
+
+
+_KINDS: Mapping[str, Literal["plain", "residual"]] = {
+    "PlainConvUNet": "plain",
+    "ResidualEncoderUNet": "residual",
+}
+_LAYERS: Mapping[str, tuple[str, ...]] = {
+    "norm_op": ("InstanceNorm2d", "BatchNorm2d"),
+    "nonlin": ("LeakyReLU", "ReLU"),
+    "dropout_op": ("Dropout", "Dropout2d"),
+}
+_UNSUPPORTED = ("nonlin_first", "block", "bottleneck_channels")
+
+
+def _from_kwargs(class_name: str, kwargs: Mapping[str, Any], where: object) -> NnUnetArchitecture:
+    kind = _KINDS.get(class_name.rsplit(".", 1)[-1])
+    odd = [name for name in _UNSUPPORTED if kwargs.get(name)]
+    if kind is None or odd:
+        raise ConfigError(
+            "networks of nnU-Net's classes " + " and ".join(_KINDS) + " can be read",
+            came=f"{class_name} with {', '.join(odd)}" if odd else class_name,
+            remedy="train with one of nnU-Net's own planners, or load the weights into dynunet",
+            where=where,
+        )
+    stages = int(kwargs["n_stages"])
+    depths = "n_conv_per_stage" if kind == "plain" else "n_blocks_per_stage"
+    features = _per_stage(kwargs["features_per_stage"], stages)
+    norm = _layer(kwargs, "norm_op", where)
+    nonlinearity = _layer(kwargs, "nonlin", where)
+    if nonlinearity is None:
+        raise KeyError("nonlin")
+    return NnUnetArchitecture(
+        kind=kind,
+        features=features,
+        strides=_pairs(kwargs["strides"], stages),
+        kernels=_pairs(kwargs["kernel_sizes"], stages),
+        encoder_depths=_per_stage(kwargs[depths], stages),
+        decoder_depths=_per_stage(kwargs["n_conv_per_stage_decoder"], stages - 1),
+        conv_bias=bool(kwargs.get("conv_bias", False)),
+        norm=norm,
+        nonlinearity=nonlinearity,
+        dropout=_layer(kwargs, "dropout_op", where),
+        stem_channels=int(kwargs.get("stem_channels") or features[0]),
+    )
+
+
+def _layer(
+    kwargs: Mapping[str, Any], key: str, where: object
+) -> tuple[str, Mapping[str, Any]] | None:
+    path = kwargs.get(key)
+    if path is None:
+        return None
+    name = str(path).rsplit(".", 1)[-1]
+    if name not in _LAYERS[key]:
+        raise ConfigError(
+            f"{key} of an nnU-Net plan may be {' or '.join(_LAYERS[key])}",
+            came=path,
+            remedy="train with one of nnU-Net's own planners",
+            where=where,
+        )
+    return name, dict(kwargs.get(f"{key}_kwargs") or {})
+
+
+def _per_stage(value: int | Sequence[int], stages: int) -> tuple[int, ...]:
+    if isinstance(value, int):
+        return (value,) * stages
+    return tuple(int(number) for number in value)
+
+
+def _pairs(value: int | Sequence[Any], stages: int) -> tuple[Pair, ...]:
+    if isinstance(value, int):
+        return ((value, value),) * stages
+    return tuple(_pair(entry) for entry in value)
+
+
+def _pair(value: int | Sequence[int]) -> Pair:
+    if isinstance(value, int):
+        return value, value
+    if len(value) != 2:
+        raise ConfigError(
+            "a 2-D plan has two numbers per stage",
+            came=list(value),
+            remedy="give the folder of a 2-D training",
+        )
+    return int(value[0]), int(value[1])
