@@ -161,7 +161,8 @@ class FlexibleUnetSettings(BackboneBase):
     """The encoder; its weights are never downloaded."""
 
     encoder_weights: Path | None = None
-    """A ``state_dict`` of the encoder alone, for example trained on ImageNet, as a local file."""
+    """A ``state_dict`` of the encoder alone, as a local file. torchvision's ImageNet files fit
+    resnet50 and deeper; MONAI's shallower ones have shortcuts without weights, as MedicalNet."""
 
     decoder_channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (
         256,
@@ -209,7 +210,8 @@ class SmpUnetSettings(BackboneBase):
     """An encoder of segmentation-models-pytorch, or ``tu-`` and a timm model."""
 
     encoder_weights: Path | None = None
-    """A ``state_dict`` of the encoder alone, as a local file; nothing is ever downloaded."""
+    """A ``state_dict`` of the encoder alone, as a local file; nothing is ever downloaded.
+    torchvision's ImageNet files fit the ResNets; for a ``tu-`` encoder save its own."""
 
     decoder_channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (
         256,
