@@ -118,8 +118,8 @@ class CellGenotype:
         nodes: Genes of every intermediate node, in node order.
 
     Raises:
-        ConfigError: An unknown operation, a source that does not come before its node, a node
-            without genes, or two genes of a node from one source.
+        ConfigError: No input, no node, an unknown operation, a source that does not come before
+            its node, a node without genes, or two genes of a node from one source.
     """
 
     inputs: int
@@ -131,6 +131,7 @@ class CellGenotype:
             for genes in self.nodes
         )
         object.__setattr__(self, "nodes", canonical)
+        CellTopology(self.inputs, len(canonical))  # refuses a cell without inputs or nodes
         for offset, genes in enumerate(canonical):
             self._validate_node(self.inputs + offset, genes)
 
@@ -183,12 +184,18 @@ class Genotype:
     Args:
         scope: Whether the taps share one cell genotype.
         cells: One cell, or one a tap in the backbone's tap order.
+
+    Raises:
+        ConfigError: Another scope, no cell, or several cells that are called shared.
     """
 
     scope: GenotypeScope
     cells: tuple[CellGenotype, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cells", tuple(self.cells))
+        if self.scope not in ("shared", "per_skip"):
+            raise ConfigError("a genotype's scope is shared or per_skip", came=repr(self.scope))
         if self.scope == "shared" and len(self.cells) != 1:
             raise ConfigError("a shared genotype has exactly one cell", came=str(len(self.cells)))
         if not self.cells:
@@ -231,8 +238,11 @@ class Genotype:
         try:
             cells = tuple(
                 CellGenotype(
-                    int(cell["inputs"]),
-                    tuple(tuple(Gene(int(s), str(o)) for s, o in genes) for genes in cell["nodes"]),
+                    _whole(cell["inputs"]),
+                    tuple(
+                        tuple(Gene(_whole(source), str(operation)) for source, operation in genes)
+                        for genes in cell["nodes"]
+                    ),
                 )
                 for cell in value["cells"]
             )
@@ -242,8 +252,6 @@ class Genotype:
                 'a genotype is {"scope": ..., "cells": [{"inputs": ..., "nodes": ...}]}',
                 came=repr(value)[:200],
             ) from error
-        if scope not in ("shared", "per_skip"):
-            raise ConfigError("a genotype's scope is shared or per_skip", came=repr(scope))
         return cls(scope, cells)
 
     @classmethod
@@ -276,6 +284,13 @@ class Genotype:
                 )
                 lines.append(f"  node {offset} = {parts}")
         return "\n".join(lines)
+
+
+def _whole(value: object) -> int:
+    """An integer as JSON writes it; 1.5 or true would otherwise become 1 unnoticed."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
 
 
 def node_name(index: int, inputs: int) -> str:

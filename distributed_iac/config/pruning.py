@@ -31,8 +31,8 @@ class StabilitySettings(Settings):
     """When an edge counts as settled; all epochs are epochs with architecture steps."""
 
     window: Annotated[int, Field(ge=2)] = 5
-    """Epochs of the mean P and, as far back, of Q. Our choice: the longest whose two windows
-    still fit into the warm-up."""
+    """Epochs of the mean P and, as far back, of Q. Our choice: long
+    enough to average over single batches, short enough for a first verdict after ten epochs."""
     tau: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Largest Jensen-Shannon divergence, in bits, of a stable edge. Our choice: on the line
     through the two measured values it is reached at about epoch 28, after the final operations
@@ -44,9 +44,9 @@ class StabilitySettings(Settings):
     warmup: Annotated[int, Field(ge=0)] = 10
     """Epochs before the first verdict. Our choice: twice the window, the first epoch at which
     the divergence exists; a shorter warm-up than that has no effect."""
-    max_wait: Count = 15
+    max_wait: Annotated[int, Field(ge=0)] = 10
     """Epochs that an edge stays stable without losing an operation before it is undecided. Our
-    choice: three windows, each long enough for a new drift to break the stability."""
+    choice: two windows, after which nothing that is compared dates from before the wait."""
 
 
 class SignalSettings(Settings):

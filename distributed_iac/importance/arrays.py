@@ -20,9 +20,9 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
-FLOOR = 1e-12
-"""Least weight of a live competitor, so that its logarithm exists: far below any that matters
-(a pruned one never has that little), far above float64 underflow."""
+FLOOR = 1e-100
+"""Least weight of a live competitor, so that its logarithm exists: below all that a softmax of
+float32 can give, above float64 underflow."""
 
 
 def floats(values: npt.ArrayLike) -> FloatArray:

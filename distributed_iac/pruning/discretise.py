@@ -59,7 +59,8 @@ class KeptEdge:
         operation: What it does.
         weight: PC-DARTS's weight of the operation in its node.
         confidence: That the operation is ahead of every other of the edge, in [0.5, 1].
-        edge_confidence: That the edge is ahead of every one its node did not keep, in [0.5, 1].
+        edge_confidence: That softmax(beta) of the edge is ahead of that of every edge its node did
+            not keep, in [0.5, 1].
         closest_rival: Operation with the largest p-value.
         undecided: Whether the search did not tell the operation from another one.
     """
