@@ -12,9 +12,11 @@ and a mask between integers is not also said to hold unexpected values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from distributed_iac.data.check.codes import Fault
 from distributed_iac.data.check.grid import odd_files
@@ -27,6 +29,8 @@ from distributed_iac.data.check.voxels import (
 )
 from distributed_iac.data.contract import Case, Channel, LabelScheme, Problem
 from distributed_iac.data.volume import VolumeHeader
+
+Scan = TypeVar("Scan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,36 +71,39 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
     for channel in case.channels:
         by_file.setdefault(channel.path, []).append(channel)
     missing = "missing_image" if len(by_file) == 1 else "missing_channel"
-
     faults: list[Fault] = []
     headers: dict[Path, VolumeHeader] = {}
     images: dict[str, ImageStatistics] = {}
-    label: LabelStatistics | None = None
     for path, channels in by_file.items():
-        try:
-            headers[path], found = scan_image(path, channels)
-        except FileNotFoundError:
-            faults.append(Fault(missing, path, "the file does not exist"))
-        except DamageError as error:
-            faults.append(error.fault)
-        else:
-            images |= found
-            faults += _image_faults(path, found)
+        image = _attempt(partial(scan_image, path, channels), path, missing)
+        if isinstance(image, Fault):
+            faults.append(image)
+            continue
+        headers[path], found = image
+        images |= found
+        faults += _image_faults(path, found)
+    label = None
     if case.label is not None:
-        try:
-            headers[case.label], label = scan_label(case.label)
-        except FileNotFoundError:
-            faults.append(Fault("missing_label", case.label, "the file does not exist"))
-        except DamageError as error:
-            faults.append(error.fault)
+        mask = _attempt(partial(scan_label, case.label), case.label, "missing_label")
+        if isinstance(mask, Fault):
+            faults.append(mask)
         else:
+            headers[case.label], label = mask
             faults += label_faults(case.label, label, labels)
     faults += odd_files(headers, by_file.keys())
     header = next((headers[path] for path in by_file if path in headers), None)
-    return CaseFinding(
-        CaseFacts(case, header, images, label),
-        tuple(fault.of(case.case_id) for fault in faults),
-    )
+    facts = CaseFacts(case, header, images, label)
+    return CaseFinding(facts, tuple(fault.of(case.case_id) for fault in faults))
+
+
+def _attempt(scan: Callable[[], Scan], path: Path, missing: str) -> Scan | Fault:
+    """Return what a scan finds, or why it cannot be made."""
+    try:
+        return scan()
+    except FileNotFoundError:
+        return Fault(missing, path, "the file does not exist")
+    except DamageError as error:
+        return error.fault
 
 
 def scan_image(
@@ -166,7 +173,7 @@ def label_faults(path: Path, label: LabelStatistics, scheme: LabelScheme) -> lis
         reason = f"{label.noninteger} voxels lie between integers, such as {examples}"
         faults.append(Fault("noninteger_labels", path, reason))
     elif unexpected:
-        counts = ", ".join(f"{value} ({count} voxels)" for value, count in unexpected.items())
+        counts = ", ".join(f"{value} (voxels: {count})" for value, count in unexpected.items())
         known = ", ".join(str(value) for value in sorted(scheme.values))
         reason = f"the label holds {counts}; {scheme.convention} has {known}"
         faults.append(Fault("unexpected_labels", path, reason))

@@ -112,13 +112,13 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "the label file has no foreground at all",
             "Make sure that the case has nothing to segment; otherwise restore its mask",
         ),
-        # Within a patient a copy only weighs that patient twice; ...
+        # At least one of the two has the wrong image: an ED frame is no ES frame.
         "duplicate_case": ProblemCode(
-            "warning",
+            "error",
             "a case occurs twice under one patient",
-            "Keep one of the two cases",
+            "Keep one of the two cases, or restore the image of the other",
         ),
-        # ... under another patient it can stand on both sides of a split and leak the test set.
+        # Under another patient it can stand on both sides of a split and leak the test set.
         "duplicate_patient": ProblemCode(
             "error",
             "a case occurs again under another patient",

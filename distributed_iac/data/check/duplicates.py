@@ -46,7 +46,7 @@ def duplicate_problems(facts: Iterable[CaseFacts]) -> list[Problem]:
             between_patients.setdefault(pair, []).append(copy)
     for (patient, earlier), copies in between_patients.items():
         cases = ", ".join(f"{copy.case.case_id} = {copy.earlier.case_id}" for copy in copies)
-        reason = f"patient {patient} has the images of patient {earlier}: {cases}"
+        reason = f"patient id {patient} has images of patient id {earlier}: {cases}"
         problems.append(_problem("duplicate_patient", copies[0], reason))
     return problems
 

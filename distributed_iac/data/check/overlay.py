@@ -43,6 +43,10 @@ FRACTIONS = (0.25, 0.5, 0.75)
 _PANEL = 3.0
 """Inches of a panel's longer side."""
 
+_TAB20 = tuple(i for i in (*range(0, 20, 2), *range(1, 20, 2)) if i not in (14, 15))
+"""Of matplotlib's tab20 the strong colours, then the pale ones, without its greys: those are lost
+on an image."""
+
 Colour = tuple[float, float, float, float]
 
 
@@ -98,7 +102,7 @@ def draw_case(case: Case, labels: LabelScheme, layout: SliceLayout) -> Figure:
             if row == 0:
                 axes.set_title(f"slice {index + 1} of {image.shape[1]}", fontsize=9)
         panels[row, 0].set_ylabel(channel.name, fontsize=9)
-    figure.suptitle(_title(case), fontsize=10)
+    figure.suptitle(_title(case, layout), fontsize=10)
     _legend(figure, labels, colours, label)
     return figure
 
@@ -136,10 +140,8 @@ def class_colours(labels: LabelScheme, label: NDArray[np.integer[Any]] | None) -
     """Return a colour for each class, the same in every case, and for stray values after them."""
     stray = set() if label is None else set(np.unique(label).tolist()) - labels.values
     values = [value for value in sorted(labels.values) if value != 0] + sorted(stray)
-    # tab20 alternates strong and pale: the strong ten first.
-    order = (*range(0, 20, 2), *range(1, 20, 2))
-    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]  # ListedColormap
-    return {value: (*colours[order[i % 20]], 1.0) for i, value in enumerate(values)}
+    palette = colormaps["tab20"].colors  # type: ignore[attr-defined]  # a ListedColormap
+    return {value: (*palette[_TAB20[i % len(_TAB20)]], 1.0) for i, value in enumerate(values)}
 
 
 def draw_contours(
@@ -209,9 +211,13 @@ def _mark_edges(axes: Axes, layout: SliceLayout) -> None:
         )
 
 
-def _title(case: Case) -> str:
-    facts: Sequence[str | None] = (case.modality, case.phase, case.part)
-    return ", ".join([case.case_id, f"patient {case.patient_id}", *filter(None, facts)])
+def _title(case: Case, layout: SliceLayout) -> str:
+    owner = None if case.patient_id == case.case_id else f"patient id {case.patient_id}"
+    facts: Sequence[str | None] = (case.case_id, owner, case.modality, case.phase, case.part)
+    title = ", ".join(filter(None, facts))
+    if layout.reorient == "LPS":
+        return title
+    return f"{title}\n(directions) by the format's convention, not its headers"
 
 
 def _legend(

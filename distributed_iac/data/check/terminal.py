@@ -86,8 +86,8 @@ def _intensities(summary: Summary) -> Table:
 
 def _labels(summary: Summary) -> Table:
     table = _table(f"Labels in {summary.label_files} files")
-    for heading, justify in (("value", "right"), ("name", "left")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table.add_column("value", justify="right")
+    table.add_column("name")
     table.add_column("cases", justify="right")
     table.add_column("voxels", justify="right")
     for each in summary.labels:
@@ -129,7 +129,12 @@ def _verdict(problems: Sequence[Problem]) -> Text:
     if not problems:
         return Text("no problems found", "bold green")
     errors = sum(problem.severity == "error" for problem in problems)
-    return Text(f"{errors} errors, {len(problems) - errors} warnings", "bold")
+    counts = (_plural(errors, "error"), _plural(len(problems) - errors, "warning"))
+    return Text(", ".join(counts), "bold")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _table(title: str) -> Table:

@@ -73,6 +73,7 @@ class ImageScan:
         """Take the next voxels, 1-D and of any real type."""
         with np.errstate(over="ignore"):  # what overflows is counted as infinite below
             values = np.ascontiguousarray(block, dtype="<f4")
+        values = values + np.float32(0)  # turns -0.0, which equals 0.0, into its bits too
         self._hash.update(values.data)
         first = -self._seen % self._stride
         self._seen += values.size

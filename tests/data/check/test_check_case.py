@@ -176,7 +176,7 @@ def test_unexpected_values_are_told_with_counts_and_what_is_expected(
     assert case.label is not None
     renumber(case.label)
     (problem,) = inspect_case(case, scheme).problems
-    assert problem.reason == "the label holds 7 (1 voxels); test (1, 2) has 0, 1, 2"
+    assert problem.reason == "the label holds 7 (voxels: 1); test (1, 2) has 0, 1, 2"
 
 
 def test_channels_of_one_4d_file_are_read_in_one_pass(

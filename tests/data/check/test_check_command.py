@@ -91,7 +91,7 @@ def test_a_problem_exits_with_three_and_is_shown(nnunet: Path) -> None:
     assert result.exit_code == 3
     assert "error unexpected_labels toy_002" in result.stdout
     assert str(path) in result.stdout
-    assert "5 (1 voxels)" in result.stdout
+    assert "5 (voxels: 1)" in result.stdout
 
 
 def test_json_is_all_that_standard_output_gets(nnunet: Path) -> None:

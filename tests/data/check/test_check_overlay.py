@@ -142,4 +142,5 @@ def test_a_class_has_one_colour_in_every_case() -> None:
     stray = class_colours(scheme, np.array([0, 77], np.uint8))
     assert {value: stray[value] for value in few} == few
     assert len(set(few.values())) == 15
+    assert all(max(colour[:3]) - min(colour[:3]) > 0.1 for colour in few.values()), "a grey"
     assert 77 in stray

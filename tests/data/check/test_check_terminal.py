@@ -67,7 +67,7 @@ def test_every_problem_is_listed_with_file_reason_and_remedy(
     for problem in problems:
         assert f"  reason  {problem.reason}\n" in text
         assert f"  remedy  {problem.remedy}\n" in text
-    assert "1 errors, 1 warnings" in text
+    assert "1 error, 1 warning" in text
 
 
 def test_brackets_in_names_are_not_taken_for_markup(

@@ -91,6 +91,8 @@ def test_the_fingerprint_sees_values_and_shape_alone() -> None:
     scan.add(values)
     same = scan_image(values)
     assert scan_image(values.astype(np.float64)).fingerprint == same.fingerprint
+    signed = np.where(values == 0, np.float32(-0.0), values)
+    assert scan_image(signed).fingerprint == same.fingerprint
     assert scan_image(values + 1).fingerprint != same.fingerprint
     assert scan.result().fingerprint != same.fingerprint
 
