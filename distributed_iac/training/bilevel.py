@@ -91,7 +91,8 @@ class Bilevel:
     def _segmentation_loss(self, images: Tensor, labels: Tensor) -> Tensor:
         with autocast(self._device, self.settings.precision):
             logits = self.network(images)
-        return self._loss(logits, *self._coder.encode(labels))
+        loss: Tensor = self._loss(logits, *self._coder.encode(labels))
+        return loss
 
     def _step(
         self,

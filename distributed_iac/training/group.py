@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from distributed_iac.cell.implant import derived_network, search_network
+from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
 from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
@@ -92,7 +92,7 @@ class Group:
             self.settings,
             len(fingerprint.channel_names),
             TargetCoder(self.scheme).outputs,
-            Fingerprint2d(fingerprint.patch, fingerprint.spacing),
+            Fingerprint2d(fingerprint.recipe.patch, fingerprint.recipe.spacing),
             seed=self.seed("backbone"),
         )
         if weights is not None:
@@ -121,7 +121,7 @@ class Group:
             raise ConfigError(f"arms are {', '.join(self.config.arms)}", came=arm)
         generator = torch.Generator().manual_seed(self.seed("search", "cells", seed))
         return SearchStage(
-            search_network(backbone, self.config.cell, generator),
+            SearchNetwork(backbone, self.config.cell, generator),
             self.store,
             self.scheme,
             self.config.search,
@@ -135,7 +135,7 @@ class Group:
         """The training of a discrete cell in a trained backbone."""
         generator = torch.Generator().manual_seed(self.seed("retrain", "cells", seed))
         return retrain_stage(
-            derived_network(backbone, genotype, self.config.cell, generator),
+            DerivedNetwork(backbone, genotype, self.config.cell, generator),
             self.store,
             self.scheme,
             self.config.retrain,

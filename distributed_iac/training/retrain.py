@@ -2,7 +2,7 @@
 
 ::
 
-    network = derived_network(backbone, genotype, cell_settings, generator)
+    network = DerivedNetwork(backbone, genotype, cell_settings, generator)
     stage = retrain_stage(network, store, scheme, settings, batches, seed=0, device=device)
 
 ``unfreeze`` says what is trained besides the cells: nothing, the decoder, or everything; the

@@ -1,0 +1,265 @@
+"""Cells implanted into the skip connections of a backbone: for the search, and discrete.
+
+::
+
+    network = SearchNetwork(backbone, settings, generator)
+    logits = network(images)                         # at step 0 exactly the plain backbone's
+    network.restrict(structures)                     # prune: modules are gone for good
+
+    network = DerivedNetwork(backbone, genotype, settings, generator)
+
+Every tap has a cell of its own weights. Its output nodes are concatenated, brought back to the
+skip's channels by a 1 x 1 convolution that starts at zero, and added to the skip: an implanted
+network equals the trained one until it has learned something (our choice; ``residual: replace``
+is without that promise).
+
+Shapes: B batch, C channels, K outputs, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from distributed_iac.cell.architecture import ArchitectureParameters
+from distributed_iac.cell.derived import DerivedCell
+from distributed_iac.cell.oracle import OracleCell
+from distributed_iac.cell.search_cell import SearchCell, SearchCellShape
+from distributed_iac.cell.structure import CellStructure
+from distributed_iac.config.cell import CellSettings, Residual
+from distributed_iac.errors import ConfigError
+from distributed_iac.genotype import Genotype, GenotypeScope
+from distributed_iac.nets.contract import Backbone, Tap
+from distributed_iac.nets.freeze import freeze
+
+
+class Projections(nn.Module):
+    """The way back from every cell's nodes to its skip connection.
+
+    Args:
+        taps: The skip connections.
+        widths: Channels of the concatenated nodes at each tap.
+        residual: Whether the result is added to the skip or takes its place.
+    """
+
+    def __init__(self, taps: Sequence[Tap], widths: Sequence[int], residual: Residual) -> None:
+        super().__init__()
+        self.residual = residual
+        self.layers = nn.ModuleList(
+            nn.Conv2d(width, tap.channels, 1) for tap, width in zip(taps, widths, strict=True)
+        )
+        if residual == "add":
+            for parameter in self.layers.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, tap: int, skip: Tensor, nodes: Tensor) -> Tensor:
+        """Join a cell's nodes (B, width, H, W) with the skip (B, C, H, W)."""
+        output: Tensor = self.layers[tap](nodes)
+        return skip + output if self.residual == "add" else output
+
+
+class SearchNetwork(nn.Module):
+    """A frozen backbone with a supernet cell at every tap.
+
+    Args:
+        backbone: Trained; frozen here, and kept in evaluation mode whatever ``train`` is told.
+        settings: The cells.
+        generator: Source of alpha, beta and the cells' initial weights.
+        cell: Which implementation computes the cells.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        settings: CellSettings,
+        generator: torch.Generator,
+        cell: type[SearchCell] = OracleCell,
+    ) -> None:
+        super().__init__()
+        freeze(backbone)
+        self.backbone = backbone
+        self.scope: GenotypeScope = settings.genotype_scope
+        taps = _taps(backbone)
+        shapes = [_shape(tap, settings) for tap in taps]
+        count = 1 if self.scope == "shared" else len(taps)
+        self.architecture = ArchitectureParameters(settings.topology, count, generator)
+        with seeded_by(generator):
+            self.cells = nn.ModuleList(cell(shape) for shape in shapes)
+            self.projections = Projections(
+                taps, [shape.out_channels for shape in shapes], settings.residual
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute logits (B, K, H, W) of images (B, C, H, W)."""
+        with torch.no_grad():
+            features = self.backbone.encode(x)
+        operations = self.architecture.operation_weights()
+        edges = self.architecture.edge_weights()
+
+        def implant(tap: int, skip: Tensor, decoder: Tensor) -> Tensor:
+            index = self._architecture_of(tap)
+            cell = self.cells[tap]
+            assert isinstance(cell, SearchCell)
+            inputs = _inputs(cell.shape.topology.inputs, skip, decoder)
+            nodes: Tensor = cell(inputs, operations[index], edges[index])
+            joined: Tensor = self.projections(tap, skip, nodes)
+            return joined
+
+        return self.backbone.decode(features, implant)
+
+    def _architecture_of(self, tap: int) -> int:
+        return 0 if self.scope == "shared" else tap
+
+    @property
+    def cells_per_architecture(self) -> int:
+        """How many cells are computed with each set of alpha and beta."""
+        return len(self.cells) // self.architecture.cells
+
+    @property
+    def op_evaluations(self) -> int:
+        """Operations that one forward pass executes over all cells; ``none`` executes nothing."""
+        structures = self.architecture.structures
+        return self.cells_per_architecture * sum(one.op_evaluations for one in structures)
+
+    def cell_parameters(self) -> Iterator[nn.Parameter]:
+        """Weights of the cells and their projections: what the weight step trains."""
+        yield from self.cells.parameters()
+        yield from self.projections.parameters()
+
+    def architecture_parameters(self) -> Iterator[nn.Parameter]:
+        """Alpha and beta."""
+        return self.architecture.parameters()
+
+    def restrict(self, structures: Sequence[CellStructure]) -> None:
+        """Prune architecture and cells to what is still alive, one structure an architecture.
+
+        Raises:
+            CheckpointError: A structure has something that was already removed here.
+        """
+        for index, structure in enumerate(structures):
+            self.architecture.restrict(index, structure)
+        for tap, cell in enumerate(self.cells):
+            assert isinstance(cell, SearchCell)
+            cell.restrict(structures[self._architecture_of(tap)])
+
+    def search_state(self) -> dict[str, Tensor]:
+        """The ``state_dict`` without the frozen backbone, which no search changes."""
+        return {name: value for name, value in self.state_dict().items() if _is_searched(name)}
+
+    def load_search_state(self, state: Mapping[str, Tensor]) -> None:
+        """Load :meth:`search_state`; the network must have been pruned alike before."""
+        frozen = {name: v for name, v in self.state_dict().items() if not _is_searched(name)}
+        self.load_state_dict({**frozen, **state})
+
+
+class DerivedNetwork(nn.Module):
+    """A backbone with a discrete cell at every tap.
+
+    Args:
+        backbone: Trained; what of it is frozen is the caller's choice.
+        genotype: The cells.
+        settings: Width and way of joining; the search's own settings are not used.
+        generator: Source of the cells' initial weights.
+
+    Raises:
+        ConfigError: The genotype does not fit the settings or the number of taps.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        genotype: Genotype,
+        settings: CellSettings,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.genotype = genotype
+        taps = _taps(backbone)
+        _require_fit(genotype, settings, len(taps))
+        with seeded_by(generator):
+            self.cells = nn.ModuleList(
+                DerivedCell(
+                    genotype.cell(index),
+                    _in_channels(tap, settings),
+                    settings.width_for(tap.channels),
+                )
+                for index, tap in enumerate(taps)
+            )
+            widths = [
+                len(genotype.cell(i).nodes) * settings.width_for(t.channels)
+                for i, t in enumerate(taps)
+            ]
+            self.projections = Projections(taps, widths, settings.residual)
+
+    def _implant(self, tap: int, skip: Tensor, decoder: Tensor) -> Tensor:
+        nodes = self.cells[tap](_inputs(self.genotype.cell(tap).inputs, skip, decoder))
+        joined: Tensor = self.projections(tap, skip, nodes)
+        return joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute logits (B, K, H, W) of images (B, C, H, W)."""
+        return self.backbone.decode(self.backbone.encode(x), self._implant)
+
+    def training_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return logits at every scale that the backbone supervises, finest first."""
+        return self.backbone.training_outputs(x, self._implant)
+
+    def cell_parameters(self) -> Iterator[nn.Parameter]:
+        """Weights of the cells and their projections."""
+        yield from self.cells.parameters()
+        yield from self.projections.parameters()
+
+
+@contextmanager
+def seeded_by(generator: torch.Generator) -> Iterator[None]:
+    """Run torch's default initialisers from a generator, and leave the global one alone."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _taps(backbone: Backbone) -> tuple[Tap, ...]:
+    if not backbone.taps:
+        raise ConfigError("a backbone needs skip connections to implant cells into", came="none")
+    return backbone.taps
+
+
+def _in_channels(tap: Tap, settings: CellSettings) -> tuple[int, ...]:
+    both = (tap.channels, tap.decoder_channels)
+    return both[: settings.topology.inputs]
+
+
+def _inputs(count: int, skip: Tensor, decoder: Tensor) -> list[Tensor]:
+    return [skip, decoder][:count]
+
+
+def _shape(tap: Tap, settings: CellSettings) -> SearchCellShape:
+    return SearchCellShape(
+        settings.topology,
+        _in_channels(tap, settings),
+        settings.width_for(tap.channels),
+        settings.partial_channels,
+    )
+
+
+def _is_searched(name: str) -> bool:
+    return not name.startswith("backbone.")
+
+
+def _require_fit(genotype: Genotype, settings: CellSettings, taps: int) -> None:
+    if genotype.scope == "per_skip" and len(genotype.cells) != taps:
+        raise ConfigError(
+            f"a per_skip genotype for this backbone has {taps} cells", came=len(genotype.cells)
+        )
+    inputs = settings.topology.inputs
+    if any(cell.inputs != inputs for cell in genotype.cells):
+        raise ConfigError(
+            f"cell.inputs: {settings.inputs} needs a genotype of {inputs}-input cells",
+            came=genotype.describe(),
+            remedy="use the cell settings that the genotype was searched with",
+        )

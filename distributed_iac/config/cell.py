@@ -1,0 +1,107 @@
+"""How the searched cell looks and how it is implanted.
+
+::
+
+    cell:
+      inputs: skip_and_decoder
+      nodes: 4
+      width: match               # or a channel count (16), or a fraction of the skip (0.5)
+      partial_channels: 4
+      genotype_scope: shared
+      residual: add
+
+In Python::
+
+    settings = CellSettings(width=0.5, partial_channels=2)
+    settings.width_for(96)                                   # 48
+    settings.topology                                        # CellTopology(inputs=2, nodes=4)
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from distributed_iac.config.base import Settings
+from distributed_iac.errors import ConfigError
+from distributed_iac.genotype import CellTopology, GenotypeScope
+
+CellInputs = Literal["skip", "skip_and_decoder"]
+Residual = Literal["add", "replace"]
+SkipFraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class CellSettings(Settings):
+    """The cell, in the search and after it."""
+
+    inputs: CellInputs = "skip_and_decoder"
+    """What a cell sees: the encoder's skip feature, or also the decoder feature it will meet."""
+
+    nodes: PositiveInt = 4
+    """Intermediate nodes (DARTS and PC-DARTS: 4)."""
+
+    width: PositiveInt | SkipFraction | Literal["match"] = "match"
+    """Channels of every node: a number, a fraction of the skip's channels (rounded to a multiple
+    of ``partial_channels``), or ``match``: as many as the skip. The default is our choice."""
+
+    partial_channels: PositiveInt = 4
+    """K: one channel in K passes through the operations, the others bypass them. PC-DARTS: 4 on
+    CIFAR, 2 on ImageNet; 1 is plain DARTS. On thin networks a large K leaves the operations
+    almost no channels. Only the search uses it."""
+
+    genotype_scope: GenotypeScope = "shared"
+    """One architecture for all skips, or one for each."""
+
+    residual: Residual = "add"
+    """``add``: the cell's output, zero at first, is added to the skip, so that implanting changes
+    nothing before the first step. ``replace``: the output takes the skip's place."""
+
+    @model_validator(mode="after")
+    def _partial_channels_divide_a_fixed_width(self) -> Self:
+        if isinstance(self.width, int) and self.width % self.partial_channels:
+            raise ValueError(
+                f"partial_channels must divide width {self.width}: {_divisors(self.width)} do"
+            )
+        return self
+
+    @property
+    def topology(self) -> CellTopology:
+        """The graph that is searched."""
+        return CellTopology(1 if self.inputs == "skip" else 2, self.nodes)
+
+    def width_for(self, skip_channels: int) -> int:
+        """Channels of a node of the cell at a skip connection.
+
+        Args:
+            skip_channels: Channels of the skip, at least 1.
+
+        Raises:
+            ConfigError: ``width`` is ``match`` and ``partial_channels`` does not divide the skip's
+                channels.
+        """
+        if isinstance(self.width, float):
+            share = skip_channels * self.width / self.partial_channels
+            return self.partial_channels * max(1, round(share))
+        width = skip_channels if self.width == "match" else self.width
+        check_partial_channels(width, self.partial_channels)
+        return width
+
+
+def check_partial_channels(width: int, partial_channels: int) -> None:
+    """Refuse a K that does not divide the channels of a node.
+
+    Raises:
+        ConfigError: It does not; the message names those that do.
+    """
+    if width % partial_channels:
+        raise ConfigError(
+            f"cell.partial_channels must divide the cell's width {width}",
+            came=partial_channels,
+            remedy=f"use {_divisors(width)}, or another cell.width",
+        )
+
+
+def _divisors(number: int) -> str:
+    divisors = [str(k) for k in range(1, number + 1) if number % k == 0]
+    return divisors[0] if len(divisors) == 1 else f"{', '.join(divisors[:-1])} or {divisors[-1]}"

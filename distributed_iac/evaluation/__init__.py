@@ -1,0 +1,1 @@
+"""From predicted slices to native volumes to patient-level metrics."""
