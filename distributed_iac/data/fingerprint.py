@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from distributed_iac.data.contract import LabelScheme, Region
 from distributed_iac.data.recipe import Recipe
-from distributed_iac.data.split import Part
+from distributed_iac.data.split import PARTS, Part
 
 
 @dataclass(frozen=True)
@@ -109,15 +109,17 @@ class Fingerprint:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Rebuild from :meth:`to_json`."""
+        """Rebuild from :meth:`to_json`; JSON files keep no order, so it is restored here."""
+        labels = labels_from_json(value["labels"])
+        names = [target.name for target in labels.targets]
         return cls(
             **{
                 **value,
                 "channel_names": tuple(value["channel_names"]),
-                "labels": labels_from_json(value["labels"]),
+                "labels": labels,
                 "recipe": Recipe.from_json(value["recipe"]),
-                "parts": {part: PartCounts(**counts) for part, counts in value["parts"].items()},
-                "targets": {name: TargetFidelity(**t) for name, t in value["targets"].items()},
+                "parts": {part: PartCounts(**value["parts"][part]) for part in PARTS},
+                "targets": {name: TargetFidelity(**value["targets"][name]) for name in names},
             }
         )
 

@@ -89,12 +89,12 @@ class WholeFile(io.RawIOBase):
                 self._file.close()
                 self._temporary.replace(self._path)
                 _synchronise(self._path.parent)
-                return
         finally:
-            # Not ``with``: after a full disk, closing tries to write the rest once more.
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._temporary.unlink(missing_ok=True)
+            if not self._file.closed:
+                # After a full disk, closing tries to write the rest once more.
+                with contextlib.suppress(OSError):
+                    self._file.close()
+                self._temporary.unlink(missing_ok=True)
             super().close()
 
     def close(self) -> None:

@@ -114,6 +114,8 @@ class WorkFolder:
                 where=self.store,
                 remedy="wait for it, or stop it",
             ) from error
+        for left_by_a_kill in self.store.rglob(".*.tmp"):
+            left_by_a_kill.unlink()
         return self
 
     def __exit__(

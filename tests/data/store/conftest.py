@@ -82,12 +82,12 @@ def source_of(root: Path, cases: Sequence[Case], **facts: Any) -> Source:
     return Source(detection, names, SCHEME, ordered, **facts)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write() -> CaseFactory:
     return write_case
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def as_source() -> Callable[..., Source]:
     return source_of
 
@@ -112,7 +112,12 @@ def prepare(tmp_path: Path) -> Prepare:
     """Prepare in this process unless told otherwise."""
 
     def run(
-        source: Source, folder: str = "store", *, progress: Any = None, split: Any = None, **how: Any
+        source: Source,
+        folder: str = "store",
+        *,
+        progress: Any = None,
+        split: Any = None,
+        **how: Any,
     ) -> Preparation:
         settings = PreprocessSettings(**{"workers": 1, **how})
         division = split or SplitSettings()
@@ -121,7 +126,7 @@ def prepare(tmp_path: Path) -> Prepare:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def files_of() -> Callable[[Path], dict[str, bytes]]:
     """Every file below a folder with its bytes."""
 

@@ -1,0 +1,190 @@
+"""A store gives back what was prepared, in any order, thread and process."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from distributed_iac.config.preprocess import PreprocessSettings
+from distributed_iac.config.split import SplitSettings
+from distributed_iac.data.contract import Source
+from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.preprocess import preprocess_case
+from distributed_iac.data.split import PARTS
+from distributed_iac.data.store import Store
+from distributed_iac.errors import StoreError
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory, write: Any, as_source: Any) -> Source:
+    """Two channels, several shards' worth of record batches, sizes that crop and pad."""
+    root = tmp_path_factory.mktemp("raw")
+    cases = [
+        write(root, f"p{i}", f"p{i}", shape=(30 + 4 * i, 40 - i, 3 + 5 * i), seed=i,
+              channels=("t1", "t2"), unannotated=frozenset({2} if i == 3 else ()),
+              attributes={"group": "AB"[i % 2]})
+        for i in range(6)
+    ]  # fmt: skip
+    return as_source(root, cases)
+
+
+@pytest.fixture(scope="module")
+def store(raw: Source, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("stores") / "demo"
+    how = PreprocessSettings(workers=1, patch=(48, 32))
+    prepare_store(raw, "demo", how, SplitSettings(), folder)
+    return Store.open(folder, "checksums")
+
+
+def everything(store: Store) -> Any:
+    return np.arange(len(store))
+
+
+def test_parts_hold_every_slice_once_and_every_patient_once(store: Store, raw: Source) -> None:
+    rows = np.concatenate([store.rows(part) for part in PARTS])
+    np.testing.assert_array_equal(np.sort(rows), everything(store))
+    owners = [case.patient_id for part in PARTS for case in store.cases(part)]
+    assert sorted(owners) == sorted(raw.patients)
+    for part in PARTS:
+        joined = [case.rows for case in store.cases(part)]
+        np.testing.assert_array_equal(store.rows(part), np.concatenate(joined))
+        assert {case.patient_id for case in store.cases(part)} == set(store.split.parts[part])
+
+
+def test_slices_are_those_of_preprocessing_bit_for_bit(store: Store, raw: Source) -> None:
+    for case in raw.cases:
+        stored = store.case(case.case_id)
+        expected = preprocess_case(case, store.fingerprint.recipe, raw.labels)
+        np.testing.assert_array_equal(store.images(stored.rows, np.float16), expected.images)
+        np.testing.assert_array_equal(store.labels(stored.rows), expected.labels)
+        assert stored.geometry == expected.geometry
+        np.testing.assert_array_equal(stored.affine, expected.affine)
+        assert (stored.unannotated, stored.attributes) == (case.unannotated, case.attributes)
+
+
+def test_foreground_says_exactly_what_the_labels_contain(store: Store) -> None:
+    rows = everything(store)
+    labels = store.labels(rows)
+    present = [sum(1 << int(v) for v in np.unique(label) if v) for label in labels]
+    np.testing.assert_array_equal(store.foreground(rows), present)
+    assert 0 in present  # slices without foreground are kept
+
+
+def test_rows_come_fresh_and_in_the_order_asked_for(store: Store) -> None:
+    rows = np.random.default_rng(0).integers(len(store), size=100)
+    images, labels = store.images(rows), store.labels(rows)
+    assert images.dtype == np.float32
+    for image, label, row in zip(images, labels, rows, strict=True):
+        np.testing.assert_array_equal(image, store.image(row))
+        np.testing.assert_array_equal(label, store.label(row))
+    images[:] = 0
+    labels[:] = 0
+    assert store.image(rows[0]).any()
+
+
+def test_single_slices_are_views_of_the_file(store: Store) -> None:
+    image, label = store.image(5), store.label(5)
+    assert (image.dtype, label.dtype) == (np.float16, np.uint8)
+    assert image.shape == store.image_shape == (2, 48, 32)
+    for view in (image, label):
+        assert not view.flags.writeable
+        assert view.base is not None
+    assert np.shares_memory(image, store.image(5))
+
+
+def test_native_labels_equal_the_files(store: Store, raw: Source) -> None:
+    for case in raw.cases:
+        truth = np.asarray(nib.load(case.label).dataobj)
+        native = store.native_label(case.case_id)
+        np.testing.assert_array_equal(native, truth)
+        assert native.flags.writeable
+
+
+def test_restoring_the_stored_labels_gives_the_files_back_inside_the_patch(store: Store) -> None:
+    """Nothing was resampled: exact wherever the patch reaches, background elsewhere."""
+    reached = []
+    for part in PARTS:
+        for case in store.cases(part):
+            assert not case.geometry.plane.resamples
+            labels, native = store.labels(case.rows), store.native_label(case.case_id)
+            everywhere = np.ones_like(labels)
+            inside = store.restore(case.case_id, everywhere)
+            np.testing.assert_array_equal(store.restore(case.case_id, labels), native * inside)
+            one_hot = (labels[:, None] == np.arange(3)[None, :, None, None]).astype(np.float32)
+            restored = store.restore_probabilities(case.case_id, one_hot)
+            np.testing.assert_array_equal(restored, native * inside)
+            reached.append(inside.mean())
+    assert min(reached) < 1.0, "some case must be wider than the patch"
+
+
+def test_geometry_knows_the_files_spacing(store: Store) -> None:
+    case = store.cases("weights")[0]
+    assert case.spacing == (5.0, 1.0, 1.0)
+    assert case.zooms == (1.0, 1.0, 5.0)
+
+
+def test_a_store_travels_as_its_path(store: Store) -> None:
+    data = pickle.dumps(store)
+    assert len(data) < 1000
+    copy = pickle.loads(data)
+    np.testing.assert_array_equal(copy.images(everything(store)), store.images(everything(store)))
+
+
+def test_threads_read_the_same_as_one(store: Store) -> None:
+    fresh = Store.open(store.path)
+    gate = threading.Barrier(8)
+
+    def read(seed: int) -> bool:
+        rows = np.random.default_rng(seed).permutation(len(store))
+        gate.wait()  # all open their shards at the same moment
+        same = np.array_equal(fresh.images(rows), store.images(rows))
+        case = fresh.cases(PARTS[seed % 4])[0].case_id
+        return same and np.array_equal(fresh.native_label(case), store.native_label(case))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(8)))
+
+
+def test_any_arrow_reader_understands_a_shard(store: Store) -> None:
+    (path,) = (store.path / "shards").iterdir()
+    with pa.memory_map(str(path)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    assert table.schema.field("image").type == pa.fixed_shape_tensor(pa.float16(), [2, 48, 32])
+    assert table.schema.metadata[b"identity"].decode() == store.identity
+    index = store.index.table
+    for name in ("case_id", "patient_id", "part", "slice_index", "n_slices", "foreground"):
+        assert table[name].to_pylist() == index[name].to_pylist()
+    assert {batch.num_rows for batch in table.to_batches()[:-1]} == {64}
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda s: s.rows("train"), "weights, architecture, val, test"),
+        (lambda s: s.native_label("nobody"), "6 cases"),
+        (lambda s: s.restore("p1", np.zeros((2, 48, 32), np.uint8)), r"\(8, 48, 32\)"),
+        (lambda s: s.restore("p1", np.zeros((8, 32, 48), np.uint8)), r"\(8, 48, 32\)"),
+    ],
+)
+def test_wrong_questions_are_answered_with_what_there_is(
+    store: Store, call: Callable[[Store], Any], words: str
+) -> None:
+    with pytest.raises(StoreError, match=words):
+        call(store)
+
+
+def test_a_store_that_was_replaced_is_noticed(store: Store, tmp_path: Path) -> None:
+    function, (_, _) = store.__reduce__()
+    with pytest.raises(StoreError, match="must not change"):
+        function(store.path, "another identity")
+    with pytest.raises(StoreError, match="no such folder"):
+        function(tmp_path / "gone", store.identity)
