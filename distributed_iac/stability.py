@@ -131,7 +131,9 @@ class Stability:
     def scalars(self) -> dict[str, float | int | None]:
         """The epoch's figures for reports, JSON-able.
 
-        Means and maxima are over live edges; the divergence is None before two windows are full.
+        Means, medians and maxima are over live edges; the divergence is None before two windows
+        are full. ``leader_median`` is the weight of an edge's strongest operation, ``margin`` its
+        lead over the next, ``none`` not counted.
         ``skip_leaders`` and ``pool_leaders`` count live edges whose leader is of that family: the
         known collapse of differentiable search shows there first.
         """
@@ -148,6 +150,7 @@ class Stability:
             "live_edges": int(live.sum()),
             "entropy": float(self.entropy[live].mean()),
             "margin": float(self.margin[live].mean()),
+            "leader_median": float(np.median(self.weights[live, self.leader[live]])),
             "skip_leaders": families.count("skip"),
             "pool_leaders": families.count("pool"),
         }

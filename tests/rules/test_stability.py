@@ -147,6 +147,14 @@ def test_none_is_neither_leader_nor_runner_up(simulation, start) -> None:
     assert stability.margin[0] == pytest.approx((4 - 2) / (8 + 4 + 2 + 5))
 
 
+def test_the_median_leader_is_the_weight_of_the_typical_edges_best(simulation, start) -> None:
+    alpha = np.zeros((1, 14, 8))
+    alpha[0, :9, 5] = np.log(7.0)
+    alpha[0, 9:, 0] = 9.0
+    scalars = summarise(still(simulation, start, 1, alpha), SETTINGS)
+    assert scalars["leader_median"] == pytest.approx(0.5)
+
+
 def test_collapse_shows_in_the_leaders(simulation, start) -> None:
     alpha = np.zeros((1, 14, 8))
     alpha[0, :5, OPERATIONS.index("skip_connect")] = 1
@@ -172,6 +180,7 @@ def test_scalars_are_json_able_at_every_epoch(simulation, start) -> None:
         "live_edges",
         "entropy",
         "margin",
+        "leader_median",
         "skip_leaders",
         "pool_leaders",
     }
