@@ -34,6 +34,8 @@ CHUNK = 2**22
 READERS = 8
 """Threads that read source files; checksums release the interpreter lock."""
 
+_MISSING = object()
+
 HOW_NOT_WHAT = frozenset(("workers", "on_bad_case"))
 """Settings of a preparation that its result does not depend on."""
 
@@ -101,11 +103,15 @@ def first_difference(stored: Any, asked: Any, path: str = "") -> Difference | No
     """Find the first entry, in the order of the stored value, that differs."""
     if isinstance(stored, Mapping) and isinstance(asked, Mapping):
         keys = [*stored, *(key for key in asked if key not in stored)]
-        pairs = [(f"{path}.{key}".lstrip("."), stored.get(key), asked.get(key)) for key in keys]
+        pairs = [
+            (f"{path}.{key}".lstrip("."), stored.get(key, _MISSING), asked.get(key, _MISSING))
+            for key in keys
+        ]
     elif isinstance(stored, list) and isinstance(asked, list) and len(stored) == len(asked):
         pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(stored, asked, strict=True))]
     else:
-        return None if stored == asked else Difference(path, stored, asked)
+        sides = (None if side is _MISSING else side for side in (stored, asked))
+        return None if stored == asked else Difference(path, *sides)
     found = (first_difference(a, b, where) for where, a, b in pairs)
     return next((difference for difference in found if difference), None)
 

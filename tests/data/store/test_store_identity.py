@@ -1,0 +1,122 @@
+"""A store's identity changes with whatever changes its bytes, and with nothing else."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distributed_iac.config.preprocess import PreprocessSettings
+from distributed_iac.config.split import SplitSettings
+from distributed_iac.data.contract import Source
+from distributed_iac.data.prepare import make_order
+from distributed_iac.data.store.identity import (
+    Difference,
+    content_mark,
+    first_difference,
+)
+
+plain = st.recursive(
+    st.none() | st.integers(0, 3) | st.sampled_from("ab"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("kl"), inner),
+    max_leaves=8,
+)
+
+
+@given(plain, plain)
+def test_a_difference_is_found_exactly_where_values_differ(a: Any, b: Any) -> None:
+    assert first_difference(a, a) is None
+    assert (first_difference(a, b) is None) == (a == b)
+
+
+def test_a_difference_names_its_place() -> None:
+    stored = {"a": {"b": [1, 2]}, "c": 3}
+    assert first_difference(stored, {"a": {"b": [1, 5]}, "c": 4}) == Difference("a.b[1]", 2, 5)
+    assert first_difference(stored, {"a": {"b": [1]}, "c": 3}) == Difference("a.b", [1, 2], [1])
+    assert first_difference(stored, {**stored, "d": 1}) == Difference("d", None, 1)
+    assert first_difference(stored, {"a": {"b": [1, 2]}}) == Difference("c", 3, None)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_content_of_the_same_size_has_another_mark(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    write = gzip.compress if ending == ".nii.gz" else bytes
+    path.write_bytes(write(b"label 1 here"))
+    before, size = content_mark(path), path.stat().st_size
+    path.write_bytes(write(b"label 2 here"))
+    assert path.stat().st_size == size
+    assert content_mark(path) != before
+
+
+def test_block_gzip_is_read_in_full_because_its_trailer_is_empty(tmp_path: Path) -> None:
+    marks = []
+    for content in (b"label 1 here", b"label 2 here"):
+        path = tmp_path / "a.nii.gz"
+        path.write_bytes(gzip.compress(content) + gzip.compress(b""))
+        marks.append(content_mark(path))
+    assert marks[0] != marks[1]
+
+
+def test_a_missing_file_has_a_mark_too(tmp_path: Path) -> None:
+    assert content_mark(tmp_path / "none.nii.gz") == "unreadable"
+
+
+def key(source: Source, **how: Any) -> str:
+    split = how.pop("split", SplitSettings())
+    return make_order(source, "demo", PreprocessSettings(**how), split, Path("store")).key
+
+
+def moved(source: Source, root: Path) -> Source:
+    shutil.copytree(source.detection.root, root)
+
+    def here(path: Path | None) -> Path:
+        assert path is not None
+        return root / path.name
+
+    cases = tuple(
+        replace(
+            case,
+            channels=tuple(replace(c, path=here(c.path)) for c in case.channels),
+            label=here(case.label),
+        )
+        for case in source.cases
+    )
+    return replace(source, cases=cases, detection=replace(source.detection, root=root))
+
+
+def test_the_identity_ignores_place_workers_and_policy(source: Source, tmp_path: Path) -> None:
+    expected = key(source)
+    assert key(source, workers=7, on_bad_case="skip") == expected
+    assert key(moved(source, tmp_path / "elsewhere")) == expected
+
+
+def test_the_identity_follows_settings_split_files_and_rules(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [
+        key(source),
+        key(source, patch=(32, 32)),
+        key(source, normalisation="ct"),
+        key(source, split=SplitSettings(seed=1)),
+        key(replace(source, cases=source.cases[:-1])),
+        key(replace(source, labels=replace(source.labels, classes={1: "ring", 2: "other"}))),
+    ]
+    case = source.cases[0]
+    keys.append(key(replace(source, cases=(replace(case, modality="CT"), *source.cases[1:]))))
+    case.channels[0].path.write_bytes(source.cases[1].channels[0].path.read_bytes())
+    keys.append(key(source))
+    monkeypatch.setattr("distributed_iac.data.store.identity.PREPROCESS_VERSION", 10**6)
+    keys.append(key(source))
+    assert len(set(keys)) == len(keys)
+
+
+def test_an_identity_survives_json(source: Source) -> None:
+    order = make_order(source, "demo", PreprocessSettings(), SplitSettings(), Path("store"))
+    assert json.loads(json.dumps(order.identity)) == order.identity
