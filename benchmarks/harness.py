@@ -152,6 +152,7 @@ def write_result(
     """
     environment = describe_environment()
     environment["packages"] |= {package: metadata.version(package) for package in packages}
+    environment["command"] = ["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]
     path = RESULTS / f"{name}.json"
     write_json(
         path,

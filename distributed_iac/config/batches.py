@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from distributed_iac.config.base import Settings
 
@@ -26,7 +26,7 @@ class BatchSettings(Settings):
     augmentation: Literal["none", "light", "strong"] = "light"
     """``strong`` is nnU-Net's set in 2-D; ``light`` is a milder one of ours."""
 
-    mirror_axes: frozenset[Axis] = frozenset()
+    mirror_axes: tuple[Axis, ...] = ()
     """Axes along which the augmentation may mirror; nothing is mirrored under ``none``.
 
     nnU-Net mirrors both axes of every data set. Columns run from the patient's right to left, so
@@ -44,6 +44,12 @@ class BatchSettings(Settings):
     def pass_slots(self) -> int:
         """Slices of a batch that come from the shuffled pass over all slices."""
         return round(self.batch_size * (1 - self.foreground_fraction))
+
+    @field_validator("mirror_axes")
+    @classmethod
+    def _canonical(cls, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+        """Order and repetition mean nothing, so that equal settings compare equal."""
+        return tuple(axis for axis in get_args(Axis) if axis in axes)
 
     @model_validator(mode="after")
     def _a_pass_advances(self) -> Self:

@@ -10,9 +10,9 @@
     for case, batch in evaluation_batches(store, "val", batch_size=32, device=device):
         ...                                     # every slice of every case, in order
 
-There are no worker processes and no prefetching: a batch is read from a memory-mapped store in
-less time than a worker takes to hand it over (see ``benchmarks/results/store.json``), and a
-stream that reads nothing ahead has no state but its sampler's and its generator's.
+There are no worker processes and no prefetching: 32 slices of 256 x 256 reach a float32 tensor
+in 2 to 3 ms on a busy core (``benchmarks/results/store.json``), little beside a training step,
+and a stream that reads nothing ahead has no state but its sampler's and its generator's.
 """
 
 from __future__ import annotations
@@ -203,7 +203,8 @@ def read_batch(source: SliceSource, rows: IntArray, device: torch.device) -> Bat
     """Read slices onto a device; to a GPU through pinned memory, without waiting for the copy.
 
     Images travel as the float16 that they are stored as and are widened by torch on the device:
-    half the bytes to a GPU, and on a CPU a ninth of the time that numpy takes for it.
+    half the bytes to a GPU, and on a CPU a quarter of the time that numpy needs to widen them
+    (measured: 1.6 against 6.6 ms for 32 slices of 256 x 256 from a memory map, one thread).
     """
     images = torch.from_numpy(source.images(rows, dtype=np.float16))
     labels = torch.from_numpy(source.labels(rows))

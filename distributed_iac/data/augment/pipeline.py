@@ -2,7 +2,7 @@
 
 ::
 
-    augment = Augmentation(RECIPES["strong"], mirror_axes={"rows"}, generator=torch.Generator())
+    augment = Augmentation(RECIPES["strong"], mirror_axes=["rows"], generator=torch.Generator())
     images, labels = augment(images, labels)        # (B, C, H, W) and (B, H, W)
     state = augment.state_dict()                    # the generator's, nothing else
 
@@ -18,7 +18,7 @@ over a dozen objects instead of lying in one generator that a checkpoint can hol
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -41,7 +41,7 @@ class Augmentation:
     """
 
     def __init__(
-        self, recipe: Recipe, *, mirror_axes: Set[Axis], generator: torch.Generator
+        self, recipe: Recipe, *, mirror_axes: Collection[Axis], generator: torch.Generator
     ) -> None:
         assert generator.device.type == "cpu", "the same sequence holds on every device"
         self._recipe = recipe

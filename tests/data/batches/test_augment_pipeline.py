@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ def batch(count: int = 12, channels: int = 2) -> tuple[torch.Tensor, torch.Tenso
     return images, labels
 
 
-def make(recipe: Recipe, axes: Set[Axis] = frozenset(), seed: int = 0) -> Augmentation:
+def make(recipe: Recipe, axes: Collection[Axis] = (), seed: int = 0) -> Augmentation:
     generator = torch.Generator().manual_seed(seed)
     return Augmentation(recipe, mirror_axes=axes, generator=generator)
 

@@ -8,7 +8,7 @@ from distributed_iac.config.batches import BatchSettings
 
 def test_defaults_mirror_nothing_and_oversample_as_nnunet() -> None:
     settings = BatchSettings()
-    assert settings.mirror_axes == frozenset()
+    assert settings.mirror_axes == ()
     assert settings.foreground_fraction == 0.33
     assert settings.foreground_slots + settings.pass_slots == settings.batch_size
 
@@ -37,5 +37,11 @@ def test_what_is_not_offered_is_refused(wrong: dict[str, object]) -> None:
 
 
 def test_settings_survive_a_round_trip_through_json() -> None:
-    settings = BatchSettings(mirror_axes=frozenset({"rows"}), steps_per_epoch=250)
+    settings = BatchSettings(mirror_axes=("rows",), steps_per_epoch=250)
     assert BatchSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_the_order_of_mirror_axes_means_nothing() -> None:
+    first = BatchSettings(mirror_axes=("columns", "rows", "columns"))
+    assert first == BatchSettings(mirror_axes=("rows", "columns"))
+    assert first.model_dump(mode="json")["mirror_axes"] == ["rows", "columns"]
