@@ -250,6 +250,7 @@ def _resample_labels(operators: _Operators, labels: NDArray[np.uint8]) -> NDArra
     """Give each pixel the value of the largest weight; padding stays 0."""
     out = np.zeros([operator.shape[0] for operator in operators], dtype=np.uint8)
     best = np.zeros(out.shape, dtype=np.float32)
+    labels = np.ascontiguousarray(labels)
     present = np.flatnonzero(np.bincount(labels.ravel()))
     for value in present if present.any() else ():
         weight = _separable(operators, (labels == value).astype(np.float32))

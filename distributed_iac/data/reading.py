@@ -56,7 +56,8 @@ def label_values(label: NDArray[np.integer[Any]]) -> list[int]:
     """Values that occur, ascending; plane by plane, which is fast and small for uint8."""
     if label.dtype != np.uint8:
         return [int(value) for value in np.unique(label)]
-    counts = sum(np.bincount(plane.ravel(), minlength=256) for plane in np.moveaxis(label, -1, 0))
+    planes = (plane.ravel(order="K") for plane in np.moveaxis(label, -1, 0))
+    counts = sum(np.bincount(plane, minlength=256) for plane in planes)
     return [int(value) for value in np.flatnonzero(counts)]
 
 

@@ -108,8 +108,9 @@ def _foreground_sample(case: Case, volume: Volume, scheme: LabelScheme) -> NDArr
     known = volume.label != 0
     if scheme.ignore is not None:
         known &= volume.label != scheme.ignore
-    positions = np.flatnonzero(known)
+    # In Fortran order, as volumes lie in memory: the flat arrays below are views.
+    (positions,) = known.ravel(order="F").nonzero()
     if positions.size:
         generator = np.random.default_rng(zlib.crc32(case.case_id.encode()))
         positions = positions[generator.integers(positions.size, size=SAMPLE)]
-    return np.stack([channel.reshape(-1)[positions] for channel in volume.image])
+    return np.stack([channel.ravel(order="F")[positions] for channel in volume.image])

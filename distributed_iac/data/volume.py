@@ -7,8 +7,8 @@
     volume.label                                # (X, Y, Z), uint8; None for an unlabelled case
     read_header(path).zooms                     # without decoding a voxel
 
-Arrays keep the axes and the direction that they have on disk; :mod:`.geometry` turns them into
-slices. Shapes: C channels, X x Y x Z the array on disk.
+Arrays keep the axes, the directions and the memory order (Fortran) that they have on disk;
+:mod:`.geometry` turns them into slices. Shapes: C channels, X x Y x Z the array on disk.
 """
 
 from __future__ import annotations
@@ -104,7 +104,10 @@ def load_channel(channel: Channel) -> NDArray[np.float32]:
     Raises:
         SourceError: As :func:`read_header`; or the voxels are truncated or not real numbers.
     """
-    return _channel_voxels(_open(channel.path), channel)
+    image = _open(channel.path)
+    voxels = np.empty(_header(image, channel.path).shape, dtype=np.float32, order="F")
+    _read_channel(image, channel, voxels)
+    return voxels
 
 
 def load_label(path: Path) -> NDArray[np.integer[Any]]:
@@ -141,10 +144,12 @@ def load_case(case: Case) -> Volume:
         _require_same_grid(header, first, _header(image, path), path)
     if case.label is not None:
         _require_same_grid(header, first, read_header(case.label), case.label)
-    # One open file per path: the channels of a 4-D file are then decompressed in one pass.
-    voxels = np.empty((len(case.channels), *header.shape), dtype=np.float32)
+    # Each channel in Fortran order, as on disk: nothing is transposed while it is read. One open
+    # file per path: the channels of a 4-D file are decompressed in one pass.
+    x, y, z = header.shape
+    voxels = np.empty((len(case.channels), z, y, x), dtype=np.float32).transpose(0, 3, 2, 1)
     for target, channel in zip(voxels, case.channels, strict=True):
-        target[...] = _channel_voxels(images[channel.path], channel)
+        _read_channel(images[channel.path], channel, target)
     label = None if case.label is None else load_label(case.label)
     return Volume(voxels, label, header.affine, header.zooms)
 
@@ -236,10 +241,9 @@ def _require_same_grid(
         )
 
 
-def _channel_voxels(image: Any, channel: Channel) -> NDArray[np.float32]:
+def _read_channel(image: Any, channel: Channel, voxels: NDArray[np.float32]) -> None:
     header = _header(image, channel.path)
     _require_frame(header, channel.path, channel.index)
-    voxels = np.empty(header.shape, dtype=np.float32, order="F")
     for part, values in _chunks(image, channel.path, header, channel.index):
         if values.dtype.kind not in "iuf":
             raise SourceError(
@@ -250,7 +254,6 @@ def _channel_voxels(image: Any, channel: Channel) -> NDArray[np.float32]:
             )
         with np.errstate(over="ignore"):  # becomes infinity, which the caller can see
             voxels[..., part] = values
-    return voxels
 
 
 def _chunks(

@@ -25,13 +25,13 @@ SCHEMA = pa.schema(
         ("shape", pa.list_(pa.int64())),
         ("label", pa.large_binary()),
     ],
-    metadata={"label": "uint8, C order (X, Y, Z), Zstandard"},
+    metadata={"label": "uint8, Fortran order (X, Y, Z) as in NIfTI, Zstandard"},
 )
 
 
 def compress(label: NDArray[np.uint8]) -> bytes:
     """Compress a label map; masks shrink a hundredfold."""
-    packed: bytes = pa.compress(np.ascontiguousarray(label), codec=CODEC, asbytes=True)
+    packed: bytes = pa.compress(label.ravel(order="F"), codec=CODEC, asbytes=True)
     return packed
 
 
@@ -77,7 +77,7 @@ class NativeLabels:
             packed = batch.column("label")[0].as_buffer()
             size = int(np.prod(shape, dtype=np.int64))
             plain = pa.decompress(packed, decompressed_size=size, codec=CODEC)
-            return np.frombuffer(plain, dtype=np.uint8).reshape(shape).copy()
+            return np.frombuffer(plain, dtype=np.uint8).reshape(shape, order="F").copy(order="F")
         except (OSError, ValueError, pa.ArrowException) as error:
             raise self._damaged(error) from error
 
