@@ -62,12 +62,14 @@ class Group:
 
     @classmethod
     def open(cls, config: RunConfig, dataset: DatasetSettings, settings: BackboneSettings) -> Group:
-        """Open the store and choose the device.
+        """Open the store, choose the device, and set the number of threads.
 
         Raises:
             StoreError: The store is missing, incomplete or damaged.
             ConfigError: The device is not there.
         """
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
         store = Store.open(config.store_folder(dataset))
         return cls(config, dataset, settings, store, choose_device(config.device))
 

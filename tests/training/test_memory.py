@@ -1,0 +1,65 @@
+"""Out of memory: the batch is split, its gradient stays the same, and the end is reported."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distributed_iac.training.memory import BatchSplitter, OutOfMemoryError, is_out_of_memory
+
+
+class Narrow:
+    """A loss that fits into memory only for few slices at a time, as a small GPU would."""
+
+    def __init__(self, fits: int) -> None:
+        self.fits = fits
+        self.weight = nn.Parameter(torch.tensor([2.0]))
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        if len(images) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return ((self.weight * images - labels) ** 2).mean()
+
+
+IMAGES = torch.arange(8.0).reshape(8, 1)
+LABELS = torch.ones(8, 1)
+
+
+@pytest.mark.parametrize(("fits", "parts"), [(8, 1), (4, 2), (3, 4), (1, 8)])
+def test_a_split_batch_has_the_gradient_of_the_whole(fits: int, parts: int) -> None:
+    whole, narrow = Narrow(8), Narrow(fits)
+    expected = BatchSplitter(8).gradients(whole, IMAGES, LABELS, [whole.weight])
+    splitter = BatchSplitter(8)
+    loss, gradients = splitter.gradients(narrow, IMAGES, LABELS, [narrow.weight])
+    assert splitter.parts == parts
+    assert torch.allclose(loss, expected[0])
+    assert torch.allclose(gradients[0], expected[1][0])
+
+
+def test_the_next_batch_is_split_at_once() -> None:
+    narrow = Narrow(2)
+    splitter = BatchSplitter(8)
+    splitter.gradients(narrow, IMAGES, LABELS, [narrow.weight])
+    splitter.gradients(narrow, IMAGES, LABELS, [narrow.weight])
+    assert splitter.parts == 4
+
+
+def test_when_nothing_helps_the_message_names_what_does() -> None:
+    narrow = Narrow(1)
+    with pytest.raises(OutOfMemoryError, match=r"4 parts[\s\S]*batch_size"):
+        BatchSplitter(4).gradients(narrow, IMAGES, LABELS, [narrow.weight])
+
+
+def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
+    def broken(_images: Tensor, _labels: Tensor) -> Tensor:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        BatchSplitter(8).gradients(broken, IMAGES, LABELS, [nn.Parameter(torch.ones(1))])
+
+
+def test_a_cpu_that_runs_out_is_recognised() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**55)
+    assert is_out_of_memory(caught.value)

@@ -1,0 +1,222 @@
+"""The search: exact resume across prunings, steps that touch only their own, reported endings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from distributed_iac.cell.implant import SearchNetwork
+from distributed_iac.config.batches import BatchSettings
+from distributed_iac.config.cell import CellSettings
+from distributed_iac.config.optimiser import AdamSettings
+from distributed_iac.config.pruning import PruningSettings, RankSettings, ScheduleSettings
+from distributed_iac.config.training import SearchSettings
+from distributed_iac.data.contract import LabelScheme
+from distributed_iac.data.memory_store import MemoryStore
+from distributed_iac.errors import RunError
+from distributed_iac.genotype import Genotype
+from distributed_iac.nets.contract import Backbone
+from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.search import SearchStage
+from distributed_iac.training.stage import StepReport
+
+PRUNING = PruningSettings(
+    policy="schedule", schedule=ScheduleSettings(at=(2, 3, 4), keep=(5, 3, 1))
+)
+FULL = PruningSettings(policy="none")
+SETTINGS = SearchSettings(
+    epochs=7,
+    warmup_epochs=1,
+    weights=AdamSettings(learning_rate=3e-3),
+    architecture=AdamSettings(learning_rate=3e-2, betas=(0.5, 0.999)),
+)
+Build = Callable[..., SearchStage]
+
+
+@pytest.fixture
+def build(backbone: Callable[[], Backbone], store: MemoryStore, scheme: LabelScheme) -> Build:
+    def stage(
+        pruning: PruningSettings = PRUNING,
+        settings: SearchSettings = SETTINGS,
+        cell: CellSettings | None = None,
+        source: MemoryStore = store,
+    ) -> SearchStage:
+        cell = cell or CellSettings(nodes=2, width=4, partial_channels=2)
+        generator = torch.Generator().manual_seed(1)
+        return SearchStage(
+            SearchNetwork(backbone(), cell, generator),
+            source,
+            scheme,
+            settings,
+            BatchSettings(batch_size=3, steps_per_epoch=2, augmentation="light"),
+            pruning,
+            seed=3,
+            device=torch.device("cpu"),
+        )
+
+    return stage
+
+
+def run(stage: SearchStage, epochs: int | None = None) -> list[StepReport]:
+    reports = []
+    while not stage.done and (epochs is None or len(reports) < epochs):
+        reports.append(stage.step())
+    return reports
+
+
+def same(a: Any, b: Any) -> bool:
+    """Bit-for-bit equality of nested state."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b) or (a != a and b != b)
+
+
+@pytest.mark.parametrize("scope", ["shared", "per_skip"])
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_save_load_step_equals_step_also_across_prunings(
+    build: Build, tmp_path: Path, cut: int, scope: Any
+) -> None:
+    cell = CellSettings(nodes=2, width=4, partial_channels=2, genotype_scope=scope)
+    straight = build(cell=cell)
+    rows = [dict(report.values) for report in run(straight)]
+    first = build(cell=cell)
+    head = [dict(report.values) for report in run(first, cut)]
+    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    second = build(cell=cell)
+    second.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
+    tail = [dict(report.values) for report in run(second)]
+    assert same(head + tail, rows)
+    assert same(second.state_dict(), straight.state_dict())
+
+
+def test_pruning_removes_modules_and_their_optimiser_state(build: Build) -> None:
+    stage = build()
+    sizes, costs = [], []
+    while not stage.done:
+        report = stage.step()
+        live = list(stage.network.cell_parameters())
+        held = [p for g in stage._bilevel.weight_optimiser.param_groups for p in g["params"]]
+        assert {id(p) for p in held} == {id(p) for p in live}
+        assert {id(p) for p in stage._bilevel.weight_optimiser.state} <= {id(p) for p in live}
+        sizes.append(sum(p.numel() for p in live))
+        costs.append(stage.network.op_evaluations)
+        if stage.history.observed:
+            assert report["live_operations"] == stage.history.live_operations.sum()
+    assert sizes[-1] < sizes[0] / 2
+    assert costs[-1] < costs[0] / 4
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_a_search_leaves_the_backbone_as_it_was(build: Build) -> None:
+    stage = build()
+    before = {name: v.clone() for name, v in stage.network.backbone.state_dict().items()}
+    run(stage)
+    assert same(before, dict(stage.network.backbone.state_dict()))
+    assert all(p.grad is None for p in stage.network.backbone.parameters())
+
+
+def test_each_step_moves_only_its_own_parameters(build: Build) -> None:
+    stage = build()
+    batch = next(stage._weight_batches)
+    stage.network.train()
+    weights = [p.detach().clone() for p in stage.network.cell_parameters()]
+    stage._bilevel.architecture_step(batch)
+    assert same(weights, [p.detach() for p in stage.network.cell_parameters()])
+    architecture = [p.detach().clone() for p in stage.network.architecture_parameters()]
+    stage._bilevel.weight_step(batch)
+    assert same(architecture, [p.detach() for p in stage.network.architecture_parameters()])
+    assert not same(weights, [p.detach() for p in stage.network.cell_parameters()])
+
+
+def test_the_architecture_rests_during_the_warm_up(build: Build) -> None:
+    stage = build()
+    before = stage.network.architecture.alpha.detach().clone()
+    report = stage.step()
+    assert torch.equal(before, stage.network.architecture.alpha.detach())
+    assert report["architecture_loss"] is None
+    assert "genotype" not in report.values
+    stage.step()
+    assert not torch.equal(before, stage.network.architecture.alpha.detach())
+
+
+def test_every_report_after_the_warm_up_holds_the_genotype_as_it_stands(build: Build) -> None:
+    stage = build()
+    for report in run(stage)[1:]:
+        genotype = Genotype.from_json(str(report["genotype"]))
+        assert genotype.id == report["genotype_id"]
+    assert genotype == stage.discretise().genotype
+
+
+def test_the_full_search_never_converges_and_says_so(build: Build) -> None:
+    reports = run(build(FULL))
+    assert not any(report["converged"] for report in reports)
+    assert reports[-1]["reason"] == "all 7 epochs"
+    assert len({report["live_operations"] for report in reports[1:]}) == 1
+
+
+def test_the_cost_of_an_epoch_is_what_its_steps_executed(build: Build) -> None:
+    stage = build(FULL)
+    reports = run(stage)
+    per_forward = stage.network.op_evaluations
+    # Two steps an epoch: weights only in the warm-up, then weights and architecture.
+    expected = [per_forward * 2 * (1 + 2 * epoch) for epoch in range(7)]
+    assert [report["op_evaluations"] for report in reports] == expected
+    assert reports[-1].number("full_epochs") == pytest.approx(6.5)
+
+
+def test_a_stage_that_is_done_cannot_be_stepped(build: Build) -> None:
+    stage = build()
+    run(stage)
+    with pytest.raises(RunError, match="done"):
+        stage.step()
+
+
+def test_the_rank_policy_converges_and_reports_why(build: Build) -> None:
+    settings = SETTINGS.model_copy(update={"architecture": AdamSettings(learning_rate=1e-9)})
+    rank = PruningSettings(policy="rank", rank=RankSettings(epochs=3))
+    reports = run(build(rank, settings))
+    converged = [report for report in reports if report["converged"]]
+    assert converged
+    assert str(converged[0]["reason"]).startswith("converged: ")
+
+
+@pytest.mark.parametrize("importance", ["softmax_x_beta", "perturbation"])
+def test_other_measures_of_importance_run_to_the_end(build: Build, importance: Any) -> None:
+    pruning = PRUNING.model_copy(update={"importance": importance})
+    stage = build(pruning)
+    reports = run(stage)
+    assert reports[-1]["reason"] == "all 7 epochs"
+    assert reports[-1].number("live_operations") < reports[1].number("live_operations")
+
+
+def test_nan_in_the_data_ends_the_search_with_a_reason(
+    build: Build, store: MemoryStore, scheme: LabelScheme
+) -> None:
+    rows = np.arange(24)
+    images = store.images(rows)
+    images[:9] = math.nan
+    broken = MemoryStore(
+        images,
+        store.labels(rows),
+        [f"p{row // 3}" for row in rows],
+        {
+            part: [c.patient_id for c in store.cases(part)]
+            for part in ("weights", "architecture", "val")
+        },
+        scheme=scheme,
+    )
+    stage = build(source=broken)
+    report = stage.step()
+    assert stage.done
+    assert str(report["reason"]).startswith("diverged: the weight loss must be finite")
+    assert report["val_dice"] is None
