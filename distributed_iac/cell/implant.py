@@ -26,9 +26,9 @@ from torch import Tensor, nn
 
 from distributed_iac.cell.architecture import ArchitectureParameters
 from distributed_iac.cell.derived import DerivedCell
-from distributed_iac.cell.oracle import OracleCell
 from distributed_iac.cell.search_cell import SearchCell, SearchCellShape
 from distributed_iac.cell.structure import CellStructure
+from distributed_iac.cell.supernet import SupernetCell
 from distributed_iac.config.cell import CellSettings, Residual
 from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import Genotype, GenotypeScope
@@ -57,7 +57,7 @@ class Projections(nn.Module):
 
     def forward(self, tap: int, skip: Tensor, nodes: Tensor) -> Tensor:
         """Join a cell's nodes (B, width, H, W) with the skip (B, C, H, W)."""
-        output: Tensor = self.layers[tap](nodes)
+        output = _laid_out_like(skip, self.layers[tap](nodes))
         return skip + output if self.residual == "add" else output
 
 
@@ -76,7 +76,7 @@ class SearchNetwork(nn.Module):
         backbone: Backbone,
         settings: CellSettings,
         generator: torch.Generator,
-        cell: type[SearchCell] = OracleCell,
+        cell: type[SearchCell] = SupernetCell,
     ) -> None:
         super().__init__()
         freeze(backbone)
@@ -221,6 +221,16 @@ def seeded_by(generator: torch.Generator) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
+
+
+def _laid_out_like(skip: Tensor, x: Tensor) -> Tensor:
+    """Give ``x`` the skip's memory layout, so that the decoder chooses the same kernels.
+
+    Cells compute in ``channels_last``; a decoder that is handed this layout may sum in another
+    order, and the implanted network would equal the plain one only up to rounding.
+    """
+    layout = torch.contiguous_format if skip.is_contiguous() else torch.channels_last
+    return x.contiguous(memory_format=layout)
 
 
 def _taps(backbone: Backbone) -> tuple[Tap, ...]:

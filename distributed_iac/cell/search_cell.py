@@ -21,7 +21,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from distributed_iac.cell.operations import SEARCH, Normalisation, build_operation
@@ -127,8 +126,8 @@ class SearchCell(nn.Module, ABC):
         for index in self.structure.edges:
             self._restrict_edge(index, structure.operations[index])
         for index in range(structure.topology.inputs):
-            if not structure.outgoing(index):
-                self.inputs.pop(str(index), None)  # type: ignore[call-arg]
+            if not structure.outgoing(index) and str(index) in self.inputs:
+                del self.inputs[str(index)]
         self.structure = structure
 
     def _restrict_edge(self, index: int, names: Sequence[str]) -> None:
@@ -174,9 +173,5 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """
     if groups == 1:
         return x
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
-
-
-def zeros_for(x: Tensor, channels: int) -> Tensor:
-    """Return zeros of ``x``'s batch, size, type and device with another number of channels."""
-    return torch.zeros_like(x[:, :1]).expand(-1, channels, -1, -1)
+    shuffled: Tensor = x.unflatten(1, (groups, -1)).transpose(1, 2)
+    return shuffled.flatten(1, 2)
