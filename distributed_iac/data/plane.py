@@ -23,7 +23,7 @@ Shapes: h x w a native slice, h' x w' resampled, H x W the patch; Z slices, K ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, Self
@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from distributed_iac.data.geometry import SliceGeometry
+from distributed_iac.errors import GeometryError
 
 Order = Literal[1, 3]
 IMAGE_ORDER: Order = 3
@@ -133,30 +134,40 @@ class InPlaneTransform:
         return np.stack([_resample_labels(operators, labels) for labels in slices])
 
     def restore_labels(self, patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Bring labels (Z, H, W) back to native slices (Z, h, w), zero outside the patch."""
+        """Bring labels (Z, H, W) back to native slices (Z, h, w), zero outside the patch.
+
+        Raises:
+            GeometryError: The slices do not have the patch's size.
+        """
+        self._require_patch(patches)
         operators, inside = self._backward(), self.inside()
         return np.stack([_resample_labels(operators, labels) * inside for labels in patches])
 
     def restore_probabilities(
-        self, patches: NDArray[np.floating[Any]], decode: Decode
+        self, patches: Iterable[NDArray[np.floating[Any]]], decode: Decode
     ) -> NDArray[np.uint8]:
         """Bring a network's probabilities back and decide on the native grid.
 
         nnU-Net's way: finer than restoring decided labels.
 
         Args:
-            patches: (Z, K, H, W).
+            patches: Z times (K, H, W); an array (Z, K, H, W), or slices as they are predicted:
+                all of a large CT volume at once would fill gigabytes.
             decode: From (K, h, w) to label values (h, w).
 
         Returns:
             (Z, h, w), zero outside the patch.
+
+        Raises:
+            GeometryError: The slices do not have the patch's size.
         """
         operators, inside = self._backward(), self.inside()
-        out = np.zeros((len(patches), *self.native), dtype=np.uint8)
-        for target, outputs in zip(out, patches, strict=True):
+        out = []
+        for outputs in patches:
+            self._require_patch(outputs)
             native = [_separable(operators, values.astype(np.float32)) for values in outputs]
-            target[...] = decode(np.stack(native)) * inside
-        return out
+            out.append(decode(np.stack(native)) * inside)
+        return np.stack(out)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; :meth:`from_json` is the inverse."""
@@ -166,6 +177,14 @@ class InPlaneTransform:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_json`."""
         return cls(**{name: tuple(numbers) for name, numbers in value.items()})
+
+    def _require_patch(self, slices: NDArray[Any]) -> None:
+        if slices.shape[-2:] != self.patch:
+            raise GeometryError(
+                f"slices end in the patch's size {self.patch}",
+                came=slices.shape,
+                remedy="pass the slices as they come out of the store or the network",
+            )
 
     def _axes(self) -> list[tuple[int, int, int, int]]:
         return list(zip(self.native, self.resampled, self.origin, self.patch, strict=True))
@@ -205,9 +224,9 @@ class CaseGeometry:
         return np.ascontiguousarray(self.slices.from_slices(self.plane.restore_labels(patches)))
 
     def restore_probabilities(
-        self, patches: NDArray[np.floating[Any]], decode: Decode
+        self, patches: Iterable[NDArray[np.floating[Any]]], decode: Decode
     ) -> NDArray[np.uint8]:
-        """Bring probabilities (Z, K, H, W) back to labels as on disk (X, Y, Z)."""
+        """Bring probabilities, Z times (K, H, W), back to labels as on disk (X, Y, Z)."""
         native = self.plane.restore_probabilities(patches, decode)
         return np.ascontiguousarray(self.slices.from_slices(native))
 

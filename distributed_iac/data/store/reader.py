@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.plane import CaseGeometry
 from distributed_iac.data.split import PARTS, Split
 from distributed_iac.data.store.manifest import (
     CASES,
@@ -167,28 +166,37 @@ class Store:
         return self._native.read(position)
 
     def restore(self, case_id: str, slices: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Bring label slices (Z, H, W) back to the grid of the file, (X, Y, Z)."""
-        return self._geometry(case_id, slices).restore_labels(slices)
+        """Bring label slices (Z, H, W) back to the grid of the file, (X, Y, Z).
+
+        Raises:
+            StoreError: The case is not in this store.
+            GeometryError: The slices are not all of this case's.
+        """
+        return self.case(case_id).geometry.restore_labels(slices)
 
     def restore_probabilities(
-        self, case_id: str, probabilities: NDArray[np.floating[Any]]
+        self, case_id: str, probabilities: Iterable[NDArray[np.floating[Any]]]
     ) -> NDArray[np.uint8]:
-        """Bring a network's probabilities (Z, K, H, W) back and decide there, (X, Y, Z)."""
+        """Bring a network's probabilities back to the grid of the file and decide there.
+
+        Args:
+            case_id: Of the case.
+            probabilities: Z times (K, H, W), K as in :func:`.targets.decode_probabilities`: an
+                array (Z, K, H, W), or slices one by one, which keeps a large volume out of
+                memory.
+
+        Returns:
+            Label values, (X, Y, Z).
+
+        Raises:
+            StoreError: The case is not in this store.
+            GeometryError: The slices are not all of this case's.
+            DataError: K does not fit the label scheme.
+        """
         scheme = self.fingerprint.labels
-        return self._geometry(case_id, probabilities).restore_probabilities(
+        return self.case(case_id).geometry.restore_probabilities(
             probabilities, lambda outputs: decode_probabilities(outputs, scheme)
         )
-
-    def _geometry(self, case_id: str, slices: NDArray[Any]) -> CaseGeometry:
-        case = self.case(case_id)
-        wanted = (len(case.rows), *self.image_shape[1:])
-        if (slices.shape[0], *slices.shape[-2:]) != wanted:
-            raise StoreError(
-                f"case {case_id} has slices (Z, H, W) = {wanted}",
-                came=slices.shape,
-                remedy="pass every slice of the case, in slice order",
-            )
-        return case.geometry
 
     def _position(self, case_id: str) -> int:
         if case_id not in self._positions:
