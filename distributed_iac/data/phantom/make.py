@@ -1,0 +1,121 @@
+"""Write a phantom, whole or not at all.
+
+::
+
+    phantom = make_phantom("acdc", Path("phantoms/acdc"), patients=8, seed=0, size="tiny")
+    phantom.cases, phantom.planted
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from distributed_iac.data.phantom.catalogue import FORMATS, FormatName, resolve_release
+from distributed_iac.data.phantom.defects import PlantedDefect, plant
+from distributed_iac.data.phantom.plan import SIZES, PlacedCase, Plan, Size
+from distributed_iac.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A phantom on disk.
+
+    Args:
+        format: Its format.
+        release: Its release.
+        out: Folder that holds the release's top folder.
+        cases: Labelled cases, as they were before any defect was planted.
+        planted: Defects in it.
+    """
+
+    format: FormatName
+    release: str
+    out: Path
+    cases: tuple[PlacedCase, ...]
+    planted: tuple[PlantedDefect, ...]
+
+
+def make_phantom(
+    format: FormatName,
+    out: Path,
+    *,
+    patients: int = 8,
+    seed: int = 0,
+    size: Size = "small",
+    release: str | None = None,
+    held_out: float = 1 / 3,
+    defects: Sequence[str] = (),
+) -> Phantom:
+    """Write a small synthetic data set in the exact on-disk layout of a real one.
+
+    The same arguments give the same bytes, with the same versions of NumPy and SciPy on the same
+    kind of processor. A patient is the same however many others are written.
+
+    Args:
+        format: ``acdc``, ``brats``, ``kits`` or ``amos``.
+        out: Folder to write; it must not exist or be empty. It will hold the folder that the
+            real download unpacks to, such as ``database`` or ``amos22``.
+        patients: Number of labelled patients.
+        seed: Everything is drawn from it; not negative.
+        size: See :data:`~distributed_iac.data.phantom.plan.SIZES`.
+        release: See :func:`~distributed_iac.data.phantom.catalogue.resolve_release`.
+        held_out: Share of the patients in the format's official second part, where it has one.
+        defects: Codes of defects to plant; see
+            :data:`~distributed_iac.data.phantom.defects.DEFECTS`.
+
+    Raises:
+        ConfigError: An argument is out of its range, ``out`` is in use, or the defects do not
+            fit. Nothing is left behind then.
+        OSError: The folder cannot be written.
+    """
+    if patients < 1 or seed < 0 or not 0 <= held_out < 1:
+        raise ConfigError(
+            "patients must be at least 1, seed at least 0, held_out from 0 to below 1",
+            came=f"patients={patients}, seed={seed}, held_out={held_out}",
+            remedy="correct the numbers",
+        )
+    if size not in SIZES:
+        raise ConfigError(f"sizes are {', '.join(SIZES)}", came=size, remedy="name one of them")
+    _require_unused(out)
+    plan = Plan(patients, seed, size, resolve_release(format, release), held_out)
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        FORMATS[format].write(unfinished, plan)
+        intact = _moved(FORMATS[format].find(unfinished), unfinished, out)
+        planted = plant(unfinished, format, defects, seed)
+        if out.exists():
+            out.rmdir()
+        unfinished.rename(out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    planted = tuple(replace(each, path=_below(each.path, unfinished, out)) for each in planted)
+    return Phantom(format, plan.release, out, intact, planted)
+
+
+def _require_unused(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(
+            "a phantom is written to a new or empty folder",
+            where=out,
+            came="a folder with files in it" if out.is_dir() else "a file",
+            remedy="give another folder, or delete this one",
+        )
+
+
+def _below(path: Path, old: Path, new: Path) -> Path:
+    return new / path.relative_to(old)
+
+
+def _moved(cases: Sequence[PlacedCase], old: Path, new: Path) -> tuple[PlacedCase, ...]:
+    return tuple(
+        replace(
+            case,
+            images={name: _below(path, old, new) for name, path in case.images.items()},
+            label=_below(case.label, old, new),
+        )
+        for case in cases
+    )
