@@ -80,9 +80,11 @@ def test_killed_at_random_and_resumed_the_store_is_the_same(
         children = psutil.Process(process.pid).children(recursive=True) if target == 7 else []
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
-        process.communicate()
         _, alive = psutil.wait_procs(children, timeout=10)
+        for orphan in alive:
+            orphan.kill()
         assert not alive, "workers must not outlive the command"
+        process.communicate()
         if not (folder / "manifest.json").exists():
             with pytest.raises(StoreError, match="unfinished"):
                 Store.open(folder)
