@@ -10,9 +10,10 @@ All functions are exact: they take the weights and the running statistics of the
 stand for, and update the statistics alike. ReLU is left to the caller, who shares it.
 
 Shapes: B batch, m units, P channels of a unit, H x W pixels. Results are ``channels_last`` with
-the channels of unit i at ``i P .. (i + 1) P``; the strides matter for speed alone. Depthwise
-convolutions and poolings are 2 to 6 times faster in this layout on a CPU, as
-``benchmarks/supernet.py`` shows beside the plain cell in both layouts.
+the channels of unit i at ``i P .. (i + 1) P``; the strides matter for speed alone. Measured on one
+CPU thread (8 x 64 x 64 pixels, forward and backward), against torch's default layout: depthwise
+convolutions of 4 to 128 channels are 1 to 4 times faster in this one, poolings of 8 to 64 channels
+2.4 to 5.6 times, BatchNorm of 16 and more up to 2 times. On a GPU it has not been measured.
 """
 
 from __future__ import annotations

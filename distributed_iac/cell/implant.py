@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from distributed_iac.cell.architecture import ArchitectureParameters
 from distributed_iac.cell.derived import DerivedCell
-from distributed_iac.cell.search_cell import SearchCell, SearchCellShape
+from distributed_iac.cell.search_cell import SearchCell, SearchCellShape, input_channels
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.cell.supernet import SupernetCell
 from distributed_iac.config.cell import CellSettings, Residual
@@ -57,7 +57,9 @@ class Projections(nn.Module):
 
     def forward(self, tap: int, skip: Tensor, nodes: Tensor) -> Tensor:
         """Join a cell's nodes (B, width, H, W) with the skip (B, C, H, W)."""
-        output = _laid_out_like(skip, self.layers[tap](nodes))
+        output: Tensor = self.layers[tap](nodes)
+        # The skip comes first: a sum takes the memory layout of its first operand, so the decoder
+        # chooses the kernels that it chooses without cells, and step 0 is equal to the bit.
         return skip + output if self.residual == "add" else output
 
 
@@ -139,6 +141,7 @@ class SearchNetwork(nn.Module):
         Raises:
             CheckpointError: A structure has something that was already removed here.
         """
+        assert len(structures) == self.architecture.cells
         for index, structure in enumerate(structures):
             self.architecture.restrict(index, structure)
         for tap, cell in enumerate(self.cells):
@@ -150,7 +153,14 @@ class SearchNetwork(nn.Module):
         return {name: value for name, value in self.state_dict().items() if _is_searched(name)}
 
     def load_search_state(self, state: Mapping[str, Tensor]) -> None:
-        """Load :meth:`search_state`; the network must have been pruned alike before."""
+        """Load :meth:`search_state`, pruning to what was alive when it was taken.
+
+        Raises:
+            CheckpointError: This network has already lost something that the state still has.
+        """
+        live = state["architecture.live"].cpu().numpy()
+        topology = self.architecture.topology
+        self.restrict([CellStructure.from_mask(topology, mask) for mask in live])
         frozen = {name: v for name, v in self.state_dict().items() if not _is_searched(name)}
         self.load_state_dict({**frozen, **state})
 
@@ -184,7 +194,7 @@ class DerivedNetwork(nn.Module):
             self.cells = nn.ModuleList(
                 DerivedCell(
                     genotype.cell(index),
-                    _in_channels(tap, settings),
+                    input_channels(tap, settings),
                     settings.width_for(tap.channels),
                 )
                 for index, tap in enumerate(taps)
@@ -223,25 +233,10 @@ def seeded_by(generator: torch.Generator) -> Iterator[None]:
         yield
 
 
-def _laid_out_like(skip: Tensor, x: Tensor) -> Tensor:
-    """Give ``x`` the skip's memory layout, so that the decoder chooses the same kernels.
-
-    Cells compute in ``channels_last``; a decoder that is handed this layout may sum in another
-    order, and the implanted network would equal the plain one only up to rounding.
-    """
-    layout = torch.contiguous_format if skip.is_contiguous() else torch.channels_last
-    return x.contiguous(memory_format=layout)
-
-
 def _taps(backbone: Backbone) -> tuple[Tap, ...]:
     if not backbone.taps:
         raise ConfigError("a backbone needs skip connections to implant cells into", came="none")
     return backbone.taps
-
-
-def _in_channels(tap: Tap, settings: CellSettings) -> tuple[int, ...]:
-    both = (tap.channels, tap.decoder_channels)
-    return both[: settings.topology.inputs]
 
 
 def _inputs(count: int, skip: Tensor, decoder: Tensor) -> list[Tensor]:
@@ -251,7 +246,7 @@ def _inputs(count: int, skip: Tensor, decoder: Tensor) -> list[Tensor]:
 def _shape(tap: Tap, settings: CellSettings) -> SearchCellShape:
     return SearchCellShape(
         settings.topology,
-        _in_channels(tap, settings),
+        input_channels(tap, settings),
         settings.width_for(tap.channels),
         settings.partial_channels,
     )

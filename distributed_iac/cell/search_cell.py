@@ -25,9 +25,10 @@ from torch import Tensor, nn
 
 from distributed_iac.cell.operations import SEARCH, Normalisation, build_operation
 from distributed_iac.cell.structure import CellStructure
-from distributed_iac.config.cell import check_partial_channels
+from distributed_iac.config.cell import CellSettings, check_partial_channels
 from distributed_iac.errors import CheckpointError
 from distributed_iac.genotype import CellTopology, Edge
+from distributed_iac.nets.contract import Tap
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ def preprocess(in_channels: int, width: int, normalisation: Normalisation) -> nn
         nn.Conv2d(in_channels, width, 1, bias=False),
         normalisation.after_convolution(width),
     )
+
+
+def input_channels(tap: Tap, settings: CellSettings) -> tuple[int, ...]:
+    """Channels of each input of the cell at a tap: the skip's and, if used, the decoder's."""
+    return (tap.channels, tap.decoder_channels)[: settings.topology.inputs]
 
 
 def edge_name(edge: Edge) -> str:
