@@ -26,6 +26,8 @@ def search(
     from distributed_iac.cli.chosen import choose
     from distributed_iac.cli.progress import StageProgress
     from distributed_iac.config.load import load_config
+    from distributed_iac.report.cell_drawing import draw_discretisation
+    from distributed_iac.report.search_curves import search_curves
     from distributed_iac.training.chain import Chain
     from distributed_iac.training.group import Group
 
@@ -39,4 +41,6 @@ def search(
     number = settings.seeds[0] if seed is None else seed
     with StageProgress() as progress:
         result = Chain(group, progress.observe).search(arm, number)
+    search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
+    draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
     typer.echo(result.describe())

@@ -9,6 +9,8 @@ Probabilities, not labels, are brought back to the native grid and decided there
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -34,11 +36,17 @@ def predict_case(
         Label values in the array order of the label file, (X, Y, Z).
     """
     network.eval()
-    chunks = []
+    slices = _probabilities(network, store, case, batch_size, device)
+    return store.restore_probabilities(case.case_id, slices)
+
+
+def _probabilities(
+    network: nn.Module, store: Store, case: StoredCase, batch_size: int, device: torch.device
+) -> Iterator[NDArray[np.float32]]:
+    """Yield (K, H, W) slice by slice, so that a large volume never lies in memory as a whole."""
+    regions = bool(store.fingerprint.labels.regions)
     with torch.no_grad():
         for start in range(0, len(case.rows), batch_size):
             batch = read_batch(store, case.rows[start : start + batch_size], device)
             logits = network(batch.images).float()
-            regions = bool(store.fingerprint.labels.regions)
-            chunks.append((logits.sigmoid() if regions else logits.softmax(1)).cpu().numpy())
-    return store.restore_probabilities(case.case_id, np.concatenate(chunks))
+            yield from (logits.sigmoid() if regions else logits.softmax(1)).cpu().numpy()
