@@ -29,6 +29,7 @@ from distributed_iac.config.load import canonical_json, to_plain, to_yaml
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
 from distributed_iac.genotype import Genotype
+from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.provenance import describe_environment
 from distributed_iac.pruning.discretise import Discretisation
 from distributed_iac.training.artifacts import (
@@ -56,6 +57,7 @@ class SearchResult:
     Args:
         folder: Where its files lie.
         cell: The discrete cell and what is known about its choices.
+        history: Importance of every operation and edge over the epochs.
         rows: One mapping of scalars an epoch.
         seconds: Time spent searching.
         reason: Why it ended.
@@ -63,6 +65,7 @@ class SearchResult:
 
     folder: Path
     cell: Discretisation
+    history: ImportanceHistory
     rows: list[dict[str, Any]]
     seconds: float
     reason: str
@@ -153,8 +156,9 @@ class Chain:
         write_rows(folder / "epochs.parquet", outcome.rows)
         write_cell(folder / "genotype.json", cell, provenance)
         write_json(folder / "decisions.json", stage.decisions)
+        write_json(folder / "history.json", stage.history.to_state())
         reason = str(outcome.rows[-1]["reason"])
-        return SearchResult(folder, cell, outcome.rows, outcome.seconds, reason)
+        return SearchResult(folder, cell, stage.history, outcome.rows, outcome.seconds, reason)
 
     def retrain(self, genotype: Genotype, name: str, seed: int) -> Path:
         """Train a discrete cell in the pre-trained backbone.

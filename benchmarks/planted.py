@@ -1,0 +1,289 @@
+"""Does the search find what is there? A teacher with a known cell labels the data.
+
+    python -m benchmarks.planted --seeds 12
+
+For every seed a cell is planted at random: for each node two of its incoming edges, on each edge
+a family (conv, pool, skip) drawn with equal chances and an operation of that family. The teacher
+is a frozen 2-D U-Net with that discrete cell and random weights; its own output, cut into three
+classes of equal size, labels random images. A search with a supernet in the same frozen U-Net
+sees images and labels only. The teacher's input and output projections are given to it as a
+start: the question is which operations and edges lie between them.
+
+Chance is exact by construction, whatever the search prefers: a family is right with probability
+1/3 because the planted one is drawn uniformly; a node's pair of edges with 1 / C(n, 2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from scipy.ndimage import gaussian_filter
+from scipy.stats import binomtest
+
+from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
+from distributed_iac.config.backbone import DynUnetSettings
+from distributed_iac.config.batches import BatchSettings
+from distributed_iac.config.cell import CellSettings
+from distributed_iac.config.optimiser import AdamSettings
+from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.training import SearchSettings
+from distributed_iac.data.contract import LabelScheme
+from distributed_iac.data.memory_store import MemoryStore
+from distributed_iac.files import write_json
+from distributed_iac.genotype import FAMILY, OPERATIONS, CellTopology, Genotype
+from distributed_iac.nets.contract import Backbone
+from distributed_iac.nets.registry import build_backbone
+from distributed_iac.provenance import describe_environment
+from distributed_iac.seeds import derive_seed
+from distributed_iac.training.search import SearchStage
+
+FAMILIES = ("conv", "pool", "skip")
+SIZE = 24
+PATIENTS = 24
+SLICES = 4
+SCHEME = LabelScheme("planted", {1: "middle", 2: "high"})
+BACKBONE = DynUnetSettings(base_features=8, strides=((1, 1), (2, 2), (2, 2)))
+CELL = CellSettings(nodes=2, width=8, partial_channels=1)
+BATCHES = BatchSettings(
+    batch_size=8, steps_per_epoch=10, augmentation="none", foreground_fraction=0.0
+)
+SEARCH = SearchSettings(
+    epochs=60,
+    warmup_epochs=5,
+    weights=AdamSettings(learning_rate=5e-3),
+    architecture=AdamSettings(learning_rate=2e-2, betas=(0.5, 0.999)),
+    validate_every=60,
+)
+ARMS = {"full": PruningSettings(policy="none"), "lth": PruningSettings(policy="js")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one search found of what was planted."""
+
+    arm: str
+    seed: int
+    families_right: int
+    families: int
+    pairs_right: int
+    pairs: int
+    epochs: int
+    op_evaluations: int
+    seconds: float
+    leader_median: float
+    undecided: int
+
+
+def plant(topology: CellTopology, generator: np.random.Generator) -> Genotype:
+    """Draw a cell: edges uniformly, families uniformly, operations within the family."""
+    nodes = []
+    for target in topology.targets:
+        sources = generator.choice(target, size=topology.kept_per_node(target), replace=False)
+        genes = []
+        for source in sources:
+            family = FAMILIES[generator.integers(len(FAMILIES))]
+            members = [name for name in OPERATIONS if FAMILY[name] == family]
+            genes.append((int(source), members[generator.integers(len(members))]))
+        nodes.append(genes)
+    return Genotype.shared(topology.inputs, nodes)
+
+
+def teach(teacher: DerivedNetwork, images: np.ndarray) -> np.ndarray:
+    """Label images by the teacher's first output, cut into three classes of equal size."""
+    with torch.no_grad():
+        logits = teacher(torch.from_numpy(images))[:, 0].numpy()
+    return np.digitize(logits, np.quantile(logits, [1 / 3, 2 / 3])).astype(np.uint8)
+
+
+def problem(seed: int) -> tuple[Backbone, DerivedNetwork, Genotype, MemoryStore]:
+    """Build teacher and data of one seed."""
+    generator = np.random.default_rng(derive_seed(seed, "planted"))
+    torch_generator = torch.Generator().manual_seed(derive_seed(seed, "teacher"))
+    backbone = build_backbone(BACKBONE, 1, 3, seed=derive_seed(seed, "backbone"))
+    genotype = plant(CELL.topology, generator)
+    teacher = DerivedNetwork(backbone, genotype, CELL, torch_generator)
+    noise = generator.normal(size=(PATIENTS * SLICES, 1, SIZE, SIZE))
+    images = (noise + 3 * gaussian_filter(noise, (0, 0, 1.5, 1.5))).astype(np.float32)
+    strengthen(teacher, images, torch_generator)
+    patients = [f"p{i // SLICES}" for i in range(len(images))]
+    names = sorted(set(patients), key=lambda name: int(name[1:]))
+    parts = {"weights": names[:12], "architecture": names[12:20], "val": names[20:]}
+    return (
+        backbone,
+        teacher,
+        genotype,
+        MemoryStore(images, teach(teacher, images), patients, parts, scheme=SCHEME),
+    )
+
+
+@torch.no_grad()
+def strengthen(teacher: DerivedNetwork, images: np.ndarray, generator: torch.Generator) -> None:
+    """Give the cell a say: random output projections, and batch statistics of these images."""
+    for layer in teacher.projections.layers:
+        weight = layer.weight
+        weight.copy_(torch.randn(weight.shape, generator=generator) * (4 / weight.shape[1]) ** 0.5)
+    teacher.train()
+    for _ in range(30):
+        teacher(torch.from_numpy(images[:32]))
+    teacher.eval()
+
+
+@torch.no_grad()
+def give_projections(student: SearchNetwork, teacher: DerivedNetwork) -> None:
+    """Start the student's projections from the teacher's, where the teacher has them."""
+    student.projections.load_state_dict(teacher.projections.state_dict())
+    for mine, theirs in zip(student.cells, teacher.cells, strict=True):
+        for index, projection in theirs.inputs.items():
+            mine.inputs[index][1].weight.copy_(projection[1].weight)
+
+
+def search(arm: str, seed: int) -> Outcome:
+    """Run one search and compare it with what was planted."""
+    torch.set_num_threads(1)
+    backbone, teacher, genotype, store = problem(seed)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "student"))
+    student = SearchNetwork(backbone, CELL, generator)
+    give_projections(student, teacher)
+    stage = SearchStage(
+        student,
+        store,
+        SCHEME,
+        SEARCH,
+        BATCHES,
+        ARMS[arm],
+        seed=derive_seed(seed, "batches"),
+        device=torch.device("cpu"),
+    )
+    begun = time.perf_counter()
+    report = stage.step()
+    while not (stage.done or report["converged"]):
+        report = stage.step()
+    seconds = time.perf_counter() - begun
+    found = stage.discretise()
+    weights = stage.history.operation_closing.copy()
+    right = 0
+    for edge, operation in genotype.cells[0].genes:
+        row = CELL.topology.edges.index(edge)
+        leader = OPERATIONS[1 + int(np.argmax(weights[row, 1:]))]
+        right += FAMILY[leader] == FAMILY[operation] and stage.history.live_edges[row]
+    pairs = [
+        {g.source for g in found.genotype.cells[0].nodes[node]}
+        == {g.source for g in genotype.cells[0].nodes[node]}
+        for node, target in enumerate(CELL.topology.targets)
+        if len(CELL.topology.incoming(target)) > 2
+    ]
+    return Outcome(
+        arm,
+        seed,
+        right,
+        len(genotype.cells[0].genes),
+        sum(pairs),
+        len(pairs),
+        stage.epoch,
+        int(report.number("op_evaluations")),
+        seconds,
+        report.number("leader_median"),
+        len(found.undecided),
+    )
+
+
+def chance_of_a_pair() -> float:
+    """Chance of a node's pair of edges; the same for every node that has a choice."""
+    (chance,) = {
+        1 / math.comb(len(CELL.topology.incoming(t)), 2)
+        for t in CELL.topology.targets
+        if len(CELL.topology.incoming(t)) > 2
+    }
+    return chance
+
+
+def show(console: Console, outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Print rates against chance, with exact binomial tests."""
+    table = Table(title="Planted cells recovered")
+    for heading in (
+        "arm",
+        "families",
+        "chance",
+        "p",
+        "edge pairs",
+        "chance",
+        "p",
+        "median epochs",
+        "median op evaluations",
+        "undecided edges",
+    ):
+        table.add_column(heading, justify="right")
+    summary: dict[str, object] = {}
+    for arm in ARMS:
+        mine = [one for one in outcomes if one.arm == arm]
+        families = binomtest(
+            sum(o.families_right for o in mine),
+            sum(o.families for o in mine),
+            1 / 3,
+            alternative="greater",
+        )
+        pairs = binomtest(
+            sum(o.pairs_right for o in mine),
+            sum(o.pairs for o in mine),
+            chance_of_a_pair(),
+            alternative="greater",
+        )
+        table.add_row(
+            arm,
+            f"{families.k}/{families.n}",
+            "1/3",
+            f"{families.pvalue:.2g}",
+            f"{pairs.k}/{pairs.n}",
+            f"{chance_of_a_pair():.2f}",
+            f"{pairs.pvalue:.2g}",
+            f"{np.median([o.epochs for o in mine]):.0f}",
+            f"{np.median([o.op_evaluations for o in mine]):.0f}",
+            f"{sum(o.undecided for o in mine)}/{families.n}",
+        )
+        summary[arm] = {
+            "families": [families.k, families.n, families.pvalue],
+            "pairs": [pairs.k, pairs.n, pairs.pvalue],
+        }
+    console.print(table)
+    return summary
+
+
+def main() -> None:
+    """Run all searches, two processes at a time, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/planted.json"))
+    options = parser.parse_args()
+    jobs = [(arm, seed) for seed in range(options.seeds) for arm in ARMS]
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        outcomes = list(pool.map(search, *zip(*jobs, strict=True)))
+    summary = show(Console(), outcomes)
+    write_json(
+        options.out,
+        {
+            "environment": describe_environment(),
+            "summary": summary,
+            "settings": {
+                "cell": json.loads(CELL.model_dump_json()),
+                "search": json.loads(SEARCH.model_dump_json()),
+            },
+            "outcomes": [asdict(outcome) for outcome in outcomes],
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
