@@ -26,7 +26,7 @@ def phantom(
         Literal["tiny", "small", "real"],
         typer.Option(
             help="tiny: 32 to 60 pixels, for tests; small: 72 to 128, for a first run; "
-            "real: the data set's own matrices, minutes a patient."
+            "real: the data set's own matrices, half a minute a patient."
         ),
     ] = "small",
     release: Annotated[

@@ -32,8 +32,8 @@ RELEASES = ("2017",)
 _TRAINING, _TESTING = 100, 50
 _PER_GROUP = 20
 _CODES = "LPS"
-_NOISE = 13.0
-_BIAS = 0.25
+_NOISE = 17.0
+_BIAS = 0.3
 
 _CITATION = """# Synthetic data
 

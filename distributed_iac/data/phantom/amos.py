@@ -46,7 +46,7 @@ _MR_EVERY = 3
 """One case in three is MR, so that small phantoms have both; in the real set it is one in six."""
 
 _ORIENTATIONS = ("LAS", "RAS", "LPS", "RPI")
-_CT_NOISE_HU, _MR_NOISE, _BIAS = 20.0, 8.0, 0.22
+_CT_NOISE_HU, _MR_NOISE, _BIAS = 16.0, 8.0, 0.22
 
 _LABELS = np.zeros(len(T), dtype=np.uint8)
 for _tissue, _value in {

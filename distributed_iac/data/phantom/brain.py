@@ -23,6 +23,7 @@ from enum import IntEnum
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from distributed_iac.data.phantom.intensity import Look
@@ -67,15 +68,15 @@ LOOKS: Mapping[str, Mapping[int, Look]] = {
     ),
     "t1ce": _looks(
         0.04, outside=0, fluid=0.30, grey=0.63, white=0.81, nucleus=0.70, plexus=1.05,
-        sinus=1.15, lesion=0.68, necrosis=0.46, oedema=0.60, enhancing=1.02, cavity=0.34,
+        sinus=1.15, lesion=0.68, necrosis=0.46, oedema=0.60, enhancing=0.97, cavity=0.34,
     ),
     "t2": _looks(
         0.05, outside=0, fluid=1.15, grey=0.72, white=0.54, nucleus=0.62, plexus=0.90,
-        sinus=0.40, lesion=0.82, necrosis=0.98, oedema=0.92, enhancing=0.80, cavity=1.12,
+        sinus=0.40, lesion=0.80, necrosis=0.98, oedema=0.86, enhancing=0.80, cavity=1.12,
     ),
     "flair": _looks(
         0.05, outside=0, fluid=0.24, grey=0.70, white=0.56, nucleus=0.66, plexus=0.60,
-        sinus=0.40, lesion=0.92, necrosis=0.70, oedema=0.92, enhancing=0.84, cavity=0.28,
+        sinus=0.40, lesion=0.88, necrosis=0.70, oedema=0.87, enhancing=0.82, cavity=0.28,
     ),
 }  # fmt: skip
 """Appearance by channel; relative to its own scale, which every patient and channel draws."""
@@ -92,7 +93,7 @@ def draw_brain(space: Space, rng: np.random.Generator) -> Tissues:
     tissues = np.zeros(space.shape, dtype=np.uint8)
     tissues[upper | lower] = BrainTissue.WHITE
     depth = ndimage.distance_transform_edt(tissues > 0, sampling=space.grid.step)
-    _fold(tissues, space, upper, depth, width_mm=8.0, ribbon_mm=6.0, rng=rng)
+    _fold(tissues, space, upper, depth, width_mm=7.0, ribbon_mm=6.0, rng=rng)
     _fold(tissues, space, lower, depth, width_mm=4.0, ribbon_mm=7.0, rng=rng)
     tissues[stem.mask(space) & (tissues > 0)] = BrainTissue.WHITE
     _paint_midline(tissues, space, depth)
@@ -105,7 +106,7 @@ def _fold(
     tissues: Tissues,
     space: Space,
     part: Mask,
-    depth: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    depth: NDArray[np.float64],
     *,
     width_mm: float,
     ribbon_mm: float,
@@ -114,7 +115,7 @@ def _fold(
     """Fold the surface of a part: sulci along the zero lines of a random field, cortex beside."""
     valley = np.abs(space.field(width_mm, rng))
     cortex = (depth < 0.7 * ribbon_mm) | ((valley < 0.6) & (depth < 3.2 * ribbon_mm))
-    sulcus = (valley < 0.16) & (depth < 2.6 * ribbon_mm)
+    sulcus = (valley < 0.19) & (depth < 2.8 * ribbon_mm)
     tissues[part & cortex] = BrainTissue.GREY
     tissues[part & sulcus] = BrainTissue.FLUID
 
@@ -122,7 +123,7 @@ def _fold(
 def _paint_midline(
     tissues: Tissues,
     space: Space,
-    depth: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    depth: NDArray[np.float64],
 ) -> None:
     """Paint the fissure between the hemispheres, the falx's sinus above and behind."""
     half = max(1.2, 0.45 * space.grid.step[2])

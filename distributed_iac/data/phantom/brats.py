@@ -111,7 +111,7 @@ _SHAPES_2024: Mapping[Size, tuple[int, int, int]] = {
 _FIELD_OF_VIEW = (160.0, 182.0)
 """Height and length of what small matrices show, in mm: a brain and a little air."""
 
-_NOISE = 7.0
+_NOISE = 9.0
 _BIAS = 0.2
 _NO_ENHANCEMENT_EVERY = 4
 """One case in four does not enhance. Our choice, so that small phantoms have some: in the 2018

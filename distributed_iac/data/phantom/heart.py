@@ -45,6 +45,7 @@ class ChestTissue(IntEnum):
     LV_CAVITY = 10
     PAPILLARY = 11
     STOMACH = 12
+    AIR = 13
 
 
 LABELS = np.zeros(len(ChestTissue), dtype=np.uint8)
@@ -57,16 +58,17 @@ LOOKS: Mapping[int, Look] = {
     ChestTissue.LUNG: Look(14, 3, 2),
     ChestTissue.FAT: Look(150, 14, 12),
     ChestTissue.MUSCLE: Look(62, 8, 6),
-    ChestTissue.LIVER: Look(84, 9, 10),
+    ChestTissue.LIVER: Look(84, 10, 12),
     ChestTissue.BONE: Look(70, 16, 8),
     ChestTissue.VESSEL: Look(158, 12, 8),
     ChestTissue.ATRIUM: Look(154, 14, 8),
     ChestTissue.RV_WALL: Look(80, 8, 5),
-    ChestTissue.RV_CAVITY: Look(155, 16, 8),
-    ChestTissue.MYOCARDIUM: Look(74, 9, 6),
-    ChestTissue.LV_CAVITY: Look(160, 12, 8),
-    ChestTissue.PAPILLARY: Look(92, 10, 5),
+    ChestTissue.RV_CAVITY: Look(150, 22, 12),
+    ChestTissue.MYOCARDIUM: Look(80, 12, 10),
+    ChestTissue.LV_CAVITY: Look(152, 18, 12),
+    ChestTissue.PAPILLARY: Look(96, 14, 8),
     ChestTissue.STOMACH: Look(60, 30, 25),
+    ChestTissue.AIR: Look(3),
 }
 """Balanced steady-state free precession: blood and fat bright, muscle grey, lung dark."""
 
@@ -118,7 +120,7 @@ class Heart:
         lv_ejection: Share of LV cross-section lost at end-systole.
         rv_ejection: Share of RV cross-section lost at end-systole.
         scar: Direction of an infarct that is thin and does not contract; None without one.
-        flap: Direction of the first papillary muscle.
+        papillary: Direction of the first papillary muscle.
     """
 
     x: float
@@ -133,7 +135,7 @@ class Heart:
     lv_ejection: float
     rv_ejection: float
     scar: float | None
-    flap: float
+    papillary: float
 
     @classmethod
     def draw(cls, group: str, rng: np.random.Generator) -> Heart:
@@ -154,7 +156,7 @@ class Heart:
             lv_ejection=typical.lv_ejection * rng.uniform(0.9, 1.1),
             rv_ejection=typical.rv_ejection * rng.uniform(0.85, 1.15),
             scar=scar,
-            flap=rng.uniform(0.2, 1.0),
+            papillary=rng.uniform(0.2, 1.0),
         )
 
 
@@ -254,11 +256,13 @@ def _epicardial_fat(space: Space, left: _Ventricle, right: FloatArray) -> Mask:
 
 
 def _papillary(space: Space, heart: Heart, left: _Ventricle) -> Mask:
-    """Return two muscles that stand in the middle third of the LV, off its wall."""
+    """Return two muscles in the middle third of the LV that all but touch its wall."""
     depth = -space.z / heart.length
     reach = (depth > 0.25) & (depth < 0.7)
-    ring = np.abs(left.r - 0.62 * left.inner) < 0.17 * left.inner
-    toward = _toward(left.angle, heart.flap, 0.28) + _toward(left.angle, heart.flap + 2.0, 0.28)
+    ring = np.abs(left.r - 0.72 * left.inner) < 0.24 * left.inner
+    toward = _toward(left.angle, heart.papillary, 0.28) + _toward(
+        left.angle, heart.papillary + 2.0, 0.28
+    )
     mask: Mask = reach & ring & (toward > 0.55)
     return mask
 
@@ -275,6 +279,7 @@ def _paint_surroundings(tissues: Tissues, space: Space, heart: Heart) -> None:
     thorax = Ellipsoid((0, 18, 0), (128, 92, 900), power=2.4).distance(space)
     tissues[thorax > 0.93] = ChestTissue.MUSCLE
     tissues[thorax > 1.04] = ChestTissue.FAT
+    tissues[thorax > 1.22] = ChestTissue.AIR
     ribs = (np.abs(thorax - 0.98) < 0.035) & (space.wobble > 0.5)
     tissues[ribs] = ChestTissue.BONE
     dome = Ellipsoid((-48, 30, -0.9 * heart.length), (88, 60, 62), lumps=0.03).mask(space)

@@ -81,8 +81,9 @@ def make_phantom(
         raise ConfigError(f"sizes are {', '.join(SIZES)}", came=size, remedy="name one of them")
     _require_unused(out)
     plan = Plan(patients, seed, size, resolve_release(format, release), held_out)
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    place = out.absolute()
+    unfinished = place.with_name(f".{place.name}.unfinished")
+    _remove(unfinished)
     try:
         FORMATS[format].write(unfinished, plan)
         intact = _moved(FORMATS[format].find(unfinished), unfinished, out)
@@ -91,7 +92,7 @@ def make_phantom(
             out.rmdir()
         unfinished.rename(out)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        _remove(unfinished)
     planted = tuple(replace(each, path=_below(each.path, unfinished, out)) for each in planted)
     return Phantom(format, plan.release, out, intact, planted)
 
@@ -104,6 +105,11 @@ def _require_unused(out: Path) -> None:
             came="a folder with files in it" if out.is_dir() else "a file",
             remedy="give another folder, or delete this one",
         )
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _below(path: Path, old: Path, new: Path) -> Path:

@@ -21,9 +21,9 @@ from distributed_iac.errors import ConfigError
 Size = Literal["tiny", "small", "real"]
 
 SIZES: Mapping[Size, str] = {
-    "tiny": "32 to 48 voxels in plane, 6 to 18 slices: tests, well under a second a patient",
-    "small": "64 to 96 voxels in plane, 7 to 32 slices: the quickstart, about a second a patient",
-    "real": "the matrices of the real data set: up to 512 x 512, a minute a patient",
+    "tiny": "32 to 60 voxels in plane, 6 to 20 slices: for tests, a tenth of a second a patient",
+    "small": "72 to 128 voxels in plane, 7 to 36 slices: for a first run, a second a patient",
+    "real": "the matrices of the real data set, up to 512 x 796: half a minute a patient",
 }
 """What each size is for. Whatever the size, a grid shows a whole patient and the headers state
 the voxel sizes of the real data set: patients of small phantoms are miniatures."""
