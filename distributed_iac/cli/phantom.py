@@ -38,12 +38,18 @@ def phantom(
     held_out: Annotated[
         float,
         typer.Option(
-            min=0.0, max=0.99, help="Share of patients in ACDC's testing or AMOS's imagesVa."
+            min=0.0,
+            max=0.99,
+            show_default="a third",
+            help="Share of patients in ACDC's testing or AMOS's imagesVa.",
         ),
     ] = 1 / 3,
     defect: Annotated[
         list[str] | None,
-        typer.Option(help="Plant this defect, such as truncated; may be repeated."),
+        typer.Option(
+            help="Plant this defect, such as truncated; may be repeated. An unknown one "
+            "lists them all."
+        ),
     ] = None,
     defects: Annotated[
         Literal["none", "all"],

@@ -230,7 +230,7 @@ def grow(brain: Tissues, space: Space, glioma: Glioma, rng: np.random.Generator)
     solid = brain > 0
     # Oedema follows the white matter: grey matter and fluid stop it.
     open_way = np.isin(brain, (BrainTissue.WHITE, BrainTissue.LESION, BrainTissue.NUCLEUS))
-    reach = glioma.spread + 0.35 * space.field(18.0, rng)
+    reach = np.maximum(glioma.spread + 0.35 * space.field(18.0, rng), 1.1)
     tissues[open_way & (core < reach)] = BrainTissue.OEDEMA
     inside = solid & (core < 1.0)
     tissues[inside] = BrainTissue.NECROSIS

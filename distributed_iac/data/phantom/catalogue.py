@@ -56,8 +56,12 @@ def resolve_release(format: FormatName, text: str | None) -> str:
             default.
 
     Raises:
-        ConfigError: If no release or several are meant.
+        ConfigError: If there is no such format, or if no release or several are meant.
     """
+    if format not in FORMATS:
+        raise ConfigError(
+            f"phantoms are of {', '.join(FORMATS)}", came=format, remedy="name one of them"
+        )
     releases = FORMATS[format].releases
     if text is None:
         return releases[0]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from distributed_iac.data.phantom.catalogue import FORMATS, FormatName, resolve_release
 from distributed_iac.data.phantom.defects import PlantedDefect, plant
-from distributed_iac.data.phantom.plan import SIZES, PlacedCase, Plan, Size
+from distributed_iac.data.phantom.plan import PlacedCase, Plan, Size
 from distributed_iac.errors import ConfigError
 
 
@@ -71,16 +71,8 @@ def make_phantom(
             fit. Nothing is left behind then.
         OSError: The folder cannot be written.
     """
-    if patients < 1 or seed < 0 or not 0 <= held_out < 1:
-        raise ConfigError(
-            "patients must be at least 1, seed at least 0, held_out from 0 to below 1",
-            came=f"patients={patients}, seed={seed}, held_out={held_out}",
-            remedy="correct the numbers",
-        )
-    if size not in SIZES:
-        raise ConfigError(f"sizes are {', '.join(SIZES)}", came=size, remedy="name one of them")
-    _require_unused(out)
     plan = Plan(patients, seed, size, resolve_release(format, release), held_out)
+    _require_unused(out)
     place = out.absolute()
     unfinished = place.with_name(f".{place.name}.unfinished")
     _remove(unfinished)

@@ -48,6 +48,23 @@ class Plan:
     release: str
     held_out: float = 1 / 3
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no phantom.
+
+        Raises:
+            ConfigError: If one is out of its range.
+        """
+        if self.patients < 1 or self.seed < 0 or not 0 <= self.held_out < 1:
+            raise ConfigError(
+                "patients must be at least 1, seed at least 0, held_out from 0 to below 1",
+                came=f"patients={self.patients}, seed={self.seed}, held_out={self.held_out}",
+                remedy="correct the numbers",
+            )
+        if self.size not in SIZES:
+            raise ConfigError(
+                f"sizes are {', '.join(SIZES)}", came=self.size, remedy="name one of them"
+            )
+
     def rng(self, *key: int) -> np.random.Generator:
         """Return a generator for one purpose, independent of every other key's."""
         return np.random.default_rng([self.seed, *key])

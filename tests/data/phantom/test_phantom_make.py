@@ -116,6 +116,11 @@ def test_a_release_may_be_shortened(format: FormatName, text: str | None, releas
     assert resolve_release(format, text) == release
 
 
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="phantoms are of acdc, brats, kits, amos"):
+        make_phantom("mms", tmp_path / "out")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("text", ["20", "2017", ""])
 def test_a_release_must_be_one_of_the_formats(text: str) -> None:
     with pytest.raises(ConfigError, match="2021, 2018, 2020, 2023-GLI, 2024-GLI"):
