@@ -133,11 +133,15 @@ class Group:
             device=self.device,
         )
 
+    def implanted(self, backbone: Backbone, genotype: Genotype, seed: int) -> DerivedNetwork:
+        """The backbone with a discrete cell at every tap, its weights fresh."""
+        generator = torch.Generator().manual_seed(self.seed("retrain", "cells", seed))
+        return DerivedNetwork(backbone, genotype, self.config.cell, generator)
+
     def retrain_stage(self, backbone: Backbone, genotype: Genotype, seed: int) -> SupervisedStage:
         """The training of a discrete cell in a trained backbone."""
-        generator = torch.Generator().manual_seed(self.seed("retrain", "cells", seed))
         return retrain_stage(
-            DerivedNetwork(backbone, genotype, self.config.cell, generator),
+            self.implanted(backbone, genotype, seed),
             self.store,
             self.scheme,
             self.config.retrain,

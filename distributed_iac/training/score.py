@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distributed_iac.data.batches import CaseSource
+from distributed_iac.data.batches import CaseSource, read_batch
 from distributed_iac.training.targets import TargetCoder
 
 
@@ -65,10 +65,9 @@ def validation_score(
     with torch.no_grad():
         for start in range(0, len(rows), batch_size):
             chunk = slice(start, start + batch_size)
-            images = torch.from_numpy(source.images(rows[chunk])).to(device)
-            labels = torch.from_numpy(source.labels(rows[chunk])).to(device)
+            batch = read_batch(source, rows[chunk], device)
             owner = torch.from_numpy(owners[chunk]).to(device)
-            counts.index_add_(1, owner, _counts(coder, predict(images), labels))
+            counts.index_add_(1, owner, _counts(coder, predict(batch.images), batch.labels))
     return _summarise(counts.cpu().numpy(), coder.target_names)
 
 
