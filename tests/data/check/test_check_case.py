@@ -112,7 +112,11 @@ def test_a_sound_case_has_no_problem(make_case: Make, scheme: LabelScheme) -> No
     assert finding.facts.label.voxels == {0: 120 - 18, 1: 17, 2: 1}
 
 
-@pytest.mark.parametrize(("code", "spoil", "target"), SPOILT, ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(
+    ("code", "spoil", "target"),
+    SPOILT,
+    ids=[f"{code}-{spoil.__name__}-{target}" for code, spoil, target in SPOILT],
+)
 def test_each_fault_is_named_once_and_on_its_file(
     make_case: Make, scheme: LabelScheme, code: str, spoil: Spoil, target: str
 ) -> None:
