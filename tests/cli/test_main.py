@@ -44,12 +44,12 @@ def test_every_command_explains_itself(command: str) -> None:
 
 REFUSED = [
     (("serch",), 2, "serch"),
-    (("search",), 2, "CONFIG"),
+    (("search",), 2, "Missing argument"),
     (("search", "absent.yaml"), 2, "no such configuration file"),
     (("search", "broken.yaml"), 2, "plain YAML"),
     (("search", "typo.yaml"), 2, "did you mean search?"),
     (("search", "good.yaml", "--set", "nonsense"), 2, "key.path=value"),
-    (("search", "good.yaml", "--dataset", "acd"), 3, "prepare"),
+    (("search", "good.yaml", "--dataset", "acd"), 2, "did you mean acdc?"),
     (("search", "good.yaml"), 3, "prepare"),
     (("prepare", "good.yaml"), 3, "absent_source"),
     (("check", "absent_source"), 3, "absent_source"),
