@@ -1,0 +1,138 @@
+"""Pre-training and retraining: exact resume, what is frozen stays, better than chance, reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+
+from distributed_iac.cell.implant import DerivedNetwork
+from distributed_iac.config.batches import BatchSettings
+from distributed_iac.config.cell import CellSettings
+from distributed_iac.config.optimiser import AdamSettings, SgdSettings
+from distributed_iac.config.training import PretrainSettings, RetrainSettings
+from distributed_iac.data.contract import LabelScheme
+from distributed_iac.data.memory_store import MemoryStore
+from distributed_iac.genotype import Genotype
+from distributed_iac.nets.contract import Backbone
+from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.pretrain import pretrain_stage
+from distributed_iac.training.retrain import retrain_stage
+from distributed_iac.training.supervised import SupervisedStage
+
+BATCHES = BatchSettings(batch_size=4, steps_per_epoch=4, augmentation="light")
+ADAM = AdamSettings(learning_rate=1e-2)
+CPU = torch.device("cpu")
+GENOTYPE = Genotype.shared(
+    2, [[(0, "sep_conv_3x3"), (1, "skip_connect")], [(0, "max_pool_3x3"), (2, "dil_conv_3x3")]]
+)
+
+
+@pytest.fixture
+def pretrain(
+    backbone: Callable[[], Backbone], store: MemoryStore, scheme: LabelScheme
+) -> Callable[..., SupervisedStage]:
+    def stage(**settings: Any) -> SupervisedStage:
+        values = PretrainSettings(**{"epochs": 6, "optimiser": ADAM, **settings})
+        return pretrain_stage(backbone(), store, scheme, values, BATCHES, seed=0, device=CPU)
+
+    return stage
+
+
+@pytest.fixture
+def retrain(
+    backbone: Callable[[], Backbone], store: MemoryStore, scheme: LabelScheme
+) -> Callable[..., SupervisedStage]:
+    def stage(unfreeze: Literal["cells", "cells_and_decoder", "all"]) -> SupervisedStage:
+        network = DerivedNetwork(
+            backbone(), GENOTYPE, CellSettings(nodes=2, width=4), torch.Generator().manual_seed(0)
+        )
+        settings = RetrainSettings(epochs=2, optimiser=ADAM, unfreeze=unfreeze)
+        return retrain_stage(network, store, scheme, settings, BATCHES, seed=0, device=CPU)
+
+    return stage
+
+
+def finish(stage: SupervisedStage) -> list[dict[str, Any]]:
+    rows = []
+    while not stage.done:
+        rows.append(dict(stage.step().values))
+    return rows
+
+
+def equal(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "retrain"])
+def test_save_load_step_equals_step(
+    kind: str,
+    pretrain: Callable[..., SupervisedStage],
+    retrain: Callable[..., SupervisedStage],
+    tmp_path: Path,
+) -> None:
+    def build() -> SupervisedStage:
+        return pretrain(epochs=3) if kind == "pretrain" else retrain("all")
+
+    straight = build()
+    rows = finish(straight)
+    first = build()
+    head = dict(first.step().values)
+    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    second = build()
+    second.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
+    assert [head, *finish(second)] == rows
+    assert equal(second.state_dict(), straight.state_dict())
+
+
+def test_training_learns_what_the_discs_look_like(
+    pretrain: Callable[..., SupervisedStage],
+) -> None:
+    stage = pretrain(epochs=20)
+    rows = finish(stage)
+    assert rows[-1]["loss"] < rows[0]["loss"] / 2
+    assert stage.best.score > 0.6
+    assert stage.best.score == max(row["val_dice"] for row in rows)
+
+
+def test_patience_ends_the_training_and_says_so(pretrain: Callable[..., SupervisedStage]) -> None:
+    rows = finish(pretrain(epochs=50, patience=1, optimiser=AdamSettings(learning_rate=1e-12)))
+    assert len(rows) < 50
+    assert rows[-1]["reason"] == "no better val Dice for 1 validations"
+
+
+def test_an_unstable_training_is_called_diverged(pretrain: Callable[..., SupervisedStage]) -> None:
+    rows = finish(pretrain(optimiser=SgdSettings(learning_rate=1e30, reference_batch=None)))
+    assert str(rows[-1]["reason"]).startswith("diverged")
+
+
+@pytest.mark.parametrize(
+    ("unfreeze", "moved"),
+    [
+        ("cells", {"cells", "projections"}),
+        ("cells_and_decoder", {"cells", "projections", "backbone.up", "backbone.head"}),
+        ("all", {"cells", "projections", "backbone.up", "backbone.head", "backbone.down"}),
+    ],
+)
+def test_only_what_is_unfrozen_moves(
+    retrain: Callable[..., SupervisedStage], unfreeze: Any, moved: set[str]
+) -> None:
+    stage = retrain(unfreeze)
+    before = {name: value.clone() for name, value in stage.network.state_dict().items()}
+    finish(stage)
+    after = stage.network.state_dict()
+    changed = {
+        ".".join(name.split(".")[:2]) if name.startswith("backbone") else name.split(".")[0]
+        for name, value in before.items()
+        if not torch.equal(value, after[name])
+    }
+    assert changed == moved
