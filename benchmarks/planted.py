@@ -32,6 +32,7 @@ from rich.table import Table
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest
 
+from benchmarks.harness import RESULTS
 from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
 from distributed_iac.config.backbone import DynUnetSettings
 from distributed_iac.config.batches import BatchSettings
@@ -265,7 +266,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/planted.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "planted.json")
     options = parser.parse_args()
     jobs = [(arm, seed) for seed in range(options.seeds) for arm in ARMS]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:

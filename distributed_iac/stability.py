@@ -135,7 +135,8 @@ class Stability:
         are full. ``leader_median`` is the weight of an edge's strongest operation, ``margin`` its
         lead over the next, ``none`` not counted.
         ``skip_leaders`` and ``pool_leaders`` count live edges whose leader is of that family: the
-        known collapse of differentiable search shows there first.
+        known collapse of differentiable search shows there first. ``none_leaders`` counts those
+        on which ``none`` outweighs every operation: the search would rather not have the edge.
         """
         live = self.live_edges
         js = self.js[live]
@@ -153,6 +154,7 @@ class Stability:
             "leader_median": float(np.median(self.weights[live, self.leader[live]])),
             "skip_leaders": families.count("skip"),
             "pool_leaders": families.count("pool"),
+            "none_leaders": int((self.weights[live].argmax(axis=1) == NONE).sum()),
         }
 
 

@@ -84,6 +84,7 @@ class SearchNetwork(nn.Module):
         freeze(backbone)
         self.backbone = backbone
         self.scope: GenotypeScope = settings.genotype_scope
+        self.candidates = settings.candidates
         taps = _taps(backbone)
         shapes = [_shape(tap, settings) for tap in taps]
         count = 1 if self.scope == "shared" else len(taps)
@@ -93,6 +94,8 @@ class SearchNetwork(nn.Module):
             self.projections = Projections(
                 taps, [shape.out_channels for shape in shapes], settings.residual
             )
+        start = CellStructure.full(settings.topology, settings.candidates)
+        self.restrict([start] * count)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute logits (B, K, H, W) of images (B, C, H, W)."""

@@ -53,9 +53,9 @@ class CellStructure:
                 raise ValueError(f"node {target} needs at least one live edge")
 
     @classmethod
-    def full(cls, topology: CellTopology) -> Self:
-        """Return the structure in which everything is alive."""
-        return cls(topology, (OPERATIONS,) * len(topology.edges))
+    def full(cls, topology: CellTopology, candidates: tuple[str, ...] = OPERATIONS) -> Self:
+        """Return the structure in which every candidate is alive."""
+        return cls(topology, (candidates,) * len(topology.edges))
 
     @classmethod
     def from_mask(cls, topology: CellTopology, mask: NDArray[np.bool_] | Sequence[object]) -> Self:

@@ -25,7 +25,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from distributed_iac.config.base import Settings
 from distributed_iac.errors import ConfigError
-from distributed_iac.genotype import CellTopology, GenotypeScope
+from distributed_iac.genotype import OPERATIONS, CellTopology, GenotypeScope
 
 CellInputs = Literal["skip", "skip_and_decoder"]
 Residual = Literal["add", "replace"]
@@ -50,6 +50,12 @@ class CellSettings(Settings):
     CIFAR, 2 on ImageNet; 1 is plain DARTS. On thin networks a large K leaves the operations
     almost no channels. Only the search uses it."""
 
+    none: Literal["candidate", "left_out"] = "candidate"
+    """Whether ``none`` is searched over. PC-DARTS has it among its candidates, though it can never
+    be chosen. In a residual cell of a trained network it may take the weight of every edge
+    (measured on phantoms: the search would rather add nothing), and then says nothing about the
+    order of the others; ``left_out`` asks only which operation is best."""
+
     genotype_scope: GenotypeScope = "shared"
     """One architecture for all skips, or one for each."""
 
@@ -64,6 +70,11 @@ class CellSettings(Settings):
                 f"partial_channels must divide width {self.width}: {_divisors(self.width)} do"
             )
         return self
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Operations that are searched over, in the order of ``OPERATIONS``."""
+        return tuple(o for o in OPERATIONS if o != "none" or self.none == "candidate")
 
     @property
     def topology(self) -> CellTopology:

@@ -16,7 +16,7 @@ in :mod:`distributed_iac.importance.arrays`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -88,22 +88,35 @@ class ImportanceHistory:
     node_changed: IntArray
 
     @classmethod
-    def start(cls, topology: CellTopology, cells: int = 1, momentum: float = 0.5) -> Self:
+    def start(
+        cls,
+        topology: CellTopology,
+        cells: int = 1,
+        momentum: float = 0.5,
+        candidates: Sequence[str] = OPERATIONS,
+    ) -> Self:
         """A search of which nothing has been seen.
 
         Args:
             topology: Graph of every cell.
             cells: 1 for a shared genotype, one a tap otherwise.
             momentum: First-moment decay of the architecture optimiser; 0.5 in PC-DARTS.
+            candidates: Operations that are searched over, at least one of them not ``none``.
 
         Raises:
-            ConfigError: No cell, or a momentum outside [0, 1).
+            ConfigError: No cell, a momentum outside [0, 1), or nothing to search over.
         """
         if not 0 <= momentum < 1:
             raise ConfigError("the momentum of the architecture lies in [0, 1)", came=momentum)
         layout = Layout(topology, cells)
         rows, nodes = layout.rows, len(layout.slots)
-        live = bools(np.ones((rows, len(OPERATIONS))))
+        chosen = np.array([name in candidates for name in OPERATIONS])
+        if not chosen[1:].any():
+            raise ConfigError(
+                f"a search needs candidates among {', '.join(OPERATIONS[1:])}",
+                came=", ".join(candidates) or "none at all",
+            )
+        live = bools(np.tile(chosen, (rows, 1)))
         edges = bools(np.ones(rows))
         return cls(
             layout=layout,

@@ -94,6 +94,7 @@ class SearchStage:
             network.architecture.topology,
             network.architecture.cells,
             momentum=settings.architecture_momentum,
+            candidates=network.candidates,
         )
         self._seed, self._source, self._device = seed, source, device
         self._batch_size = batches.batch_size
@@ -290,7 +291,6 @@ class SearchStage:
         cut = self.discretise()
         return {
             **stability.scalars(),
-            "leader_median": float(np.median(stability.weights[stability.live_edges].max(axis=1))),
             "removals": len(decision.removals) if decision is not None else 0,
             "genotype": cut.genotype.to_json(),
             "genotype_id": cut.genotype.id,

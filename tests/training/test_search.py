@@ -220,3 +220,16 @@ def test_nan_in_the_data_ends_the_search_with_a_reason(
     assert stage.done
     assert str(report["reason"]).startswith("diverged: the weight loss must be finite")
     assert report["val_dice"] is None
+
+
+def test_none_can_be_left_out_of_the_search(build: Build) -> None:
+    cell = CellSettings(nodes=2, width=4, partial_channels=2, none="left_out")
+    stage = build(FULL, cell=cell)
+    with_none = build(FULL)
+    reports = run(stage)
+    assert {report["live_operations"] for report in reports[1:]} == {7 * 5}
+    assert {report["none_leaders"] for report in reports[1:]} == {0}
+    assert stage.network.op_evaluations == with_none.network.op_evaluations
+    resumed = build(FULL, cell=cell)
+    resumed.load_state_dict(stage.state_dict())
+    assert same(resumed.state_dict(), stage.state_dict())
