@@ -183,4 +183,5 @@ def test_scalars_are_json_able_at_every_epoch(simulation, start) -> None:
         "leader_median",
         "skip_leaders",
         "pool_leaders",
+        "none_leaders",
     }
