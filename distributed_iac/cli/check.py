@@ -54,15 +54,15 @@ def check(
     from rich.console import Console
 
     from distributed_iac.data.check.document import to_document
-    from distributed_iac.data.check.pool import usable_cpus
     from distributed_iac.data.check.report import check_source
     from distributed_iac.data.check.summary import summarise
     from distributed_iac.data.check.terminal import print_check
     from distributed_iac.data.formats.registry import read_source
+    from distributed_iac.data.workers import worker_count
 
     if figures is not None:
         _prepare_folder(figures)
-    processes = workers or usable_cpus()
+    processes = worker_count(workers or "auto")
     found = read_source(source, format_name)
     report = check_source(found, processes, _follow("checking", len(found.cases)))
     pictures = [] if figures is None else _draw(report, figures, processes)

@@ -42,7 +42,7 @@ from distributed_iac.data.store.progress import Progress, Silence
 from distributed_iac.data.store.sink import storage_errors
 from distributed_iac.data.store.skipped import Skipped, refusal
 from distributed_iac.data.store.work import WorkFolder
-from distributed_iac.data.store.workers import Workers, worker_count
+from distributed_iac.data.workers import Workers, worker_count
 from distributed_iac.errors import DataError, StoreError
 
 
@@ -96,7 +96,11 @@ def prepare_store(
         return _already_prepared(order)
     with storage_errors(folder):
         _require_own_folder(folder)
-        workers = Workers(worker_count(settings.workers))
+        workers = Workers(
+            worker_count(settings.workers),
+            remedy="set preprocess.workers to a smaller number and run the same command again, "
+            "it continues",
+        )
         with WorkFolder(folder) as work, workers:
             fingerprint, skipped = build(order, Crew(work, workers, progress))
     return Preparation(folder, "prepared", fingerprint, skipped)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from distributed_iac.data.check.case import CaseFacts
 from distributed_iac.data.check.overlay import draw_case
-from distributed_iac.data.check.pool import in_processes
-from distributed_iac.data.check.report import CheckReport
+from distributed_iac.data.check.report import FEWER_WORKERS, CheckReport
 from distributed_iac.data.check.summary import resolve_layouts
 from distributed_iac.data.contract import Case, LabelScheme, Problem, SliceLayout
+from distributed_iac.data.workers import Workers
 from distributed_iac.errors import DataError
 from distributed_iac.files import write_atomically
 
@@ -73,7 +73,8 @@ def draw_cases(report: CheckReport, folder: Path, workers: int) -> Iterator[Pict
     """
     layouts = resolve_layouts(report.facts)
     draw = partial(_draw, labels=report.source.labels, layouts=layouts, folder=folder)
-    yield from in_processes(draw, report.facts, workers)
+    with Workers(workers, remedy=FEWER_WORKERS) as pool:
+        yield from pool.map(draw, report.facts)
 
 
 def _draw(

@@ -9,17 +9,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 from distributed_iac.data.check.case import CaseFacts, CaseFinding, inspect_case
 from distributed_iac.data.check.duplicates import duplicate_problems
-from distributed_iac.data.check.pool import in_processes
 from distributed_iac.data.contract import Problem, Source
+from distributed_iac.data.workers import Workers
 
 Follow = Callable[[Iterable[CaseFinding]], Iterable[CaseFinding]]
 """Passes findings on as they come; the place for a progress bar."""
+
+FEWER_WORKERS = "use fewer --workers"
+"""What to do when a worker process finds no memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +56,9 @@ def check_source(source: Source, workers: int = 1, follow: Follow = iter) -> Che
     Raises:
         RunError: A worker process was killed.
     """
-    findings: Iterator[CaseFinding] = in_processes(
-        partial(inspect_case, labels=source.labels), source.cases, workers
-    )
-    return conclude(source, follow(findings))
+    inspect = partial(inspect_case, labels=source.labels)
+    with Workers(workers, remedy=FEWER_WORKERS) as pool:
+        return conclude(source, follow(pool.map(inspect, source.cases)))
 
 
 def conclude(source: Source, findings: Iterable[CaseFinding]) -> CheckReport:

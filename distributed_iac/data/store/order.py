@@ -20,7 +20,7 @@ from distributed_iac.data.store.identity import content_key
 from distributed_iac.data.store.progress import Progress
 from distributed_iac.data.store.skipped import Skipped
 from distributed_iac.data.store.work import WorkFolder
-from distributed_iac.data.store.workers import Workers
+from distributed_iac.data.workers import Workers
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -1,8 +1,8 @@
-"""Processes that prepare cases, and that never outlive the command that started them.
+"""Processes that work on cases, and that never outlive the command that started them.
 
 ::
 
-    with Workers(8) as workers:
+    with Workers(8, remedy="set preprocess.workers to a smaller number") as workers:
         for result in workers.map(function, tasks):      # in the order in which they finish
             ...
 """
@@ -43,10 +43,12 @@ class Workers:
 
     Args:
         count: Processes.
+        remedy: What the user can do when a worker dies for want of memory.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, remedy: str) -> None:
         self._count = count
+        self._remedy = remedy
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -65,7 +67,7 @@ class Workers:
         """Yield ``function(task)`` for every task, as they finish.
 
         Args:
-            function: A module-level function.
+            function: A module-level function or a partial of one.
             tasks: Picklable values.
 
         Raises:
@@ -82,8 +84,7 @@ class Workers:
             raise RunError(
                 "every worker must live to the end of its case",
                 came="a worker that was killed or found no memory",
-                remedy="set preprocess.workers to a smaller number and run the same command again, "
-                "it continues",
+                remedy=self._remedy,
             ) from error
 
     def _started(self) -> ProcessPoolExecutor:
