@@ -34,7 +34,7 @@ from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.training import SearchSettings
 from distributed_iac.data.batches import Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
-from distributed_iac.errors import NumericalError, RunError
+from distributed_iac.errors import NumericalError
 from distributed_iac.genotype import OPERATIONS
 from distributed_iac.importance.arrays import FloatArray, floats
 from distributed_iac.importance.cost import full_epoch_equivalents
@@ -47,6 +47,7 @@ from distributed_iac.stability import assess
 from distributed_iac.training.best import Best
 from distributed_iac.training.bilevel import Bilevel
 from distributed_iac.training.device import autocast
+from distributed_iac.training.epochs import EpochStage
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.optimisers import schedule_factor, set_rate_factor
 from distributed_iac.training.randomness import epoch_randomness
@@ -55,7 +56,7 @@ from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.targets import TargetCoder
 
 
-class SearchStage:
+class SearchStage(EpochStage):
     """A PC-DARTS search with progressive pruning in a frozen backbone.
 
     Args:
@@ -81,10 +82,10 @@ class SearchStage:
         seed: int,
         device: torch.device,
     ) -> None:
+        super().__init__(settings.epochs, settings.validate_every)
         self.network = network.to(device)
         self.settings = settings
         self.best = Best()
-        self.reason: str | None = None
         self.decisions: list[dict[str, Any]] = []
         self._pruning = pruning
         self._policy = policy_from(pruning)
@@ -103,28 +104,11 @@ class SearchStage:
             source, ["architecture"], batches, seed=seed, device=device
         )
         self._ranked: FloatArray | None = None
-        self._epoch = 0
         self._op_evaluations = 0
-
-    @property
-    def epoch(self) -> int:
-        """Epochs finished."""
-        return self._epoch
-
-    @property
-    def epochs(self) -> int:
-        """Epochs at the most."""
-        return self.settings.epochs
-
-    @property
-    def done(self) -> bool:
-        """Whether the last epoch, a divergence or the end of memory was reached."""
-        return self.reason is not None
 
     def step(self) -> StepReport:
         """Search one epoch."""
-        if self.done:
-            raise RunError("this search is done", came=self.reason)
+        self._require_open()
         losses, dice, decision = _NO_LOSSES, None, None
         searching = self._epoch >= self.settings.warmup_epochs
         try:
@@ -184,9 +168,6 @@ class SearchStage:
         self.history = self.history.observe(
             self._epoch + 1, operations.double().cpu().numpy(), edges.double().cpu().numpy()
         )
-
-    def _validates(self) -> bool:
-        return self._epoch % self.settings.validate_every == 0 or self._epoch == self.epochs
 
     def _score(self) -> float:
         self.network.eval()

@@ -24,9 +24,9 @@ from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import SupervisedSettings
 from distributed_iac.data.batches import Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
-from distributed_iac.errors import RunError
 from distributed_iac.training.best import Best
 from distributed_iac.training.device import autocast
+from distributed_iac.training.epochs import EpochStage
 from distributed_iac.training.loss import SegmentationLoss, deep_supervision_loss
 from distributed_iac.training.optimisers import (
     build_optimiser,
@@ -50,7 +50,7 @@ class SegmentationNetwork(Protocol):
         ...
 
 
-class SupervisedStage:
+class SupervisedStage(EpochStage):
     """Supervised training, one epoch a step.
 
     Args:
@@ -76,11 +76,11 @@ class SupervisedStage:
         seed: int,
         device: torch.device,
     ) -> None:
+        super().__init__(settings.epochs, settings.validate_every)
         self.network = network.to(device)
         self._supervised = cast(SegmentationNetwork, network).training_outputs
         self.settings = settings
         self.best = Best()
-        self.reason: str | None = None
         self._seed = seed
         self._source = source
         self._device = device
@@ -90,27 +90,10 @@ class SupervisedStage:
         self._batch_size = batches.batch_size
         self._optimiser = build_optimiser(settings.optimiser, groups, batches.batch_size)
         self._trained = [parameter for parameters, _ in groups for parameter in parameters]
-        self._epoch = 0
-
-    @property
-    def epoch(self) -> int:
-        """Epochs finished."""
-        return self._epoch
-
-    @property
-    def epochs(self) -> int:
-        """Epochs at the most."""
-        return self.settings.epochs
-
-    @property
-    def done(self) -> bool:
-        """Whether the last epoch, the patience or a divergence was reached."""
-        return self.reason is not None
 
     def step(self) -> StepReport:
         """Train one epoch and score it."""
-        if self.done:
-            raise RunError("this training is done", came=self.reason)
+        self._require_open()
         factor = schedule_factor(self.settings.schedule, self._epoch, self.epochs)
         set_rate_factor(self._optimiser, factor)
         self.network.train()
@@ -147,9 +130,6 @@ class SupervisedStage:
         clip_gradients(self._trained, self.settings.gradient_clip)
         self._optimiser.step()
         return loss.detach()
-
-    def _validates(self) -> bool:
-        return self._epoch % self.settings.validate_every == 0 or self._epoch == self.epochs
 
     def _validate(self) -> float:
         self.network.eval()
