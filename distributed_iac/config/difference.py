@@ -1,38 +1,56 @@
-"""Where two configurations differ, for people.
+"""Where two sets of plain nested values differ, for people.
 
 ::
 
-    first_difference({"a": {"b": 1}}, {"a": {"b": 2}})      # "a.b: 1 there, 2 here"
+    first_difference({"a": {"b": 1}}, {"a": {"b": 2}})      # Difference("a.b", 1, 2)
+    str(_)                                                  # "a.b: 1 there, 2 here"
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-_ABSENT = object()
+_MISSING = object()
 
 
-def first_difference(there: Any, here: Any, path: str = "") -> str | None:
-    """Describe the first value that differs, in key order; None if nothing does.
+@dataclass(frozen=True)
+class Difference:
+    """The first place where stored values differ from those asked for.
 
     Args:
-        there: Plain nested values, as stored.
-        here: Plain nested values, as asked for now.
-        path: Key path of both, for the message.
+        path: Key path.
+        stored: Value there; None stands for a missing entry.
+        asked: Value here; None stands for a missing entry.
     """
-    if isinstance(there, dict) and isinstance(here, dict):
-        keys = dict.fromkeys([*there, *here])
-        pairs = [(str(k), there.get(k, _ABSENT), here.get(k, _ABSENT)) for k in keys]
-    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(there, here, strict=True))]
+
+    path: str
+    stored: Any
+    asked: Any
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.stored!r} there, {self.asked!r} here"
+
+
+def first_difference(stored: Any, asked: Any, path: str = "") -> Difference | None:
+    """Find the first entry, in the order of the stored value, that differs; None if none does.
+
+    Args:
+        stored: Plain nested values.
+        asked: Plain nested values.
+        path: Key path of both.
+    """
+    if isinstance(stored, Mapping) and isinstance(asked, Mapping):
+        keys = [*stored, *(key for key in asked if key not in stored)]
+        pairs = [
+            (f"{path}.{key}".lstrip("."), stored.get(key, _MISSING), asked.get(key, _MISSING))
+            for key in keys
+        ]
+    elif isinstance(stored, list) and isinstance(asked, list) and len(stored) == len(asked):
+        pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(stored, asked, strict=True))]
     else:
-        return None if there == here else f"{path}: {_show(there)} there, {_show(here)} here"
-    for key, a, b in pairs:
-        found = first_difference(a, b, f"{path}.{key}" if path else key)
-        if found is not None:
-            return found
-    return None
-
-
-def _show(value: Any) -> str:
-    return "absent" if value is _ABSENT else repr(value)
+        sides = (None if side is _MISSING else side for side in (stored, asked))
+        return None if stored == asked else Difference(path, *sides)
+    found = (first_difference(a, b, where) for where, a, b in pairs)
+    return next((difference for difference in found if difference), None)

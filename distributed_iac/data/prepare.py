@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from distributed_iac.config.difference import first_difference
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Source
@@ -27,7 +28,7 @@ from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.reading import HIGHEST_CLASS
 from distributed_iac.data.split import split_patients
 from distributed_iac.data.store.build import build
-from distributed_iac.data.store.identity import describe_cases, first_difference, store_identity
+from distributed_iac.data.store.identity import describe_cases, store_identity
 from distributed_iac.data.store.manifest import (
     FINGERPRINT,
     IDENTITY,

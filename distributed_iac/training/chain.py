@@ -116,7 +116,7 @@ class Chain:
             if difference is not None:
                 raise ConfigError(
                     f"the run folder {root} holds a run of another configuration",
-                    came=difference,
+                    came=str(difference),
                     remedy="give this run another name, or delete that folder",
                 )
         write_atomically(root / "config.yaml", to_yaml(self.group.config).encode())

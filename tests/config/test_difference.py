@@ -31,11 +31,11 @@ def test_unequal_values_have_one(there: Any, here: Any) -> None:
     ("there", "here", "said"),
     [
         ({"a": {"b": 1}}, {"a": {"b": 2}}, "a.b: 1 there, 2 here"),
-        ({"a": [1, 2]}, {"a": [1, 3]}, "a.1: 2 there, 3 here"),
+        ({"a": [1, 2]}, {"a": [1, 3]}, "a[1]: 2 there, 3 here"),
         ({"a": [1, 2]}, {"a": [1]}, "a: [1, 2] there, [1] here"),
-        ({"a": 1}, {}, "a: 1 there, absent here"),
-        ({}, {"a": 1}, "a: absent there, 1 here"),
+        ({"a": 1}, {}, "a: 1 there, None here"),
+        ({}, {"a": 1}, "a: None there, 1 here"),
     ],
 )
 def test_it_is_named_by_its_path(there: Any, here: Any, said: str) -> None:
-    assert first_difference(there, here) == said
+    assert str(first_difference(there, here)) == said

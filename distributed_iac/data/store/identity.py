@@ -4,7 +4,6 @@
 
     identity = store_identity(...)               # plain values
     key = content_key(identity)                  # SHA-256 of its canonical JSON
-    first_difference(stored, identity)           # Difference("preprocess.patch", ..., ...)
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +33,8 @@ CHUNK = 2**22
 READERS = 8
 """Threads that read source files; checksums release the interpreter lock."""
 
-_MISSING = object()
-
 HOW_NOT_WHAT = frozenset(("workers", "on_bad_case"))
 """Settings of a preparation that its result does not depend on."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first place where two identities differ; None stands for a missing entry."""
-
-    path: str
-    stored: Any
-    asked: Any
 
 
 def describe_cases(source: Source, cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
@@ -97,23 +85,6 @@ def canonical(value: Any) -> str:
 def content_key(*values: Any) -> str:
     """SHA-256 over plain values."""
     return hashlib.sha256(canonical(values).encode()).hexdigest()
-
-
-def first_difference(stored: Any, asked: Any, path: str = "") -> Difference | None:
-    """Find the first entry, in the order of the stored value, that differs."""
-    if isinstance(stored, Mapping) and isinstance(asked, Mapping):
-        keys = [*stored, *(key for key in asked if key not in stored)]
-        pairs = [
-            (f"{path}.{key}".lstrip("."), stored.get(key, _MISSING), asked.get(key, _MISSING))
-            for key in keys
-        ]
-    elif isinstance(stored, list) and isinstance(asked, list) and len(stored) == len(asked):
-        pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(stored, asked, strict=True))]
-    else:
-        sides = (None if side is _MISSING else side for side in (stored, asked))
-        return None if stored == asked else Difference(path, *sides)
-    found = (first_difference(a, b, where) for where, a, b in pairs)
-    return next((difference for difference in found if difference), None)
 
 
 def content_mark(path: Path) -> str:

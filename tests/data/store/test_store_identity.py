@@ -10,38 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.prepare import make_order
-from distributed_iac.data.store.identity import (
-    Difference,
-    content_mark,
-    first_difference,
-)
-
-plain = st.recursive(
-    st.none() | st.integers(0, 3) | st.sampled_from("ab"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("kl"), inner),
-    max_leaves=8,
-)
-
-
-@given(plain, plain)
-def test_a_difference_is_found_exactly_where_values_differ(a: Any, b: Any) -> None:
-    assert first_difference(a, a) is None
-    assert (first_difference(a, b) is None) == (a == b)
-
-
-def test_a_difference_names_its_place() -> None:
-    stored = {"a": {"b": [1, 2]}, "c": 3}
-    assert first_difference(stored, {"a": {"b": [1, 5]}, "c": 4}) == Difference("a.b[1]", 2, 5)
-    assert first_difference(stored, {"a": {"b": [1]}, "c": 3}) == Difference("a.b", [1, 2], [1])
-    assert first_difference(stored, {**stored, "d": 1}) == Difference("d", None, 1)
-    assert first_difference(stored, {"a": {"b": [1, 2]}}) == Difference("c", 3, None)
+from distributed_iac.data.store.identity import content_mark
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
