@@ -56,13 +56,13 @@ PATIENTS = 24
 SLICES = 4
 SCHEME = LabelScheme("planted", {1: "middle", 2: "high"})
 BACKBONE = DynUnetSettings(base_features=8, strides=((1, 1), (2, 2), (2, 2)))
-CELL = CellSettings(nodes=2, width=8, partial_channels=1)
+CELL = CellSettings(nodes=2, width=8, partial_channels=1, none="left_out")
 BATCHES = BatchSettings(
     batch_size=8, steps_per_epoch=10, augmentation="none", foreground_fraction=0.0
 )
 SEARCH = SearchSettings(
     epochs=60,
-    warmup_epochs=5,
+    warmup_epochs=10,
     weights=AdamSettings(learning_rate=5e-3),
     architecture=AdamSettings(learning_rate=2e-2, betas=(0.5, 0.999)),
     validate_every=60,

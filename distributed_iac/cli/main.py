@@ -68,7 +68,10 @@ def main() -> None:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("interrupted; the same command continues where it stopped", err=True)
+        typer.echo(
+            "interrupted; `prepare` and `search` continue where they stopped when run again",
+            err=True,
+        )
         sys.exit(INTERRUPTED)
     except Exception as error:
         code = _usage_error(error)
