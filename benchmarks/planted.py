@@ -178,7 +178,8 @@ def search(arm: str, seed: int) -> Outcome:
     for edge, operation in genotype.cells[0].genes:
         row = CELL.topology.edges.index(edge)
         leader = OPERATIONS[1 + int(np.argmax(weights[row, 1:]))]
-        right += FAMILY[leader] == FAMILY[operation] and stage.history.live_edges[row]
+        alive = bool(stage.history.live_edges[row])
+        right += int(alive and FAMILY[leader] == FAMILY[operation])
     pairs = [
         {g.source for g in found.genotype.cells[0].nodes[node]}
         == {g.source for g in genotype.cells[0].nodes[node]}
