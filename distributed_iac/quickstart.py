@@ -63,7 +63,7 @@ def main() -> None:
         sys.exit(130)
     show(console, lines)
     console.print(
-        f"{(time.monotonic() - begun) / 60:.1f} minutes. Cells, curves and decisions lie in "
+        f"{(time.monotonic() - begun) / 60:.1f} minutes. Cells, decisions and epochs lie in "
         f"{FOLDER}/runs/quickstart. Next: `distributed-iac check` on your own data.",
         highlight=False,
     )
