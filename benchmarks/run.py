@@ -14,6 +14,7 @@ import tempfile
 
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "store": (),
+    "round_trip": ("--folder", "{scratch}"),
     "supernet": (),
     "planted": (),
     "search_phantoms": ("--folder", "{scratch}"),
