@@ -1,0 +1,137 @@
+"""All jobs of a sweep and what needs what.
+
+::
+
+    graph = JobGraph([prepare, pretrain, search, retrain])
+    [job.key for job in graph.jobs()]            # every job after all that it needs
+    graph.descendants(pretrain.key)              # what cannot run if it fails
+    graph.critical_seconds({"search": 60.0, "retrain": 20.0})[search.key]      # 80.0
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from distributed_iac.errors import ConfigError
+from distributed_iac.jobs.job import Job, JobKind
+
+
+class JobGraph:
+    """An unchanging, acyclic set of jobs.
+
+    Args:
+        jobs: In any order; the order given is kept wherever needs allow.
+
+    Raises:
+        ConfigError: A key occurs twice, a need is not among the jobs, or needs form a circle.
+    """
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        given = tuple(jobs)
+        _require_unique(given)
+        self._jobs = {job.key: job for job in given}
+        _require_known(self._jobs)
+        self._jobs = {key: self._jobs[key] for key in _topological(self._jobs)}
+        self._children: dict[str, list[str]] = {key: [] for key in self._jobs}
+        for job in self._jobs.values():
+            for need in dict.fromkeys(job.needs):
+                self._children[need].append(job.key)
+
+    def jobs(self) -> tuple[Job, ...]:
+        """All jobs, each after those that it needs; equal for equal input."""
+        return tuple(self._jobs.values())
+
+    def __getitem__(self, key: str) -> Job:
+        try:
+            return self._jobs[key]
+        except KeyError:
+            raise ConfigError(
+                "no such job in this run", came=key, remedy=f"jobs are {', '.join(self._jobs)}"
+            ) from None
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._jobs
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def ancestors(self, key: str) -> frozenset[str]:
+        """Keys of all jobs that must be finished before this one, at any remove."""
+        found: set[str] = set()
+        stack = list(self[key].needs)
+        while stack:
+            need = stack.pop()
+            if need not in found:
+                found.add(need)
+                stack += self._jobs[need].needs
+        return frozenset(found)
+
+    def descendants(self, key: str) -> frozenset[str]:
+        """Keys of all jobs that need this one, at any remove."""
+        found: set[str] = set()
+        stack = list(self._children[self[key].key])
+        while stack:
+            child = stack.pop()
+            if child not in found:
+                found.add(child)
+                stack += self._children[child]
+        return frozenset(found)
+
+    def restricted(self, keys: Iterable[str]) -> JobGraph:
+        """The graph of the given jobs and everything that they need."""
+        wanted: set[str] = set()
+        for key in keys:
+            wanted |= {key, *self.ancestors(key)}
+        return JobGraph(job for job in self.jobs() if job.key in wanted)
+
+    def critical_seconds(self, seconds: Mapping[JobKind, float]) -> Mapping[str, float]:
+        """Longest way from the start of each job to the end of the sweep.
+
+        Args:
+            seconds: Expected duration by kind, at least 0; kinds left out take none.
+
+        Returns:
+            Seconds by key; never less than a descendant's.
+        """
+        longest: dict[str, float] = {}
+        for job in reversed(self.jobs()):
+            after = max((longest[child] for child in self._children[job.key]), default=0.0)
+            longest[job.key] = seconds.get(job.kind, 0.0) + after
+        return longest
+
+
+def _require_unique(jobs: tuple[Job, ...]) -> None:
+    twice = [key for key, count in Counter(job.key for job in jobs).items() if count > 1]
+    if twice:
+        raise ConfigError("every job of a run has its own key", came=f"twice {', '.join(twice)}")
+
+
+def _require_known(jobs: Mapping[str, Job]) -> None:
+    for job in jobs.values():
+        unknown = [need for need in job.needs if need not in jobs]
+        if unknown:
+            raise ConfigError(f"{job.key} needs jobs of this run", came=", ".join(unknown))
+
+
+def _topological(jobs: Mapping[str, Job]) -> list[str]:
+    """Needs first; among jobs that are free, the one given first."""
+    sorter = TopologicalSorter({key: job.needs for key, job in jobs.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise ConfigError(
+            "jobs need each other in a circle", came=" -> ".join(error.args[1])
+        ) from error
+    place = {key: index for index, key in enumerate(jobs)}
+    keys, order = list(jobs), []
+    free: list[int] = []
+    while sorter.is_active():
+        for key in sorter.get_ready():
+            heapq.heappush(free, place[key])
+        key = keys[heapq.heappop(free)]
+        order.append(key)
+        sorter.done(key)
+    return order
