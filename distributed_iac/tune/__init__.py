@@ -1,0 +1,1 @@
+"""The only room that imports Ray: trainable, scheduler, job graph, callbacks, launch."""
