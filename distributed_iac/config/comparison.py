@@ -1,0 +1,54 @@
+"""Settings of the comparison of arms and controls.
+
+::
+
+    ComparisonSettings(dice_margin=0.02)
+
+All defaults are our choice, except the epoch whose reason is given.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from distributed_iac.config.base import Settings
+
+ResampledUnits = Literal["patients", "patients_and_seeds"]
+
+
+class ComparisonSettings(Settings):
+    """What is compared with what, and how sure a statement must be."""
+
+    candidate: str = "lth"
+    """Arm that is to be shown as good as the reference, and better than the controls."""
+    reference: str = "full"
+    """Arm of the full-length searches: denominator of every speed-up."""
+    dice_margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Largest difference of patient-level Dice that counts as none. One Dice point: a fifth of
+    the mean gain that the original IAC reports (arXiv 2405.03420)."""
+    hd95_margin: Annotated[float, Field(gt=0)] = 1.0
+    """The same for HD95, in mm. About the in-plane width of a voxel."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Of intervals. Equivalence is tested at one minus it, one-sided."""
+    resamples: Annotated[int, Field(ge=200)] = 5000
+    """Bootstrap draws."""
+    resample: ResampledUnits = "patients_and_seeds"
+    """What the intervals of patient metrics generalise over. A statement about a way to search
+    must allow for other searches as well as for other patients."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the bootstrap's draws."""
+    top: Annotated[int, Field(ge=1, le=7)] = 3
+    """Strongest operations of an edge among which the final one is looked for (top 3 in IAC-LTH,
+    arXiv 2604.14849)."""
+    epoch: Annotated[int, Field(ge=0)] = 45
+    """Epoch at which that is read off: the paper's."""
+
+    @model_validator(mode="after")
+    def _two_arms(self) -> Self:
+        if self.candidate == self.reference:
+            raise ValueError(
+                f"candidate and reference are two different arms (both are {self.candidate!r})"
+            )
+        return self
