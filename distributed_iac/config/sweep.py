@@ -74,10 +74,6 @@ class SweepSettings(Settings):
     """Seconds between snapshots of Ray's experiment state; ``auto``: one, and a hundredth of a
     second more for every job, so that thousands of jobs do not keep the driver busy writing."""
 
-    closing_seconds: Annotated[float, Field(gt=0)] = 600.0
-    """How long a job that was stopped early may take to write its results before it is handed
-    out again."""
-
     dashboard: Literal["off", "local"] = "off"
     """Ray's dashboard: ``local`` serves it on 127.0.0.1 only; it has no password."""
 
