@@ -20,8 +20,14 @@ from distributed_iac.config.backbone import BackboneSettings, BasicUnetSettings
 from distributed_iac.config.base import Settings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
+from distributed_iac.config.comparison import ComparisonSettings
+from distributed_iac.config.controls import CONTROLS, Control
 from distributed_iac.config.dataset import DatasetSettings
+from distributed_iac.config.evaluation import EvaluationSettings
 from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.scheduler import SchedulerSettings
+from distributed_iac.config.selection import SelectionSettings
+from distributed_iac.config.sweep import SweepSettings
 from distributed_iac.config.training import PretrainSettings, RetrainSettings, SearchSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -46,7 +52,10 @@ class RunConfig(Settings):
     """Threads a process computes with on a CPU; None: torch's own choice."""
 
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
-    """Seeds of the searches and retrainings."""
+    """Seeds of the searches and retrainings. Adding one changes nothing for the others."""
+
+    shared_seed: int = 0
+    """Seed of what all seeds share: the backbone's initial weights and its pre-training."""
 
     data: Annotated[tuple[DatasetSettings, ...], Field(min_length=1)]
     """Data sets, each with its own store."""
@@ -60,17 +69,52 @@ class RunConfig(Settings):
     }
     """Ways to search, by name: how each prunes and when it has converged."""
 
+    controls: tuple[Control, ...] = CONTROLS
+    """What the searched cells are compared with: ``plain``, the backbone as it is;
+    ``plain_extra``, the backbone trained on for as long as a cell is retrained; ``random``, a
+    cell that nobody searched."""
+
+    baselines: tuple[BackboneSettings, ...] = ()
+    """Other networks to compare with, trained from scratch for as many epochs as pre-training
+    and retraining together."""
+
     batches: BatchSettings = BatchSettings()
     cell: CellSettings = CellSettings()
     pretrain: PretrainSettings = PretrainSettings()
     search: SearchSettings = SearchSettings()
     retrain: RetrainSettings = RetrainSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    selection: SelectionSettings = SelectionSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
+    sweep: SweepSettings = SweepSettings()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
+        networks = (*self.backbones, *self.baselines)
         _require_unique("data", (dataset.name for dataset in self.data))
-        _require_unique("backbones", (backbone.key for backbone in self.backbones))
+        _require_unique("backbones and baselines", (network.key for network in networks))
         _require_unique("seeds", map(str, self.seeds))
+        _require_unique("controls", self.controls)
+        taken = sorted(set(self.arms) & set(CONTROLS))
+        if taken:
+            raise ValueError(f"arms need names other than the controls' (came {taken[0]})")
+        return self
+
+    @model_validator(mode="after")
+    def _controls_and_baselines_train_something(self) -> Self:
+        if "plain_extra" in self.controls and self.retrain.unfreeze == "cells":
+            others = [control for control in self.controls if control != "plain_extra"]
+            raise ValueError(
+                "retrain.unfreeze: cells trains nothing of the plain backbone, so there is no "
+                f"control plain_extra: use controls: [{', '.join(others)}]"
+            )
+        trained = [baseline.key for baseline in self.baselines if baseline.is_trained]
+        if trained:
+            raise ValueError(
+                f"baselines are trained from scratch: {trained[0]} comes with weights; put it "
+                "into backbones, or take the weights out"
+            )
         return self
 
     def store_folder(self, dataset: DatasetSettings) -> Path:

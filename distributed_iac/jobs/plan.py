@@ -1,0 +1,78 @@
+"""From a configuration to the jobs that it asks for.
+
+::
+
+    graph = plan_jobs(config)
+    [job.key for job in graph.jobs()]
+
+For every data set: prepare its store; for every backbone pre-train it (unless its weights were
+given), search with every arm and seed, retrain the chosen cells and the controls with every
+seed; train every baseline from scratch with every seed.
+
+Choosing cells is no job: a retraining needs the searches that its cell is chosen from, which
+under the rule ``each`` is the one of its own seed and otherwise all of its arm in the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from distributed_iac.config.backbone import BackboneSettings
+from distributed_iac.config.run import RunConfig
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+
+
+def plan_jobs(config: RunConfig) -> JobGraph:
+    """List all jobs of a run.
+
+    A prepare job is always there: it takes no time where the store is finished.
+    """
+    return JobGraph(_all_jobs(config))
+
+
+def model_names(config: RunConfig, arm: str) -> tuple[str, ...]:
+    """Names of the models that an arm's cells become: the arm, or ``<arm>.<slot>``."""
+    slots = config.selection.slots(len(config.seeds))
+    if config.selection.rule in ("top_k", "pareto"):
+        return tuple(f"{arm}.{slot}" for slot in range(1, slots + 1))
+    return (arm,)
+
+
+def _all_jobs(config: RunConfig) -> Iterator[Job]:
+    for dataset in config.data:
+        prepare = Job("prepare", dataset.name)
+        yield prepare
+        for backbone in config.backbones:
+            yield from _group(config, prepare, backbone)
+        for baseline in config.baselines:
+            for seed in config.seeds:
+                needs = (prepare.key,)
+                yield Job("baseline", dataset.name, baseline.key, baseline.key, seed, needs)
+
+
+def _group(config: RunConfig, prepare: Job, backbone: BackboneSettings) -> Iterator[Job]:
+    names = (prepare.dataset, backbone.key)
+    start = prepare
+    if not backbone.is_trained:
+        start = Job("pretrain", *names, needs=(prepare.key,))
+        yield start
+    if "plain" in config.controls:
+        yield Job("evaluate", *names, "plain", needs=(start.key,))
+    for arm in config.arms:
+        searches = [Job("search", *names, arm, seed, (start.key,)) for seed in config.seeds]
+        yield from searches
+        yield from _retrainings(config, arm, searches)
+    for control in config.controls:
+        if control != "plain":
+            for seed in config.seeds:
+                yield Job("retrain", *names, control, seed, (start.key,))
+
+
+def _retrainings(config: RunConfig, arm: str, searches: list[Job]) -> Iterator[Job]:
+    """Every chosen cell with every seed; under ``each`` every seed with its own cell."""
+    for search in searches:
+        chosen_from = [search] if config.selection.rule == "each" else searches
+        needs = (*search.needs, *(one.key for one in chosen_from))
+        for name in model_names(config, arm):
+            yield Job("retrain", search.dataset, search.backbone, name, search.seed, needs)

@@ -1,0 +1,150 @@
+"""The plan of a run: what is compared, with whom, and what each job waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from distributed_iac.config.controls import CONTROLS
+from distributed_iac.config.run import RunConfig
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.plan import plan_jobs
+
+BASELINES = [{"name": "attention_unet"}, {"name": "basic_unetplusplus"}]
+
+
+def config(**changes: Any) -> RunConfig:
+    values = {
+        "name": "run",
+        "data": [{"name": "acdc", "source": "a"}, {"name": "kits", "source": "k"}],
+        "backbones": [
+            {"name": "basic_unet", "features": "tiny"},
+            {"name": "basic_unet", "label": "given", "weights": "given.pt"},
+        ],
+        "baselines": BASELINES,
+        "seeds": [0, 1, 2],
+    }
+    return RunConfig.model_validate({**values, **changes})
+
+
+configs = st.builds(
+    config,
+    seeds=st.lists(st.integers(0, 50), min_size=1, max_size=4, unique=True),
+    controls=st.lists(st.sampled_from(CONTROLS), unique=True),
+    baselines=st.sampled_from([[], BASELINES[:1], BASELINES]),
+    selection=st.fixed_dictionaries(
+        {
+            "rule": st.sampled_from(["each", "best", "consensus", "top_k", "pareto"]),
+            "count": st.integers(1, 4),
+        }
+    ),
+)
+
+
+def keys(graph: JobGraph) -> set[str]:
+    return {job.key for job in graph.jobs()}
+
+
+def test_a_run_of_one_of_everything() -> None:
+    graph = plan_jobs(
+        config(
+            data=[{"name": "acdc", "source": "a"}],
+            backbones=[{"name": "basic_unet", "features": "tiny"}],
+            baselines=BASELINES[:1],
+            seeds=[0],
+        )
+    )
+    unet = "acdc/basic_unet-tiny"
+    assert [job.key for job in graph.jobs()] == [
+        "acdc/prepare",
+        f"{unet}/pretrain",
+        f"{unet}/evaluate/plain",
+        f"{unet}/search/full/seed0",
+        f"{unet}/retrain/full/seed0",
+        f"{unet}/search/lth/seed0",
+        f"{unet}/retrain/lth/seed0",
+        f"{unet}/retrain/plain_extra/seed0",
+        f"{unet}/retrain/random/seed0",
+        "acdc/attention_unet-32-512/baseline/seed0",
+    ]
+
+
+@settings(max_examples=40)
+@given(configs)
+def test_everything_is_compared_over_the_same_seeds(run: RunConfig) -> None:
+    graph = plan_jobs(run)
+    seeds: dict[tuple[str, ...], list[int]] = {}
+    for job in graph.jobs():
+        if job.seed is not None:
+            seeds.setdefault((job.group, job.kind, job.name), []).append(job.seed)
+    assert all(sorted(found) == sorted(run.seeds) for found in seeds.values())
+
+
+@settings(max_examples=40)
+@given(configs)
+def test_no_job_needs_anything_of_another_group(run: RunConfig) -> None:
+    graph = plan_jobs(run)
+    for job in graph.jobs():
+        groups = {graph[need].group for need in graph.ancestors(job.key)}
+        assert groups <= {job.group, job.dataset}
+
+
+@settings(max_examples=40)
+@given(configs)
+def test_a_retraining_waits_for_exactly_the_searches_its_cell_is_chosen_from(
+    run: RunConfig,
+) -> None:
+    graph = plan_jobs(run)
+    for job in graph.jobs():
+        searches = [graph[need] for need in job.needs if graph[need].kind == "search"]
+        if job.arm is None or job.kind == "search":
+            assert not searches
+            continue
+        own = [job.seed] if run.selection.rule == "each" else list(run.seeds)
+        assert [search.seed for search in searches] == own
+        assert {search.name for search in searches} == {job.arm}
+        assert job.slot is None or 1 <= job.slot <= run.selection.count
+
+
+@settings(max_examples=40)
+@given(configs)
+def test_a_backbone_with_weights_is_not_trained_first(run: RunConfig) -> None:
+    graph = plan_jobs(run)
+    assert "acdc/given/pretrain" not in graph
+    assert "acdc/basic_unet-tiny/pretrain" in graph
+    assert graph["acdc/given/search/lth/seed" + str(run.seeds[0])].needs == ("acdc/prepare",)
+
+
+@settings(max_examples=40)
+@given(configs, st.integers(51, 60))
+def test_another_seed_only_adds_jobs(run: RunConfig, seed: int) -> None:
+    each = run.model_copy(update={"selection": run.selection.model_copy(update={"rule": "each"})})
+    more = each.model_copy(update={"seeds": (seed, *each.seeds)})
+    before, after = plan_jobs(each), plan_jobs(more)
+    assert keys(before) < keys(after)
+    assert all(after[job.key] == job for job in before.jobs())
+
+
+def test_slots_are_no_more_than_there_are_cells_to_choose_from() -> None:
+    run = config(selection={"rule": "top_k", "count": 5}, seeds=[4, 5])
+    names = {job.name for job in plan_jobs(run).jobs() if job.kind == "retrain" and job.arm}
+    assert names == {"full.1", "full.2", "lth.1", "lth.2"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": {"random": {}}}, "other than the controls'"),
+        ({"baselines": [{"name": "basic_unet", "features": "tiny"}]}, "basic_unet-tiny"),
+        ({"baselines": [{"name": "attention_unet", "weights": "w.pt"}]}, "from scratch"),
+        ({"retrain": {"unfreeze": "cells"}}, r"controls: \[plain, random\]"),
+        ({"controls": ["plain", "plain"]}, "controls"),
+    ],
+)
+def test_comparisons_that_mean_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        config(**changes)
