@@ -1,0 +1,1 @@
+"""Full-length against shortened searches, and cells against controls."""

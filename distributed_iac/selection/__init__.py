@@ -1,0 +1,1 @@
+"""Which of the found cells are retrained, and why."""
