@@ -1,0 +1,15 @@
+"""Networks that leave their run: exported as a folder, loaded again, and used on new images.
+
+::
+
+    from distributed_iac.deploy import load_model
+
+    model = load_model("models/acdc")
+    model.predict(["heart_0000.nii.gz"]).to_filename("heart.nii.gz")
+"""
+
+from distributed_iac.deploy.card import ModelCard
+from distributed_iac.deploy.export import export_model
+from distributed_iac.deploy.model import Model, load_model
+
+__all__ = ["Model", "ModelCard", "export_model", "load_model"]

@@ -1,0 +1,153 @@
+"""What an exported model is, as plain values: everything that its weights do not say.
+
+::
+
+    card = read_card(Path("models/acdc"))
+    card.fingerprint.channel_names, card.fingerprint.recipe.spacing
+    card.genotype                       # None for a plain backbone
+    card.provenance["val_dice"]
+
+The card holds decisions, never paths or patients: an exported folder can be passed on as far as
+the licence of its data set allows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+from distributed_iac.config.backbone import BackboneSettings
+from distributed_iac.config.cell import CellSettings
+from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.preprocess import PREPROCESS_VERSION
+from distributed_iac.deploy.nnunet import architecture_from_json
+from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
+from distributed_iac.genotype import Genotype
+from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
+
+FORMAT_VERSION = 1
+"""Raised whenever an older release could not read a newer folder."""
+
+CARD, WEIGHTS, GENOTYPE, README = "model.json", "weights.safetensors", "genotype.json", "README.md"
+"""Files of an exported folder."""
+
+Scalar = str | int | float | bool | None
+
+_BACKBONES: TypeAdapter[BackboneSettings] = TypeAdapter(BackboneSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelCard:
+    """The description of one exported network.
+
+    Args:
+        backbone: Its settings, without paths.
+        nnunet: The architecture of a network that nnU-Net planned; None for other families.
+        cell: How the cells were implanted; None for a plain backbone.
+        genotype: The cells; None for a plain backbone.
+        fingerprint: Of the store: channels, labels, spacing, patch, intensities, licence.
+        provenance: Run, job, digest, scores: whatever helps to repeat or to doubt the model.
+        weights_sha256: Of the weights file.
+    """
+
+    backbone: BackboneSettings
+    nnunet: NnUnetArchitecture | None
+    cell: CellSettings | None
+    genotype: Genotype | None
+    fingerprint: Fingerprint
+    provenance: Mapping[str, Scalar]
+    weights_sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; :meth:`from_json` is the inverse."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "preprocess_version": PREPROCESS_VERSION,
+            "backbone": self.backbone.model_dump(mode="json"),
+            "nnunet": None if self.nnunet is None else asdict(self.nnunet),
+            "cell": None if self.cell is None else self.cell.model_dump(mode="json"),
+            "genotype": None if self.genotype is None else self.genotype.to_dict(),
+            "fingerprint": self.fingerprint.to_json(),
+            "provenance": dict(self.provenance),
+            "weights_sha256": self.weights_sha256,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Rebuild from :meth:`to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: Something is missing or of another kind.
+            ConfigError: The genotype is none.
+        """
+        cell, genotype, nnunet = (value[key] for key in ("cell", "genotype", "nnunet"))
+        if (cell is None) != (genotype is None):
+            raise ValueError("cell and genotype come together or not at all")
+        return cls(
+            backbone=_BACKBONES.validate_python(value["backbone"]),
+            nnunet=None if nnunet is None else architecture_from_json(nnunet),
+            cell=None if cell is None else CellSettings.model_validate(cell),
+            genotype=None if genotype is None else Genotype.from_dict(genotype),
+            fingerprint=Fingerprint.from_json(value["fingerprint"]),
+            provenance=dict(value["provenance"]),
+            weights_sha256=str(value["weights_sha256"]),
+        )
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read the card of an exported model.
+
+    Raises:
+        ConfigError: The folder is no exported model.
+        CheckpointError: The card is damaged, or of a release whose preparation differs.
+    """
+    path = folder / CARD
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"an exported model is a folder with {CARD} and {WEIGHTS}",
+            came=f"no {CARD}" if folder.is_dir() else "no such folder",
+            remedy="make one with `distributed-iac export RUN MODEL OUT`",
+            where=folder,
+        ) from error
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    _require_version(value, path)
+    try:
+        return ModelCard.from_json(value)
+    except (KeyError, TypeError, ValueError, AttributeError, DistributedIacError) as error:
+        raise _damaged(path, error) from error
+
+
+def _require_version(value: Any, path: Path) -> None:
+    wanted = {"format_version": FORMAT_VERSION, "preprocess_version": PREPROCESS_VERSION}
+    if not isinstance(value, dict):
+        raise _damaged(path, ValueError(f"a {type(value).__name__} where an object belongs"))
+    found = {key: value.get(key) for key in wanted}
+    if found != wanted:
+        raise CheckpointError(
+            f"this release reads models of {_shown(wanted)}",
+            came=_shown(found),
+            remedy="use the release that exported it, or export the model again",
+            where=path,
+        )
+
+
+def _shown(versions: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+    return CheckpointError(
+        f"{CARD} must be as `distributed-iac export` wrote it",
+        came=what.splitlines()[0] if what else type(error).__name__,
+        remedy="export the model again",
+        where=path,
+    )

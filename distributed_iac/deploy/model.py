@@ -1,0 +1,173 @@
+"""An exported network, ready for images as they come from a scanner's export.
+
+::
+
+    model = load_model("models/brats")
+    image = model.predict(["t1.nii.gz", "t1ce.nii.gz", "t2.nii.gz", "flair.nii.gz"])
+    image.to_filename("labels.nii.gz")
+
+Images go the way of ``distributed-iac prepare``, through the same code and with the decisions
+that were taken from the training patients; probabilities are brought back to the grid of the file
+and decided there, as in the evaluation. For files that a store was made of, the result equals the
+evaluation's prediction voxel for voxel (same device, same batch size).
+
+Shapes: Z slices of a case, C channels, K outputs, H x W the patch, X x Y x Z the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from distributed_iac.data.contract import Case, Modality
+from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.preprocess import preprocess_case
+from distributed_iac.data.targets import decode_probabilities
+from distributed_iac.deploy.card import WEIGHTS, ModelCard, read_card
+from distributed_iac.deploy.images import case_of_files
+from distributed_iac.deploy.label_image import LabelDtype, label_image
+from distributed_iac.deploy.network import build_network, load_exactly
+from distributed_iac.errors import CheckpointError, SourceError
+from distributed_iac.training.artifacts import read_weights
+from distributed_iac.training.device import choose_device
+
+BATCH_SIZE = 8
+"""Slices at a time; 512 x 512 slices of a U-Net of 32 channels then stay below 4 GB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with all that it needs to know about images.
+
+    Args:
+        card: What it is.
+        network: Images (B, C, H, W) to logits (B, K, H, W), in evaluation mode.
+        device: Where the network is.
+        batch_size: Slices at a time.
+    """
+
+    card: ModelCard
+    network: nn.Module
+    device: torch.device
+    batch_size: int = BATCH_SIZE
+
+    def predict(
+        self,
+        images: Sequence[str | PathLike[str]],
+        *,
+        modality: Modality | None = None,
+        dtype: LabelDtype = "source",
+    ) -> nib.Nifti1Image:
+        """Segment one case.
+
+        Args:
+            images: One 3-D NIfTI file a channel, in the order of the card's channel names; or one
+                4-D file with the channels last.
+            modality: Needed only by a model that was trained on CT and on MR.
+            dtype: Data type of the label map: the first image's, or uint8.
+
+        Returns:
+            The label map on the grid of the first file, with its affine and header.
+
+        Raises:
+            DataError: The files cannot be used.
+        """
+        paths = [Path(path) for path in images]
+        case = case_of_files("image", paths, self.card.fingerprint, modality)
+        return label_image(self.labels(case), paths[0], dtype)
+
+    def labels(self, case: Case) -> NDArray[np.uint8]:
+        """Segment one case of a data set; a label that it may have is not looked at.
+
+        Returns:
+            Label values in the array order of the file, (X, Y, Z).
+
+        Raises:
+            SourceError: A file cannot be used, or the channels are not the model's.
+            GeometryError: The affine does not say where the axes point.
+            DataError: The model knows no images of this modality.
+        """
+        scheme, recipe = self.card.fingerprint.labels, self.card.fingerprint.recipe
+        _require_same_channels(case, self.card.fingerprint)
+        prepared = preprocess_case(replace(case, label=None), recipe, scheme)
+        return prepared.geometry.restore_probabilities(
+            self._probabilities(prepared.images),
+            lambda outputs: decode_probabilities(outputs, scheme),
+        )
+
+    def _probabilities(self, images: NDArray[np.float16]) -> Iterator[NDArray[np.float32]]:
+        """Yield (K, H, W) slice by slice, so that no large volume lies in memory whole."""
+        regions = bool(self.card.fingerprint.labels.regions)
+        with torch.no_grad():
+            for start in range(0, len(images), self.batch_size):
+                batch = torch.from_numpy(images[start : start + self.batch_size])
+                logits = self.network(batch.to(self.device).float()).float()
+                yield from (logits.sigmoid() if regions else logits.softmax(1)).cpu().numpy()
+
+
+def load_model(
+    folder: str | PathLike[str], *, device: str = "auto", batch_size: int = BATCH_SIZE
+) -> Model:
+    """Load what ``distributed-iac export`` wrote; nothing in it can run code.
+
+    Args:
+        folder: The exported folder.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
+        batch_size: Slices at a time, at least 1.
+
+    Raises:
+        ConfigError: The folder is no exported model, a package that its backbone needs is not
+            installed, or the device is not there.
+        CheckpointError: The folder is damaged or of another release.
+    """
+    place, chosen = Path(folder), choose_device(device)
+    card = read_card(place)
+    path = place / WEIGHTS
+    _require_digest(path, card.weights_sha256)
+    network = build_network(card)
+    load_exactly(network, read_weights(path), path)
+    return Model(card, network.to(chosen).eval(), chosen, batch_size)
+
+
+def _require_digest(path: Path, wanted: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        found = error.strerror or str(error)
+    if found != wanted:
+        raise CheckpointError(
+            f"{path.name} must be the file that was exported, SHA-256 {wanted[:16]}...",
+            came=found[:40],
+            remedy="copy the folder again, or export the model again",
+            where=path,
+        )
+
+
+def _require_same_channels(case: Case, fingerprint: Fingerprint) -> None:
+    found = tuple(channel.name for channel in case.channels)
+    known = fingerprint.recipe.slice_axes
+    if found != fingerprint.channel_names:
+        raise SourceError(
+            f"this model takes the channels {', '.join(fingerprint.channel_names)}",
+            came=", ".join(found),
+            where=case.channels[0].path,
+            remedy="give images of the kind that it was trained on; if these are, under another "
+            "name, give the files instead of the data set",
+        )
+    if case.layout.slice_axis is None and case.layout.reorient not in known:
+        raise SourceError(
+            f"this model was trained on slices cut {' or '.join(known)}",
+            came=f"a data set whose slices are cut {case.layout.reorient}, along an axis left open",
+            where=case.channels[0].path,
+            remedy="give the image files instead of the data set",
+        )

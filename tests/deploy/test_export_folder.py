@@ -1,0 +1,175 @@
+"""An exported folder: whole or absent, free of paths and code, enough to rebuild the network."""
+
+from __future__ import annotations
+
+import json
+import pickletools
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from distributed_iac.config.backbone import (
+    AttentionUnetSettings,
+    BackboneSettings,
+    BasicUnetSettings,
+    DynUnetSettings,
+    FlexibleUnetSettings,
+    NnUnetSettings,
+)
+from distributed_iac.config.cell import CellSettings
+from distributed_iac.data.contract import LabelScheme
+from distributed_iac.deploy import export_model, load_model
+from distributed_iac.deploy.card import read_card
+from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.genotype import Genotype
+from distributed_iac.nets.registry import build_backbone
+
+NNUNET = Path(__file__).parents[1] / "nets" / "data"
+
+
+def logits(network: torch.nn.Module, channels: int = 1) -> torch.Tensor:
+    images = torch.randn(2, channels, 48, 64, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        return network.eval()(images)
+
+
+BACKBONES: dict[str, BackboneSettings] = {
+    "basic_unet": BasicUnetSettings(features=(4, 4, 8, 8, 16, 4)),
+    "dynunet": DynUnetSettings(base_features=4, max_stages=4, supervised_scales="all"),
+    "flexible_unet": FlexibleUnetSettings(
+        encoder="resnet10", decoder_channels=(8, 8, 8, 8, 8), label="flex"
+    ),
+    "attention_unet": AttentionUnetSettings(channels=(4, 4, 8, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES.values(), ids=list(BACKBONES))
+@pytest.mark.parametrize("kind", ["cells", "plain"])
+def test_a_loaded_network_is_the_exported_one_bit_for_bit(
+    tmp_path: Path, trained: Callable[..., Any], backbone: BackboneSettings, kind: str
+) -> None:
+    network = trained("acdc", kind=kind, backbone=backbone)
+    model = network.export(tmp_path / "model")
+    assert torch.equal(logits(model.network), logits(network.network))
+    assert model.card.backbone == backbone
+    assert model.card.genotype == network.genotype
+    assert model.card.fingerprint == network.store.fingerprint
+
+
+@pytest.mark.parametrize("kind", ["plain", "residual"])
+def test_an_imported_nnunet_stands_without_its_folder(
+    tmp_path: Path, trained: Callable[..., Any], kind: str
+) -> None:
+    folder = tmp_path / "secret_hospital" / "nnUNetTrainer__nnUNetPlans__2d"
+    shutil.copytree(NNUNET / f"nnunet_{kind}", folder)
+    settings = NnUnetSettings(folder=folder)
+    backbone = build_backbone(settings, 2, 4)
+    facts = replace(
+        trained("acdc").store.fingerprint,
+        channel_names=("t1", "t2"),
+        labels=LabelScheme("heart", {1: "RV", 2: "MYO", 3: "LV"}),
+    )
+    expected = logits(backbone, channels=2)
+    export_model(
+        tmp_path / "model",
+        backbone=settings,
+        weights=backbone.state_dict(),
+        cell=None,
+        genotype=None,
+        fingerprint=facts,
+        provenance={},
+    )
+    shutil.rmtree(folder.parent)
+    model = load_model(tmp_path / "model", device="cpu")
+    assert torch.equal(logits(model.network, channels=2), expected)
+    assert model.card.backbone.key == settings.key
+    assert "secret_hospital" not in (tmp_path / "model" / "model.json").read_text()
+
+
+def test_no_path_of_the_training_is_left_in_it(tmp_path: Path, trained: Callable[..., Any]) -> None:
+    network = trained("acdc", kind="plain")
+    backbone = network.backbone.model_copy(update={"weights": Path("/home/someone/unet.pt")})
+    replace(network, backbone=backbone).export(tmp_path / "model")
+    for path in (tmp_path / "model").iterdir():
+        assert b"someone" not in path.read_bytes()
+        assert str(tmp_path).encode() not in path.read_bytes()
+    patients = {case.patient_id for case in network.source.cases}
+    card = (tmp_path / "model" / "model.json").read_text()
+    assert not [patient for patient in patients if patient in card]
+
+
+def test_no_file_of_it_is_a_pickle(tmp_path: Path, trained: Callable[..., Any]) -> None:
+    trained("acdc").export(tmp_path / "model")
+    for path in (tmp_path / "model").iterdir():
+        with pytest.raises((ValueError, UnicodeDecodeError)):
+            list(pickletools.genops(path.read_bytes()))
+
+
+def test_the_genotype_lies_beside_the_card(tmp_path: Path, trained: Callable[..., Any]) -> None:
+    network = trained("acdc")
+    network.export(tmp_path / "model")
+    cell = json.loads((tmp_path / "model" / "genotype.json").read_text())
+    assert Genotype.from_dict(cell["genotype"]) == network.genotype
+    assert cell["id"] == network.genotype.id
+    trained("acdc", kind="plain").export(tmp_path / "plain")
+    assert not (tmp_path / "plain" / "genotype.json").exists()
+
+
+def test_the_lines_of_its_readme_run(
+    tmp_path: Path, trained: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = trained("acdc")
+    network.export(tmp_path / "model")
+    text = (tmp_path / "model" / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(code.splitlines()) == 3
+    shutil.copy(network.source.cases[0].channels[0].path, tmp_path / "cine.nii.gz")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert (tmp_path / "labels.nii.gz").stat().st_size > 0
+
+
+def test_its_readme_tells_labels_terms_and_origin(
+    tmp_path: Path, trained: Callable[..., Any]
+) -> None:
+    network = trained("brats")
+    network.export(tmp_path / "model")
+    text = (tmp_path / "model" / "README.md").read_text()
+    facts = network.store.fingerprint
+    said = [*facts.labels.classes.values(), facts.licence, network.genotype.id, "val_dice: 0.5"]
+    said += [f"`CASE_000{i}.nii.gz` {name}" for i, name in enumerate(facts.channel_names)]
+    assert not [words for words in said if words not in text]
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path, trained: Callable[..., Any]) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="new or empty"):
+        trained("acdc").export(tmp_path / "model")
+    assert [path.name for path in tmp_path.rglob("*")] == ["model", "thesis.txt"]
+
+
+def test_weights_of_another_network_leave_nothing_behind(
+    tmp_path: Path, trained: Callable[..., Any]
+) -> None:
+    network = trained("acdc")
+    plain = trained("acdc", kind="plain")
+    with pytest.raises(CheckpointError, match="fit"):
+        replace(network, network=plain.network).export(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_card_survives_the_way_through_json(tmp_path: Path, trained: Callable[..., Any]) -> None:
+    trained("brats").export(tmp_path / "model")
+    card = read_card(tmp_path / "model")
+    again = json.loads(json.dumps(card.to_json()))
+    assert again == json.loads((tmp_path / "model" / "model.json").read_text())
+    assert np.isfinite(card.fingerprint.recipe.spacing).all()
+    assert isinstance(card.cell, CellSettings)
