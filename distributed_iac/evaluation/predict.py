@@ -18,6 +18,7 @@ from torch import nn
 
 from distributed_iac.data.batches import read_batch
 from distributed_iac.data.store import Store, StoredCase
+from distributed_iac.errors import NumericalError
 
 
 def predict_case(
@@ -34,6 +35,10 @@ def predict_case(
 
     Returns:
         Label values in the array order of the label file, (X, Y, Z).
+
+    Raises:
+        NumericalError: A logit is NaN or infinite; decided by argmax, it would pass for a class.
+        DataError: K does not fit the store's label scheme.
     """
     network.eval()
     slices = _probabilities(network, store, case, batch_size, device)
@@ -49,4 +54,11 @@ def _probabilities(
         for start in range(0, len(case.rows), batch_size):
             batch = read_batch(store, case.rows[start : start + batch_size], device)
             logits = network(batch.images).float()
+            if not bool(logits.isfinite().all()):
+                raise NumericalError(
+                    "a network's outputs are finite numbers",
+                    came="NaN or infinity",
+                    where=f"case {case.case_id}, slices from {start}",
+                    remedy="evaluate weights from before the training diverged",
+                )
             yield from (logits.sigmoid() if regions else logits.softmax(1)).cpu().numpy()

@@ -1,0 +1,158 @@
+"""Everything that is measured on one predicted and one true label volume.
+
+::
+
+    for measured in measure_pair(predicted, label, scheme, zooms, conventions):
+        measured.target, measured.dice, measured.hd95, measured.label_ml
+
+Both volumes lie on the grid of the files and keep their array order, so ``zooms`` are the voxel
+sizes along the array's own axes. Every target is measured within the smallest box that holds it
+in both volumes; nothing outside changes a metric, and most structures are small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from distributed_iac.data.contract import LabelScheme, Region
+from distributed_iac.errors import GeometryError
+from distributed_iac.evaluation.conventions import UNDEFINED, Conventions, Scores
+from distributed_iac.evaluation.surfaces import Mask, Spacing, hd95, surface_dice
+
+Labels = NDArray[np.uint8]
+Box = tuple[slice, ...]
+Boxes = Sequence[Box | None]
+MM3_PER_ML = 1000.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One target of one case. NaN: undefined; None: not asked for, or without a tolerance.
+
+    Args:
+        target: Class or region.
+        dice: In [0, 1].
+        hd95: In mm.
+        surface_dice: In [0, 1].
+        tolerance: Of the surface Dice, in mm.
+        label_ml: Volume in the label; NaN if it is never annotated in this kind of case.
+        predicted_ml: Volume in the prediction.
+    """
+
+    target: str
+    dice: float
+    hd95: float | None
+    surface_dice: float | None
+    tolerance: float | None
+    label_ml: float
+    predicted_ml: float
+
+
+def measure_pair(
+    predicted: Labels,
+    label: Labels,
+    scheme: LabelScheme,
+    zooms: Spacing,
+    conventions: Conventions,
+    *,
+    unannotated: Collection[int] = frozenset(),
+) -> list[Measured]:
+    """Measure every target of a case.
+
+    Args:
+        predicted: Label values, (X, Y, Z).
+        label: Label values, (X, Y, Z).
+        scheme: Meaning of the values. Voxels whose label is its ignore value belong to neither
+            mask; a surface cut by them ends there in both.
+        zooms: Voxel size in mm along X, Y, Z.
+        conventions: Metrics, empty masks and tolerances.
+        unannotated: Values never annotated in this kind of case. A target made of nothing else
+            has no truth: its scores are undefined under every policy.
+
+    Returns:
+        In the order of the scheme's targets.
+
+    Raises:
+        GeometryError: The shapes differ.
+    """
+    if predicted.shape != label.shape or label.ndim != 3:
+        raise GeometryError(
+            f"a prediction has its label's shape (X, Y, Z), here {label.shape}",
+            came=predicted.shape,
+        )
+    found = [ndimage.find_objects(volume) for volume in (predicted, label)]
+    measured = []
+    for target in scheme.targets:
+        box = _union_box(target, found)
+        table = np.zeros(np.iinfo(np.uint8).max + 1, dtype=bool)
+        table[list(target.values)] = True
+        guess, truth = table[predicted[box]], table[label[box]]
+        if scheme.ignore is not None:
+            counted = label[box] != scheme.ignore
+            guess, truth = guess & counted, truth & counted
+        annotated = not set(target.values) <= set(unannotated)
+        measured.append(
+            _measure(target.name, guess, truth if annotated else None, zooms, conventions)
+        )
+    return measured
+
+
+def _union_box(target: Region, found: Sequence[Boxes]) -> Box:
+    """Smallest box around all values of a target in all volumes; empty without any.
+
+    Args:
+        target: Its values.
+        found: For each volume, the box of value v at position v - 1 (``find_objects``).
+    """
+    boxes = [
+        box
+        for boxes in found
+        for value in target.values
+        if value <= len(boxes) and (box := boxes[value - 1]) is not None
+    ]
+    if not boxes:
+        return (slice(0, 0),) * 3
+    return tuple(
+        slice(min(s.start for s in sides), max(s.stop for s in sides))
+        for sides in zip(*boxes, strict=True)
+    )
+
+
+def _measure(
+    target: str, guess: Mask, truth: Mask | None, zooms: Spacing, conventions: Conventions
+) -> Measured:
+    """Measure one target; ``truth`` is None where it was never annotated."""
+    voxel_ml = math.prod(zooms) / MM3_PER_ML
+    tolerance = conventions.tolerance(target)
+    scores = UNDEFINED if truth is None else _scores(guess, truth, zooms, tolerance, conventions)
+    return Measured(
+        target=target,
+        dice=scores.dice,
+        hd95=scores.hd95 if "hd95" in conventions.metrics else None,
+        surface_dice=None if tolerance is None else scores.surface_dice,
+        tolerance=tolerance,
+        label_ml=math.nan if truth is None else int(truth.sum()) * voxel_ml,
+        predicted_ml=int(guess.sum()) * voxel_ml,
+    )
+
+
+def _scores(
+    guess: Mask, truth: Mask, zooms: Spacing, tolerance: float | None, conventions: Conventions
+) -> Scores:
+    """Score two masks; what is not computed is NaN."""
+    if not guess.any() or not truth.any():
+        empty = conventions.empty
+        return empty.one if guess.any() or truth.any() else empty.both
+    return Scores(
+        dice=2 * int((guess & truth).sum()) / (int(guess.sum()) + int(truth.sum())),
+        hd95=hd95(guess, truth, zooms) if "hd95" in conventions.metrics else math.nan,
+        surface_dice=(
+            math.nan if tolerance is None else surface_dice(guess, truth, zooms, tolerance)
+        ),
+    )
