@@ -1,0 +1,194 @@
+"""What a job's result follows from, as one name: the same job in another run has the same one.
+
+::
+
+    job_digest(config, plan_jobs(config), job)          # 64 hexadecimal digits
+    digests = Digests(config, graph)                    # many of one run: files are read once
+    digests[job.key]
+
+A digest covers the job's key, the settings that it depends on, the identity of the data set's
+store, the content (not the name) of given weights, and the digests of the jobs it needs. It does
+not cover how and where a job runs: name and folders of the run, device, threads, the sweep's
+settings, other seeds and arms. Results of different devices and numbers of threads agree only
+up to rounding; they are taken to be the same result, because a sweep mixes them anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.config.base import Settings
+from distributed_iac.config.dataset import DatasetSettings
+from distributed_iac.config.load import to_plain
+from distributed_iac.config.run import RunConfig
+from distributed_iac.data.store.identity import HOW_NOT_WHAT, content_key
+from distributed_iac.data.store.manifest import read_manifest
+from distributed_iac.data.store.sink import digest_of
+from distributed_iac.errors import ConfigError
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+
+RESULTS = 1
+"""Raised when equal settings begin to give another result, so that old ones are not found."""
+
+StoreIdentity = Callable[[DatasetSettings], str]
+
+
+def job_digest(config: RunConfig, graph: JobGraph, job: Job) -> str:
+    """Name a job's result; see :class:`Digests`."""
+    return Digests(config, graph)[job.key]
+
+
+class Digests:
+    """Digests of a run's jobs, by key; computed when asked for, because stores come to be.
+
+    Args:
+        config: The run.
+        graph: Its jobs.
+        store_identity: Identity of a data set's store; default: from the store's manifest.
+    """
+
+    def __init__(
+        self, config: RunConfig, graph: JobGraph, store_identity: StoreIdentity | None = None
+    ) -> None:
+        self._config = config
+        self._graph = graph
+        self._store_identity = store_identity or self._from_manifest
+        self._datasets = {dataset.name: dataset for dataset in config.data}
+        self._networks = {one.key: one for one in (*config.backbones, *config.baselines)}
+        self._stores: dict[str, str] = {}
+        self._backbones: dict[str, Mapping[str, Any]] = {}
+        self._digests: dict[str, str] = {}
+
+    def __getitem__(self, key: str) -> str:
+        """Digest of a job.
+
+        Raises:
+            StoreError: The data set's store is not there yet, or damaged.
+            ConfigError: No such job; or given weights are not there.
+        """
+        if key not in self._digests:
+            self._digests[key] = self._compute(self._graph[key])
+        return self._digests[key]
+
+    def _compute(self, job: Job) -> str:
+        if job.kind == "prepare":
+            return content_key(RESULTS, job.key, _of_source(self._datasets[job.dataset]))
+        needs = [self[need] for need in job.needs if self._graph[need].kind != "prepare"]
+        store, backbone = self._store(job.dataset), self._backbone(job.backbone)
+        settings = settings_of(self._config, job)
+        return content_key(RESULTS, job.key, store, backbone, settings, sorted(needs))
+
+    def _store(self, name: str) -> str:
+        if name not in self._stores:
+            self._stores[name] = self._store_identity(self._datasets[name])
+        return self._stores[name]
+
+    def _from_manifest(self, dataset: DatasetSettings) -> str:
+        return read_manifest(self._config.store_folder(dataset)).identity
+
+    def _backbone(self, key: str) -> Mapping[str, Any]:
+        if key not in self._backbones:
+            self._backbones[key] = _of_backbone(self._networks[key])
+        return self._backbones[key]
+
+
+def settings_of(config: RunConfig, job: Job) -> dict[str, Any]:
+    """The settings that a job's result depends on beside its store and its backbone's, plain."""
+    batches, shared = _plain(config.batches), config.shared_seed
+    evaluation = _plain(config.evaluation, "batch_size")
+    match job.kind:
+        case "prepare":
+            return {}
+        case "pretrain":
+            return {"seed": shared, "batches": batches, "pretrain": _plain(config.pretrain)}
+        case "evaluate":
+            return {"seed": shared, "evaluation": evaluation}
+        case "baseline":
+            return {
+                "seed": shared,
+                "batches": batches,
+                "evaluation": evaluation,
+                "pretrain": _plain(config.pretrain),
+                "more_epochs": config.retrain.epochs,
+            }
+        case "search":
+            return {
+                "seed": shared,
+                "batches": batches,
+                "cell": _plain(config.cell),
+                "search": _plain(config.search),
+                "pruning": _plain(config.arms[job.name]),
+                "stopping": _stopping(config, job.name),
+            }
+        case "retrain":
+            return {
+                "seed": shared,
+                "batches": batches,
+                "evaluation": evaluation,
+                "retrain": _plain(config.retrain),
+                **_cells(config, job),
+            }
+
+
+def _cells(config: RunConfig, job: Job) -> dict[str, Any]:
+    """What decides on the cells of a retrained network, if it has any."""
+    if job.arm is None:
+        # Whether `none` was searched over says nothing about a cell that was drawn.
+        return {} if job.name == "plain_extra" else {"cell": _plain(config.cell, "none")}
+    rule = config.selection.rule
+    selection = {"rule": rule} if rule == "each" else _plain(config.selection)
+    return {"cell": _plain(config.cell), "selection": selection}
+
+
+def _stopping(config: RunConfig, arm: str) -> dict[str, Any]:
+    """What a scheduler may stop a search for; of a protected arm only its divergence."""
+    if arm in config.scheduler.protect:
+        return {"divergence": _plain(config.scheduler.divergence)}
+    return _plain(config.scheduler, "protect")
+
+
+def _of_source(dataset: DatasetSettings) -> dict[str, Any]:
+    plain = _plain(dataset, "store")
+    plain["preprocess"] = _plain(dataset.preprocess, *HOW_NOT_WHAT)
+    return plain
+
+
+def _of_backbone(settings: BackboneSettings) -> dict[str, Any]:
+    """Settings with the content of files in place of their paths.
+
+    A label is left out: what it names is the key, and that is in the digest already.
+    """
+    plain = _plain(settings, "label")
+    for name, value in settings:
+        if isinstance(value, Path):
+            plain[name] = [_content(path) for path in _files(settings, value)]
+    return plain
+
+
+def _files(settings: BackboneSettings, path: Path) -> list[Path]:
+    """The files that a path in a backbone's settings stands for."""
+    if not isinstance(settings, NnUnetSettings):
+        return [path]
+    checkpoint = f"fold_{settings.fold}/checkpoint_{settings.checkpoint}.pth"
+    return [path / name for name in ("plans.json", "dataset.json", checkpoint)]
+
+
+def _content(path: Path) -> str:
+    """SHA-256 of a file."""
+    try:
+        return digest_of(path).sha256
+    except OSError as error:
+        raise ConfigError(
+            "weights that a backbone is given must be there",
+            came=str(error),
+            remedy="correct the path, or leave it out to train the backbone",
+            where=path,
+        ) from error
+
+
+def _plain(settings: Settings, *without: str) -> dict[str, Any]:
+    return {name: value for name, value in to_plain(settings).items() if name not in without}

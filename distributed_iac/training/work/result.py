@@ -1,0 +1,82 @@
+"""The ``result.json`` of a finished job, for tables and for the jobs that need it.
+
+::
+
+    write_result(folder, job, digest, rows, work.finish(folder, rows))
+    read_result(folder)["val_dice"]
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distributed_iac.errors import CheckpointError
+from distributed_iac.files import write_json
+from distributed_iac.jobs.job import Job
+from distributed_iac.training.stage import Scalar
+from distributed_iac.training.work.artifacts import FILES, RESULT, checksums
+
+
+def write_result(
+    folder: Path,
+    job: Job,
+    digest: str,
+    rows: Sequence[Mapping[str, Scalar]],
+    final: Mapping[str, Scalar],
+) -> dict[str, Any]:
+    """Describe a finished job; the last file of its folder.
+
+    Args:
+        folder: With all other files of the job.
+        job: The job.
+        digest: What the result was made from.
+        rows: Scalars of its epochs, each with ``seconds``, the time spent in it.
+        final: Flat scalars about the whole job; numbers that are not finite become null.
+
+    Returns:
+        What was written.
+    """
+    content = {
+        "key": job.key,
+        "kind": job.kind,
+        "dataset": job.dataset,
+        "backbone": job.backbone,
+        "name": job.name,
+        "arm": job.arm,
+        "seed": job.seed,
+        "digest": digest,
+        "status": "done",
+        "epochs": len(rows),
+        "seconds": sum(float(row.get("seconds") or 0.0) for row in rows),
+        **{name: _plain(value) for name, value in final.items()},
+        FILES: checksums(folder),
+    }
+    write_json(folder / RESULT, content)
+    return content
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Read a job's ``result.json``.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    path = folder / RESULT
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            "cannot read a finished job's result",
+            came=str(error),
+            remedy="delete its folder; the next run makes it again",
+            where=path,
+        ) from error
+    return content
+
+
+def _plain(value: Scalar) -> Scalar:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
