@@ -17,6 +17,7 @@ import typer
 from distributed_iac import __version__
 from distributed_iac.cli.check import check
 from distributed_iac.cli.phantom import phantom
+from distributed_iac.cli.predict import predict
 from distributed_iac.cli.prepare import prepare
 from distributed_iac.cli.schema import schema
 from distributed_iac.cli.search import search
@@ -51,7 +52,7 @@ def _root(
     del version, debug  # both act before or around the commands
 
 
-for command in (phantom, check, prepare, search, schema):
+for command in (phantom, check, prepare, search, predict, schema):
     app.command()(command)
 
 

@@ -36,7 +36,7 @@ from distributed_iac.deploy.card import WEIGHTS, ModelCard, read_card
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.network import build_network, load_exactly
-from distributed_iac.errors import CheckpointError, SourceError
+from distributed_iac.errors import CheckpointError, NumericalError, SourceError
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.device import choose_device
 
@@ -80,6 +80,7 @@ class Model:
 
         Raises:
             DataError: The files cannot be used.
+            NumericalError: An output of the network is not finite.
         """
         paths = [Path(path) for path in images]
         case = case_of_files("image", paths, self.card.fingerprint, modality)
@@ -95,6 +96,7 @@ class Model:
             SourceError: A file cannot be used, or the channels are not the model's.
             GeometryError: The affine does not say where the axes point.
             DataError: The model knows no images of this modality.
+            NumericalError: An output of the network is not finite.
         """
         scheme, recipe = self.card.fingerprint.labels, self.card.fingerprint.recipe
         _require_same_channels(case, self.card.fingerprint)
@@ -111,6 +113,12 @@ class Model:
             for start in range(0, len(images), self.batch_size):
                 batch = torch.from_numpy(images[start : start + self.batch_size])
                 logits = self.network(batch.to(self.device).float()).float()
+                if not bool(logits.isfinite().all()):
+                    raise NumericalError(
+                        "a network's outputs are finite numbers",
+                        came="NaN or infinity",
+                        remedy="check the run that trained it; its epochs table shows the losses",
+                    )
                 yield from (logits.sigmoid() if regions else logits.softmax(1)).cpu().numpy()
 
 

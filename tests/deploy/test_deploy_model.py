@@ -14,7 +14,7 @@ import torch
 
 from distributed_iac.data.contract import Case
 from distributed_iac.deploy import load_model
-from distributed_iac.errors import CheckpointError, ConfigError, SourceError
+from distributed_iac.errors import CheckpointError, ConfigError, NumericalError, SourceError
 from distributed_iac.evaluation.predict import predict_case
 
 CPU = torch.device("cpu")
@@ -136,3 +136,13 @@ def test_a_damaged_card_is_refused(
         load_model(tmp_path / "model")
     assert caught.value.came
     assert "export" in str(caught.value.remedy)
+
+
+def test_outputs_that_are_no_numbers_are_no_prediction(
+    tmp_path: Path, trained: Callable[..., Any]
+) -> None:
+    network = trained("acdc", kind="plain")
+    next(network.network.parameters()).data.fill_(float("nan"))
+    model = network.export(tmp_path / "model")
+    with pytest.raises(NumericalError, match="finite"):
+        model.labels(network.source.cases[0])

@@ -1,0 +1,153 @@
+"""Files and folders become cases, and what cannot be a case says why."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from distributed_iac.data.contract import SliceLayout
+from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.intensity import ZScore
+from distributed_iac.deploy.images import find_images
+from distributed_iac.errors import ConfigError, SourceError
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Put small images into a folder."""
+
+    def make(*names: str, shape: tuple[int, ...] = (8, 8, 3)) -> Path:
+        folder = tmp_path / "images"
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            nib.save(nib.Nifti1Image(np.ones(shape, np.int16), np.eye(4)), folder / name)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def one(stores: Callable[..., Any]) -> Fingerprint:
+    """A model of one channel."""
+    fingerprint: Fingerprint = stores("acdc")[1].fingerprint
+    return fingerprint
+
+
+@pytest.fixture
+def four(stores: Callable[..., Any]) -> Fingerprint:
+    """A model of four channels."""
+    fingerprint: Fingerprint = stores("brats")[1].fingerprint
+    return fingerprint
+
+
+def found(path: Path, fingerprint: Fingerprint) -> dict[str, list[str]]:
+    images = find_images(path, fingerprint)
+    assert not images.unusable
+    return {case.case_id: [c.path.name for c in case.channels] for case in images.cases}
+
+
+def test_each_file_of_a_folder_is_an_image(write: Write, one: Fingerprint) -> None:
+    folder = write("b.nii.gz", "amos_0001.nii", "amos_0002.nii.gz", ".hidden.nii")
+    (folder / "notes.txt").write_text("")
+    expected = {
+        "amos_0001": ["amos_0001.nii"],
+        "amos_0002": ["amos_0002.nii.gz"],
+        "b": ["b.nii.gz"],
+    }
+    assert found(folder, one) == expected
+
+
+def test_a_single_file_is_enough(write: Write, one: Fingerprint) -> None:
+    assert found(write("heart.nii.gz") / "heart.nii.gz", one) == {"heart": ["heart.nii.gz"]}
+
+
+def test_names_of_nnunet_are_channels(write: Write, one: Fingerprint, four: Fingerprint) -> None:
+    names = [f"case_{number:04d}.nii.gz" for number in range(4)]
+    folder = write(*names, *(name.replace("case", "a_1") for name in names))
+    assert found(folder, four) == {
+        "a_1": [name.replace("case", "a_1") for name in names],
+        "case": names,
+    }
+    assert found(write("case_0000.nii.gz") / "case_0000.nii.gz", one) == {
+        "case": ["case_0000.nii.gz"]
+    }
+
+
+def test_images_are_cut_as_the_training_images_were(write: Write, one: Fingerprint) -> None:
+    (case,) = find_images(write("a.nii"), one).cases
+    assert case.layout == SliceLayout("as_stored", 2)
+    assert case.modality == "MR"
+
+
+REFUSED = {
+    "a missing channel": (["x_0000.nii", "x_0001.nii", "x_0003.nii"], "no _0002"),
+    "too few channels": (["x_0000.nii", "x_0001.nii"], "2 files"),
+    "too many channels": ([f"x_000{number}.nii" for number in range(5)], "5 files"),
+    "no channel number": (["x.nii"], "1 file"),
+    "a doubled file": ([f"x_000{number}.nii" for number in range(4)] + ["x_0000.nii.gz"], "and"),
+}
+
+
+@pytest.mark.parametrize(("names", "said"), REFUSED.values(), ids=list(REFUSED))
+def test_a_case_that_is_incomplete_is_refused_alone(
+    write: Write, four: Fingerprint, names: list[str], said: str
+) -> None:
+    good = [f"good_{number:04d}.nii" for number in range(4)]
+    images = find_images(write(*good, *names), four)
+    assert [case.case_id for case in images.cases] == ["good"]
+    (refused,) = images.unusable
+    assert refused.case_id == "x"
+    assert said in refused.reason
+    assert refused.remedy
+
+
+def test_channels_for_a_model_of_one_are_refused(write: Write, one: Fingerprint) -> None:
+    (refused,) = find_images(write("x_0000.nii", "x_0001.nii"), one).unusable
+    assert "takes 1 channel" in refused.reason
+
+
+def test_a_data_set_is_read_by_its_reader(stores: Callable[..., Any], one: Fingerprint) -> None:
+    source, _ = stores("acdc")
+    images = find_images(source.detection.root, one)
+    assert images.cases == source.cases
+
+
+def test_a_case_that_a_reader_could_not_list_is_refused(
+    tmp_path: Path, stores: Callable[..., Any], four: Fingerprint
+) -> None:
+    source, _ = stores("brats")
+    shutil.copytree(source.detection.root, tmp_path / "raw")
+    lost = source.cases[2]
+    (tmp_path / "raw" / lost.channels[1].path.relative_to(source.detection.root)).unlink()
+    images = find_images(tmp_path / "raw", four)
+    assert [case.case_id for case in images.cases] == [
+        case.case_id for case in source.cases if case != lost
+    ]
+    assert [refused.case_id for refused in images.unusable] == [lost.case_id]
+
+
+def test_a_model_of_two_modalities_must_be_told_which(write: Write, one: Fingerprint) -> None:
+    both = {"CT": ZScore("all"), "MR": ZScore("all")}
+    facts = replace(one, recipe=replace(one.recipe, normalisers=both))
+    folder = write("a.nii")
+    with pytest.raises(ConfigError, match="CT and MR"):
+        find_images(folder, facts)
+    (case,) = find_images(folder, facts, modality="ct").cases
+    assert case.modality == "CT"
+
+
+@pytest.mark.parametrize("name", ["absent", "absent.nii.gz", "photo.png", "empty"])
+def test_what_holds_no_image_is_refused(tmp_path: Path, one: Fingerprint, name: str) -> None:
+    (tmp_path / "photo.png").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError):
+        find_images(tmp_path / name, one)
