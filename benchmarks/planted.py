@@ -4,10 +4,11 @@
 
 For every seed a cell is planted at random: for each node two of its incoming edges, on each edge
 a family (conv, pool, skip) drawn with equal chances and an operation of that family. The teacher
-is a frozen 2-D U-Net with that discrete cell and random weights; its own output, cut into three
-classes of equal size, labels random images. A search with a supernet in the same frozen U-Net
-sees images and labels only. The teacher's input and output projections are given to it as a
-start: the question is which operations and edges lie between them.
+is a frozen 2-D U-Net with that discrete cell and random weights; its most likely class labels
+random images. A search with a supernet in the same frozen U-Net sees images and labels only. The
+teacher's input and output projections are given to it as a start: the question is which
+operations and edges lie between them. (``--check`` shows that the question has an answer: the
+planted cell, trained anew, labels better than random cells do.)
 
 Chance is exact by construction, whatever the search prefers: a family is right with probability
 1/3 because the planted one is drawn uniformly; a node's pair of edges with 1 / C(n, 2).
@@ -31,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest
+from torch import nn
 
 from benchmarks.harness import RESULTS
 from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
@@ -54,6 +56,8 @@ FAMILIES = ("conv", "pool", "skip")
 SIZE = 24
 PATIENTS = 24
 SLICES = 4
+CONTRAST = 3.0
+"""Standard deviation of the teacher's logits."""
 SCHEME = LabelScheme("planted", {1: "middle", 2: "high"})
 BACKBONE = DynUnetSettings(base_features=8, strides=((1, 1), (2, 2), (2, 2)))
 CELL = CellSettings(nodes=2, width=8, partial_channels=1, none="left_out")
@@ -101,11 +105,27 @@ def plant(topology: CellTopology, generator: np.random.Generator) -> Genotype:
     return Genotype.shared(topology.inputs, nodes)
 
 
+@torch.no_grad()
 def teach(teacher: DerivedNetwork, images: np.ndarray) -> np.ndarray:
-    """Label images by the teacher's first output, cut into three classes of equal size."""
-    with torch.no_grad():
-        logits = teacher(torch.from_numpy(images))[:, 0].numpy()
-    return np.digitize(logits, np.quantile(logits, [1 / 3, 2 / 3])).astype(np.uint8)
+    """Label images by the teacher's most likely class.
+
+    The head, which teacher and student share, is rescaled first so that no class is rare and the
+    labels are nearly certain: whoever has the teacher's cell can reproduce them exactly.
+    """
+    logits = teacher(torch.from_numpy(images))
+    mean, spread = logits.mean((0, 2, 3)), logits.std((0, 2, 3)) / CONTRAST
+    head = _head(teacher.backbone)
+    assert head.bias is not None
+    head.weight.div_(spread[:, None, None, None])
+    head.bias.sub_(mean).div_(spread)
+    labels: np.ndarray = teacher(torch.from_numpy(images)).argmax(1).numpy()
+    return labels.astype(np.uint8)
+
+
+def _head(backbone: Backbone) -> nn.Conv2d:
+    """The convolution that computes the logits."""
+    layers = [m for m in backbone.modules() if isinstance(m, nn.Conv2d)]
+    return [layer for layer in layers if layer.out_channels == len(SCHEME.values)][-1]
 
 
 def problem(seed: int) -> tuple[Backbone, DerivedNetwork, Genotype, MemoryStore]:

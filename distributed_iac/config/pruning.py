@@ -52,9 +52,21 @@ class StabilitySettings(Settings):
 class SignalSettings(Settings):
     """When one competitor counts as really behind another."""
 
+    guard: Literal["distinguished", "settled"] = "distinguished"
+    """distinguished: the run moved them apart beyond what a random walk does, so a search without
+    signal prunes nothing. settled: the loser would hardly catch up in `horizon` more epochs, so a
+    longer search would end the same; for small data sets, where a search has too few steps to
+    distinguish anything. What a cell says about its confidence does not depend on the guard."""
+    horizon: Count = 50
+    """Epochs that `settled` looks ahead. Our choice: about as many as have passed when the papers
+    find the final operations among the top three (45)."""
+    risk: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Largest probability, for `settled`, that one of a leader's rivals overtakes it within the
+    horizon at the present fluctuation, which shrinks in a search that settles. Our choice."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
-    """Probability that an edge of pure noise ever loses an operation, over all pairs of its
-    operations and all epochs of a search of any length. Our choice."""
+    """Level of `distinguished`, and of a discrete cell's confidence: probability that an edge of
+    pure noise ever counts as distinguished, over all pairs of its operations and all epochs of a
+    search of any length. Our choice."""
     min_ratio: Annotated[float, Field(ge=1)] = 1.5
     """Least weight of the winner in units of the loser's, held in every epoch of the window.
     Our choice: significance alone would in time prune operations that differ by nothing that

@@ -8,7 +8,7 @@
 After every epoch, in this order:
 
 1. **Operations.** On every stable edge (:mod:`distributed_iac.stability`), an operation goes if
-   another one is beyond doubt ahead of it (:mod:`distributed_iac.pruning.signal`) and it is not
+   another one is ahead of it for good (:mod:`distributed_iac.pruning.signal`) and it is not
    among the edge's best: those are at least ``keep_top``, and at least ``keep_fraction`` of what
    the edge has left, so that an edge thins out in stages (7, 4, 2, 1).
 2. **Edges.** A node's edges are compared by the same rule on softmax(beta), once every edge
@@ -99,7 +99,7 @@ class JsPolicy:
     ) -> Iterator[OperationRemoval]:
         live = history.live_operations
         everyone = np.ones_like(live)
-        series = history.operation_series(self.stability.window)
+        series = history.operation_series(2 * self.stability.window)
         comparison = compare(series, history.operation_drift, everyone, live, self.signal)
         ahead = comparison.ahead.copy()
         ahead[:, NONE, :] = False
@@ -148,7 +148,7 @@ class JsPolicy:
     ) -> Iterator[EdgeRemoval]:
         layout, live = history.layout, history.live_slots
         kept = layout.kept_per_node
-        series = history.edge_series(self.stability.window)
+        series = history.edge_series(2 * self.stability.window)
         comparison = compare(series, history.edge_drift, layout.real, live, self.signal)
         count = self._keep(live.sum(axis=1), kept)
         best = layout.gather(ranked[:, NONE + 1 :].max(axis=1))

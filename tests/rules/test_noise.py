@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from distributed_iac.config.pruning import JsSettings
+from distributed_iac.config.pruning import JsSettings, SignalSettings
 from distributed_iac.genotype import CellTopology
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.pruning.js import JsPolicy
@@ -48,6 +48,19 @@ def random_walk(rng: np.random.Generator) -> Iterator[np.ndarray]:
 def test_at_most_one_percent_of_noisy_edges_ever_lose_anything(simulation, noise: Noise) -> None:
     history = ImportanceHistory.start(CellTopology(), CELLS, momentum=0.0)
     policy, samples = JsPolicy(), noise(np.random.default_rng(11))
+    for epoch in range(EPOCHS):
+        logits = next(samples)
+        history = simulation.show(history, epoch, logits[..., :8], logits[..., 8])
+        history = history.prune(policy.decide(history).removals)
+    _assert_hardly_touched(history)
+
+
+@pytest.mark.parametrize("noise", [white, autoregressive])
+def test_fluctuation_around_uniform_never_looks_settled(simulation, noise: Noise) -> None:
+    """The weaker guard, too, takes noise around a level for what it is; a walk it may not."""
+    history = ImportanceHistory.start(CellTopology(), CELLS, momentum=0.0)
+    policy = JsPolicy(signal=SignalSettings(guard="settled", min_ratio=1.0))
+    samples = noise(np.random.default_rng(13))
     for epoch in range(EPOCHS):
         logits = next(samples)
         history = simulation.show(history, epoch, logits[..., :8], logits[..., 8])
