@@ -35,6 +35,8 @@ BATCH = 4
 PREPROCESS = {
     "acdc": PreprocessSettings(spacing=(2.3, 1.9), patch=(48, 64), workers=1),  # resampled
     "brats": PreprocessSettings(workers=1),  # four channels, regions, crop on what is not zero
+    "kits": PreprocessSettings(spacing=(2.9, 3.3), patch=(64, 64), workers=1),  # CT, slices first
+    "amos": PreprocessSettings(patch=(64, 64), workers=1),  # CT and MR, reversed axes
 }
 
 
