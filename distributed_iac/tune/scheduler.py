@@ -12,10 +12,11 @@
 
 Any trainable will do that reports the values of
 :class:`~distributed_iac.verdict.report.ReportKeys`, or others under names given there; none is
-required. TuneConfig needs no metric. What a trial is (group, arm, protected) is read from its
-configuration, :class:`~distributed_iac.verdict.role.RoleKeys`; a trial whose ``kind`` is there and
-is not ``search`` passes through untouched. The rules themselves know nothing of Ray:
-:mod:`distributed_iac.verdict`.
+required. What a trial is (group, arm, protected) is read from its configuration,
+:class:`~distributed_iac.verdict.role.RoleKeys`; a trial whose ``kind`` is there and is not
+``search`` passes through untouched. TuneConfig needs no metric, and should have none where kinds
+of work are mixed: Ray aborts an experiment in which one trial does not report it. The rules
+themselves know nothing of Ray: :mod:`distributed_iac.verdict`.
 
 What Ray 2.60 makes of a scheduler shapes this one:
 
@@ -105,19 +106,17 @@ class StabilityScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray's classes 
 
     @_contained(None)
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Expect reports; after a restore, remember the trial's last result."""
+        """Expect reports; after a restore or a failure, remember the trial's last result."""
         del tune_controller
-        known = trial.trial_id in self._judge
         self._judge.add(trial.trial_id, self._roles.read(trial.config))
         result = trial.last_result
-        if known or self._reports.iteration not in result:
-            return
-        self._judge.recall(
-            trial.trial_id,
-            self._reports.read(flatten_dict(result)),
-            _PHASES.get(trial.status, "open"),
-            _verdict_in(result),
-        )
+        if self._reports.iteration in result:  # else it has not reported yet
+            self._judge.recall(
+                trial.trial_id,
+                self._reports.read(flatten_dict(result)),
+                _PHASES.get(trial.status, "open"),
+                _verdict_in(result),
+            )
 
     @_contained(FIFOScheduler.CONTINUE)
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:

@@ -113,14 +113,9 @@ class Judge:
         Returns:
             The verdict that ended it; None if it ended by itself or by somebody else's decision.
         """
-        record = self._records[trial]
-        verdict = record.verdict
-        last = record.last
-        if last is None or last.iteration != report.iteration:
-            verdict = None
-        self._take_in(trial, report).verdict = verdict
+        record = self._take_in(trial, report)
         self._close(record, "ended")
-        return verdict
+        return record.verdict
 
     def fail(self, trial: str) -> None:
         """Note that a trial has failed; it may be added again."""

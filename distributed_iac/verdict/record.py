@@ -33,7 +33,7 @@ class TrialRecord:
         trial: Its identity.
         role: From its configuration.
         phase: open until it ends or fails; a failed one that is tried again is open again.
-        verdict: Why it was stopped, from the report that did it; None if nobody stopped it.
+        verdict: What the rules said after the last report; None: go on.
         reports: The last ones, with strictly increasing iterations.
     """
 
@@ -57,7 +57,6 @@ class TrialRecord:
         while self.reports and self.reports[-1].iteration >= report.iteration:
             self.reports.pop()
         self.reports.append(report)
-        self.verdict = None
 
     def close(self, phase: Phase) -> None:
         """Note that nothing more is expected, and keep the last report only."""

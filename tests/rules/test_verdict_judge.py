@@ -120,6 +120,7 @@ def test_a_search_stopped_by_somebody_else_carries_no_verdict() -> None:
     one.add("a", SEARCH)
     one.report("a", calm(1))
     assert one.end("a", calm(2)) is None
+    assert [status.line() for status in one.statuses()] == ["acdc/unet lth: 1 ended"]
 
 
 DOMINATED = DominatedSettings(rivals=2, margin=0.05, grace=2)

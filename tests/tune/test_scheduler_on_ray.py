@@ -16,7 +16,7 @@ from distributed_iac.config.scheduler import (
     SchedulerSettings,
 )
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.slow]
 
 Trainable = Callable[[dict[str, Any]], None]
 
