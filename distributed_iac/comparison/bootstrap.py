@@ -18,8 +18,22 @@ equal weights.
   What teachers should know about the bootstrap, arXiv 1411.5279). With less than about five
   values it becomes their range.
 
-Not corrected: the spread between seeds counts (S - 1) / S of what it should. With two or three
-seeds that differ more than patients do, the interval is too narrow.
+Not corrected: the spread between seeds counts (S - 1) / S of what it should. Coverage of the 95 %
+interval, simulated (600 draws of normal effects of patients and residuals with deviation 1):
+
+===================================  =====  =====  =====
+patients, one seed                   5      10     20
+patients                             0.92   0.94   0.94
+-----------------------------------  -----  -----  -----
+seeds, 20 patients each              2      3      5
+both, seeds do not differ            0.98   0.98   0.96
+both, deviation of seeds 0.3         0.95   0.96   0.96
+both, deviation of seeds 1           0.79   0.85   0.91
+patients only, deviation 0.3         0.87   0.89   0.91
+-----------------------------------  -----  -----  -----
+one value a seed (speed-ups)         2      3      5
+seeds                                0.49   0.74   0.90
+===================================  =====  =====  =====
 """
 
 from __future__ import annotations

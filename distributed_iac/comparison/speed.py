@@ -35,6 +35,9 @@ MEASURES: tuple[Measure, ...] = (
     "full_epochs",
     "epochs",
 )
+FEW_PAIRS = 5
+"""Below this many values a bootstrap interval is their range; its coverage is in
+:mod:`distributed_iac.comparison.bootstrap`."""
 PairState = Literal["complete", "reference cut short"]
 
 
@@ -178,6 +181,9 @@ def _warnings(pairs: Sequence[SpeedPair], complete: Sequence[SpeedPair]) -> tupl
     by_group = {one.group: 0 for one in complete}
     for one in complete:
         by_group[one.group] += 1
-    if complete and max(by_group.values()) == 1:
+    most = max(by_group.values(), default=0)
+    if most == 1:
         found.append("one complete pair a group: no interval")
+    elif 1 < most < FEW_PAIRS:
+        found.append(f"{most} pairs a group: the interval is their range, and too narrow")
     return tuple(found)
