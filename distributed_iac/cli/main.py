@@ -16,6 +16,7 @@ import typer
 
 from distributed_iac import __version__
 from distributed_iac.cli.check import check
+from distributed_iac.cli.export import export
 from distributed_iac.cli.phantom import phantom
 from distributed_iac.cli.predict import predict
 from distributed_iac.cli.prepare import prepare
@@ -52,7 +53,7 @@ def _root(
     del version, debug  # both act before or around the commands
 
 
-for command in (phantom, check, prepare, search, predict, schema):
+for command in (phantom, check, prepare, search, export, predict, schema):
     app.command()(command)
 
 

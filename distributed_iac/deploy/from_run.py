@@ -1,0 +1,242 @@
+"""The finished networks of a run, found among its results and exported.
+
+::
+
+    run = FinishedRun.open(Path("runs/acdc"))
+    for model in run.models():
+        print(model.job.key, model.val_dice, model.genotype_id)
+    run.export(choose_model(run.models(), cell="b1946ac92492d234"), Path("models/acdc"))
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from distributed_iac.config.load import load_config
+from distributed_iac.config.run import RunConfig
+from distributed_iac.data.store import Store
+from distributed_iac.deploy.card import ModelCard, Scalar
+from distributed_iac.deploy.export import export_model
+from distributed_iac.errors import ConfigError, RunError
+from distributed_iac.evaluation.summary import summarise
+from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.genotype import Genotype
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.nets.planner import Fingerprint2d
+from distributed_iac.nets.registry import build_backbone
+from distributed_iac.training.artifacts import read_weights
+from distributed_iac.training.targets import TargetCoder
+from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.contract import PATIENTS, WEIGHTS
+from distributed_iac.training.work.digest import Digests
+from distributed_iac.training.work.result import read_result
+
+CONFIG = "config.yaml"
+
+NETWORKS: frozenset[JobKind] = frozenset(("pretrain", "retrain", "baseline", "evaluate"))
+"""Kinds of jobs that end with a network to use; a search's supernet is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedModel:
+    """A network that a run has finished.
+
+    Args:
+        job: Which.
+        folder: Its kept files.
+        result: Its ``result.json``.
+    """
+
+    job: Job
+    folder: Path
+    result: Mapping[str, Any]
+
+    @property
+    def genotype(self) -> Genotype | None:
+        """Its cells; None for a plain network."""
+        text = self.result.get("genotype")
+        return None if text is None else Genotype.from_json(text)
+
+    @property
+    def genotype_id(self) -> str | None:
+        """Id of its cells."""
+        return self.result.get("genotype_id")
+
+    @property
+    def val_dice(self) -> float:
+        """Dice of the validation patients; NaN where none was measured."""
+        value = self.result.get("val_dice")
+        return math.nan if value is None else float(value)
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """A run and where its results lie.
+
+    Args:
+        config: The run.
+        graph: Its jobs.
+        digests: Of its jobs.
+        artifacts: Results.
+    """
+
+    config: RunConfig
+    graph: JobGraph
+    digests: Digests
+    artifacts: Artifacts
+
+    @classmethod
+    def open(cls, run: Path) -> FinishedRun:
+        """Open a run folder, or the run that a configuration file describes.
+
+        Raises:
+            ConfigError: It is neither.
+        """
+        path = run / CONFIG if run.is_dir() else run
+        if not path.is_file():
+            raise ConfigError(
+                f"a run is a folder with {CONFIG}, or a configuration file",
+                came=f"no {CONFIG}" if run.is_dir() else "nothing of that name",
+                remedy="give the folder that the run made, such as runs/NAME",
+                where=run,
+            )
+        config = load_config(path)
+        graph = plan_jobs(config)
+        # Beside the run folder, wherever the command is given.
+        out = run.parent if run.is_dir() else config.out
+        root = config.sweep.artifacts or out / "artifacts"
+        return cls(config, graph, Digests(config, graph), Artifacts(root))
+
+    def models(self) -> tuple[FinishedModel, ...]:
+        """Every network that is finished, in the order of the run's jobs.
+
+        Raises:
+            StoreError: The store of a data set is not there.
+        """
+        jobs = [job for job in self.graph.jobs() if job.kind in NETWORKS]
+        found = ((job, self.artifacts.fetch(self.digests[job.key])) for job in jobs)
+        models = [FinishedModel(job, at, read_result(at)) for job, at in found if at is not None]
+        return tuple(model for model in models if self._has_network(model))
+
+    def export(self, model: FinishedModel, folder: Path) -> ModelCard:
+        """Export one of them.
+
+        Raises:
+            ConfigError: The folder is in use.
+            StoreError: The store of the data set is not there.
+            RunError: A needed result is gone, or the folder cannot be written.
+        """
+        networks = (*self.config.backbones, *self.config.baselines)
+        (backbone,) = [one for one in networks if one.key == model.job.backbone]
+        return export_model(
+            folder,
+            backbone=backbone,
+            weights=self._weights(model),
+            cell=self.config.cell,
+            genotype=model.genotype,
+            fingerprint=self._store(model.job).fingerprint,
+            provenance=self._provenance(model),
+        )
+
+    def _has_network(self, model: FinishedModel) -> bool:
+        """Whether there are weights; a retraining without a cell to train leaves none."""
+        return model.job.kind == "evaluate" or (model.folder / WEIGHTS).is_file()
+
+    def _store(self, job: Job) -> Store:
+        (dataset,) = [one for one in self.config.data if one.name == job.dataset]
+        return Store.open(self.config.store_folder(dataset))
+
+    def _weights(self, model: FinishedModel) -> Mapping[str, Tensor]:
+        if model.job.kind != "evaluate":
+            return read_weights(model.folder / WEIGHTS)
+        trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
+        if not trained:
+            return self._given(model.job)
+        folder = self.artifacts.fetch(self.digests[trained[0]])
+        if folder is None:
+            raise RunError(
+                f"the weights of {model.job.key} are those of {trained[0]}",
+                came=f"no such result in {self.artifacts.root}",
+                remedy="run the same configuration again: it makes what is missing",
+            )
+        return read_weights(folder / WEIGHTS)
+
+    def _given(self, job: Job) -> Mapping[str, Tensor]:
+        """Weights that the backbone came with."""
+        (settings,) = [one for one in self.config.backbones if one.key == job.backbone]
+        facts = self._store(job).fingerprint
+        backbone = build_backbone(
+            settings,
+            len(facts.channel_names),
+            TargetCoder(facts.labels).outputs,
+            Fingerprint2d(facts.recipe.patch, facts.recipe.spacing),
+        )
+        return backbone.state_dict()
+
+    def _provenance(self, model: FinishedModel) -> dict[str, Scalar]:
+        known = ("arm", "seed", "digest", "val_dice", "epochs", "best_epoch")
+        facts: dict[str, Scalar] = {"run": self.config.name, "job": model.job.key}
+        facts |= {name: model.result.get(name) for name in known}
+        return facts | _test_dice(model.folder / PATIENTS)
+
+
+def choose_model(
+    models: Sequence[FinishedModel], *, key: str | None = None, cell: str | None = None
+) -> FinishedModel:
+    """Pick a network by its job, or the best one with a cell.
+
+    Args:
+        models: Of a run.
+        key: Of the job.
+        cell: Id of a genotype, or its beginning; of several networks with this cell, the one with
+            the highest Dice of the validation patients is taken, the first of equal ones.
+
+    Raises:
+        ConfigError: There is none; the message names those there are.
+    """
+    if cell is not None:
+        alike = [m for m in models if m.genotype_id is not None and m.genotype_id.startswith(cell)]
+        if not alike or len({model.genotype_id for model in alike}) > 1:
+            known = sorted({model.genotype_id for model in models if model.genotype_id})
+            raise ConfigError(
+                f"the finished cells of this run are {', '.join(known) or 'none'}",
+                came=cell if not alike else f"{cell}, with which several of them begin",
+            )
+        return max(alike, key=lambda model: _defined(model.val_dice))
+    for model in models:
+        if model.job.key == key:
+            return model
+    keys = [model.job.key for model in models]
+    near = difflib.get_close_matches(key or "", keys, n=1, cutoff=0.5)
+    raise ConfigError(
+        f"this run has {len(models)} finished networks",
+        came=f"{key}, which is not among them",
+        remedy=f"did you mean {near[0]}?"
+        if near
+        else "list them with `distributed-iac export RUN`",
+    )
+
+
+def _defined(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
+
+
+def _test_dice(path: Path) -> dict[str, Scalar]:
+    """Dice of the test patients by target; empty where the model never saw them."""
+    if not path.is_file():
+        return {}
+    rows = summarise(read_patients(path))
+    return {
+        f"test_dice {row.target}": None if math.isnan(row.mean) else row.mean
+        for row in rows
+        if row.metric == "dice" and row.phase is None
+    }
