@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import difflib
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -48,8 +49,11 @@ class JobGraph:
         try:
             return self._jobs[key]
         except KeyError:
+            near = difflib.get_close_matches(key, self._jobs, n=3, cutoff=0.0)
             raise ConfigError(
-                "no such job in this run", came=key, remedy=f"jobs are {', '.join(self._jobs)}"
+                f"this run has {len(self)} jobs, and no such one",
+                came=key,
+                remedy=f"the nearest are {', '.join(near)}",
             ) from None
 
     def __contains__(self, key: object) -> bool:

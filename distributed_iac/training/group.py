@@ -8,8 +8,9 @@
     search = group.search_stage(backbone, arm="lth", seed=0)
     retrain = group.retrain_stage(group.backbone(weights), genotype, seed=0)
 
-Seeds: the pre-training has the run's first seed, and is shared by all arms and seeds; a search's
-initial weights and batches depend on its seed but not on its arm, so that arms are paired.
+Seeds: the pre-training has the run's shared seed, and serves all arms and seeds; a search's
+initial weights and batches depend on its seed but not on its arm, so that arms are paired. The
+same holds for retrainings: all models of a seed see the same batches.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
+from distributed_iac.cell.random_genotype import random_genotype
 from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
@@ -33,6 +36,7 @@ from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.device import choose_device
+from distributed_iac.training.extra import extra_stage
 from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.search import SearchStage
@@ -85,21 +89,24 @@ class Group:
 
     def seed(self, *purpose: str | int) -> int:
         """Seed for a purpose within this group."""
-        return derive_seed(self.config.seeds[0], self.dataset.name, self.settings.key, *purpose)
+        return derive_seed(self.config.shared_seed, self.dataset.name, self.settings.key, *purpose)
 
     def backbone(self, weights: Weights | None = None) -> Backbone:
         """Build the network; with weights if there are any."""
+        backbone = self._build(self.seed("backbone"))
+        if weights is not None:
+            backbone.load_state_dict(dict(weights))
+        return backbone
+
+    def _build(self, seed: int) -> Backbone:
         fingerprint = self.store.fingerprint
-        backbone = build_backbone(
+        return build_backbone(
             self.settings,
             len(fingerprint.channel_names),
             TargetCoder(self.scheme).outputs,
             Fingerprint2d(fingerprint.recipe.patch, fingerprint.recipe.spacing),
-            seed=self.seed("backbone"),
+            seed=seed,
         )
-        if weights is not None:
-            backbone.load_state_dict(dict(weights))
-        return backbone
 
     def pretrain_stage(self) -> SupervisedStage:
         """The training of the plain backbone."""
@@ -110,6 +117,23 @@ class Group:
             self.config.pretrain,
             self.config.batches,
             seed=self.seed("pretrain"),
+            device=self.device,
+        )
+
+    def baseline_stage(self, seed: int) -> SupervisedStage:
+        """The training of another network from scratch, with a seed of its own.
+
+        It trains as the backbone is pre-trained, in one schedule over as many epochs as
+        pre-training and retraining together, so that no model has had more training than it.
+        """
+        epochs = self.config.pretrain.epochs + self.config.retrain.epochs
+        return pretrain_stage(
+            self._build(self.seed("baseline", "network", seed)),
+            self.store,
+            self.scheme,
+            self.config.pretrain.model_copy(update={"epochs": epochs}),
+            self.config.batches,
+            seed=self.seed("baseline", "batches", seed),
             device=self.device,
         )
 
@@ -133,6 +157,13 @@ class Group:
             device=self.device,
         )
 
+    def random_genotype(self, backbone: Backbone, seed: int) -> Genotype:
+        """A cell that nobody searched, of the shape that a search would have."""
+        cell = self.config.cell
+        cells = len(backbone.taps) if cell.genotype_scope == "per_skip" else 1
+        generator = np.random.default_rng(self.seed("random", "genotype", seed))
+        return random_genotype(cell.topology, generator, cell.genotype_scope, cells)
+
     def implanted(self, backbone: Backbone, genotype: Genotype, seed: int) -> DerivedNetwork:
         """The backbone with a discrete cell at every tap, its weights fresh."""
         generator = torch.Generator().manual_seed(self.seed("retrain", "cells", seed))
@@ -142,6 +173,18 @@ class Group:
         """The training of a discrete cell in a trained backbone."""
         return retrain_stage(
             self.implanted(backbone, genotype, seed),
+            self.store,
+            self.scheme,
+            self.config.retrain,
+            self.config.batches,
+            seed=self.seed("retrain", "batches", seed),
+            device=self.device,
+        )
+
+    def extra_stage(self, backbone: Backbone, seed: int) -> SupervisedStage:
+        """More training of the plain backbone; see :func:`extra_stage`."""
+        return extra_stage(
+            backbone,
             self.store,
             self.scheme,
             self.config.retrain,

@@ -62,7 +62,8 @@ def run_locally(
         clock: Monotonic seconds; an argument, so that stages stay free of clocks.
         observer: Called after every epoch.
         checkpoint_every: Epochs between checkpoints.
-        stop_when: Ends the run early, as a scheduler would.
+        stop_when: Ends the run early, as a scheduler would; its report has ``total_seconds``,
+            the time spent so far, besides the stage's values.
 
     Returns:
         The epochs' rows and the time they took.
@@ -78,13 +79,23 @@ def run_locally(
         report = stage.step()
         seconds = clock() - begun
         outcome.seconds += seconds
-        stopped = stop_when is not None and stop_when(report)
+        stopped = stop_when is not None and stop_when(_with_total(report, outcome.seconds))
         outcome.rows.append({**report.values, "seconds": seconds, "stopped": stopped})
         if observer is not None:
             observer(StepReport(outcome.rows[-1], report.payload), stage)
         if stage.done or stopped or stage.epoch % checkpoint_every == 0:
             _save(stage, outcome, folder, identity)
     return outcome
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Remove a finished job's checkpoints."""
+    for name in (LAST, BEFORE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _with_total(report: StepReport, seconds: float) -> StepReport:
+    return StepReport({**report.values, "total_seconds": seconds}, report.payload)
 
 
 def _save(stage: Stage, outcome: LocalOutcome, folder: Path, identity: str) -> None:

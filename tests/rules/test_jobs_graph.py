@@ -197,7 +197,7 @@ def test_circles_unknown_needs_and_doubles_are_refused() -> None:
                 Job("search", "b", "n", "x", 0, (first.key,)),
             ]
         )
-    with pytest.raises(ConfigError, match="no such job"):
+    with pytest.raises(ConfigError, match="no such one"):
         JobGraph([first])["b"]
 
 

@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class Artifacts:
 
         Args:
             digest: What they were made from.
-            folder: Files, with ``result.json`` among them; no folders.
+            folder: Files, with a ``result.json`` of ``work/result.py`` that lists them.
 
         Raises:
             RunError: There is no ``result.json``.
@@ -114,10 +115,14 @@ class Artifacts:
         scratch = _beside(kept)
         scratch.mkdir(parents=True)
         try:
-            for info in system.get_file_info(fs.FileSelector(path)):
-                with system.open_input_stream(info.path) as stream:
-                    (scratch / info.base_name).write_bytes(stream.read())
-            _verify(scratch, f"{self.root}/{_place(digest)}")
+            with system.open_input_stream(f"{path}/{RESULT}") as stream:
+                (scratch / RESULT).write_bytes(stream.read())
+            expected = _listed(scratch)
+            # What a put that was cut off left beside them is none of the result's.
+            for name in expected:
+                with system.open_input_stream(f"{path}/{name}") as stream:
+                    (scratch / name).write_bytes(stream.read())
+            _verify(scratch, expected, f"{self.root}/{_place(digest)}")
             _move_in(scratch, kept)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -168,15 +173,20 @@ def _move_in(folder: Path, target: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _verify(folder: Path, where: str) -> None:
+def _listed(folder: Path) -> dict[str, str]:
+    """Names and checksums of the files that belong to a result."""
+    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    return dict(content[FILES])
+
+
+def _verify(folder: Path, expected: Mapping[str, str], where: str) -> None:
     """Compare what came over the network with what was sent."""
-    expected = json.loads((folder / RESULT).read_text(encoding="utf-8")).get(FILES, {})
     found = checksums(folder)
-    wrong = sorted(name for name in expected if found.get(name) != expected[name])
-    if wrong:
+    altered = sorted(name for name in expected if found[name] != expected[name])
+    if altered:
         raise RunError(
-            "a stored result has the files that its result.json lists",
-            came=f"missing or altered: {', '.join(wrong)}",
+            f"a stored result has the files that its {RESULT} lists",
+            came=f"altered: {', '.join(altered)}",
             remedy="delete this result; the next run makes it again",
             where=where,
         )

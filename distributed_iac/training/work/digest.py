@@ -11,6 +11,9 @@ store, the content (not the name) of given weights, and the digests of the jobs 
 not cover how and where a job runs: name and folders of the run, device, threads, the sweep's
 settings, other seeds and arms. Results of different devices and numbers of threads agree only
 up to rounding; they are taken to be the same result, because a sweep mixes them anyway.
+
+The digest of a prepare job names a description of the store. The store may have been deleted
+since, so whoever runs jobs carries it out even where that description is found.
 """
 
 from __future__ import annotations

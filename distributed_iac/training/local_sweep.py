@@ -1,0 +1,161 @@
+"""All jobs of a run, one after another in this process: no Ray.
+
+::
+
+    sweep = LocalSweep(config, plan_jobs(config), observe)
+    progress = sweep.run()                      # everything; failures skip what needs them
+    folder = sweep.result("acdc/basic_unet-tiny/search/lth/seed0")     # one job and its needs
+
+A job works in ``runs/NAME/<key>/``, where it keeps checkpoints and resumes after a kill. What it
+leaves behind goes under its digest into ``<out>/artifacts`` and is linked into that folder; a job
+whose result is there already, from whatever run, is not run again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from distributed_iac.config.run import RunConfig
+from distributed_iac.errors import DistributedIacError, RunError
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.progress import Progress
+from distributed_iac.training.local import LocalOutcome, forget_checkpoints, run_locally
+from distributed_iac.training.run_folder import claim_run_folder
+from distributed_iac.training.stage import Stage, StepReport
+from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.build import build_work
+from distributed_iac.training.work.contract import Work
+from distributed_iac.training.work.digest import Digests
+from distributed_iac.training.work.result import write_result
+
+Observe = Callable[[str, dict[str, object], int], None]
+"""``(job key, the epoch's values, epochs at the most)``."""
+
+CHECKPOINT_EVERY = 5
+"""Epochs between checkpoints. Our choice: at most five epochs are lost to a kill."""
+
+
+class LocalSweep:
+    """Carries out the jobs of a run.
+
+    Args:
+        config: The run; its folder is claimed.
+        graph: Its jobs, or some of them.
+        observe: Told of every epoch.
+        clock: Monotonic seconds.
+
+    Raises:
+        ConfigError: The run folder holds a run of another configuration.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        graph: JobGraph,
+        observe: Observe,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.graph = graph
+        self.artifacts = Artifacts(config.sweep.artifacts or config.out / "artifacts")
+        self._observe = observe
+        self._clock = clock
+        self._digests = Digests(config, graph)
+        self._results: dict[str, Path] = {}
+        claim_run_folder(config)
+
+    def run(self) -> Progress:
+        """Carry out everything, in the graph's order.
+
+        A failed job costs the jobs that need it and no others.
+
+        Returns:
+            Which jobs are done, failed or skipped, with reasons.
+        """
+        progress = Progress(self.graph)
+        for job in self.graph.jobs():
+            if progress.status(job.key) == "skipped":
+                continue
+            progress.start(job.key)
+            try:
+                self._carry_out(job)
+            except DistributedIacError as error:
+                progress.fail(job.key, str(error))
+            else:
+                progress.finish(job.key)
+        return progress
+
+    def result(self, key: str) -> Path:
+        """Carry out one job and all that it needs, as far as they are not done.
+
+        Returns:
+            The job's folder in the run folder, with the files that it leaves behind.
+
+        Raises:
+            DistributedIacError: One of the jobs failed.
+        """
+        for job in self.graph.restricted([key]).jobs():
+            self._carry_out(job)
+        return self._results[key]
+
+    def _carry_out(self, job: Job) -> None:
+        if job.key in self._results:
+            return
+        folder, digest = self.config.folder / job.key, self._digests[job.key]
+        # A store is no artifact: it may have been deleted since, and finding it there is quick.
+        if job.kind == "prepare" or digest not in self.artifacts:
+            self._work(job, folder, digest)
+        found = self.artifacts.fetch(digest)
+        assert found is not None
+        _link(found, folder)
+        forget_checkpoints(folder)
+        self._results[job.key] = folder
+
+    def _work(self, job: Job, folder: Path, digest: str) -> None:
+        work = build_work(self.config, job, self.artifacts)
+        outcome = self._run(work, job, folder, digest)
+        with tempfile.TemporaryDirectory() as scratch:
+            left = Path(scratch)
+            try:
+                final = work.finish(left, outcome.rows)
+            except RunError as error:
+                raise RunError(
+                    error.message,
+                    came=error.came,
+                    remedy=f"{error.remedy}; to try again as it is, delete {folder}",
+                    where=job.key,
+                ) from error
+            write_result(left, job, digest, outcome.rows, final)
+            self.artifacts.put(digest, left)
+
+    def _run(self, work: Work, job: Job, folder: Path, digest: str) -> LocalOutcome:
+        def observer(report: StepReport, running: Stage) -> None:
+            self._observe(job.key, dict(report.values), running.epochs)
+
+        return run_locally(
+            work.stage,
+            folder,
+            identity=f"{job.key} {digest}",
+            clock=self._clock,
+            observer=observer,
+            checkpoint_every=CHECKPOINT_EVERY,
+            stop_when=work.stops,
+        )
+
+
+def _link(found: Path, folder: Path) -> None:
+    """Show a result's files in the run folder: as links where the file system is the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in found.iterdir():
+        target = folder / path.name
+        target.unlink(missing_ok=True)
+        try:
+            os.link(path, target)
+        except OSError:
+            shutil.copyfile(path, target)

@@ -1,0 +1,139 @@
+"""What happened in a sweep, one line an event: the source of every table about its jobs.
+
+::
+
+    journal = Journal(run / "journal.jsonl")
+    journal.write("report", "acdc/basic_unet/pretrain", {"epoch": 3, "loss": 0.4})
+    for event in journal.read(): ...
+
+Lines are only ever appended, each in one write, so that a kill leaves at most one torn line at the
+end; it is skipped when reading and closed off by the next event. Events may repeat after a restart
+(an epoch that is trained again is reported again): the last one counts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from distributed_iac.errors import RunError
+
+EventKind = Literal["open", "start", "report", "again", "stop", "end", "failed", "close"]
+"""open: a driver takes up the sweep, nothing runs yet. start: a worker begins a job. report: an
+epoch. again: the worker was lost, the job is going to be started again. stop: a scheduler stops
+it. end: its result is kept. failed: for good. close: nothing is left to do."""
+
+_KINDS = get_args(EventKind)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    Args:
+        at: Seconds since 1970.
+        kind: What.
+        job: Key of the job; empty for events of the sweep.
+        values: Flat scalars.
+    """
+
+    at: float
+    kind: EventKind
+    job: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The journal of a run folder.
+
+    Args:
+        path: The file; made with its folder at the first event.
+        clock: Seconds since 1970.
+    """
+
+    path: Path
+    clock: Callable[[], float] = field(default=time.time, compare=False)
+
+    def write(
+        self, kind: EventKind, job: str = "", values: Mapping[str, Any] | None = None
+    ) -> None:
+        """Append an event.
+
+        Args:
+            kind: What happened.
+            job: To which job.
+            values: Scalars; numbers that are not finite are written as text (``nan``), because
+                JSON has none.
+
+        Raises:
+            OSError: Disk full or folder unwritable.
+        """
+        plain = {name: _plain(value) for name, value in (values or {}).items()}
+        line = json.dumps({"at": self.clock(), "event": kind, "job": job, **_nest(plain)})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        torn = self._is_torn()
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n" if torn else f"{line}\n")
+
+    def read(self) -> Iterator[Event]:
+        """Yield all events in order; none if nothing has happened yet.
+
+        Raises:
+            RunError: A line in the middle is damaged.
+        """
+        if not self.path.exists():
+            return
+        lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
+        for number, line in enumerate(lines, start=1):
+            if line:
+                event = _parse(line)
+                if event is not None:
+                    yield event
+                elif number < len(lines) - 1 and not _is_start_of_event(line):
+                    raise RunError(
+                        "a journal holds one event a line",
+                        came=f"line {number}: {line[:60]!r}",
+                        remedy="delete that line",
+                        where=self.path,
+                    )
+
+    def _is_torn(self) -> bool:
+        """Whether a kill cut the last line short."""
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(-1, 2)
+            return file.read(1) != b"\n"
+
+
+def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"values": dict(values)} if values else {}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _parse(line: str) -> Event | None:
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or content.get("event") not in _KINDS:
+        return None
+    return Event(
+        float(content["at"]), content["event"], str(content["job"]), content.get("values", {})
+    )
+
+
+def _is_start_of_event(line: str) -> bool:
+    """Whether a damaged line is one that was cut short, not one that was altered."""
+    return line.startswith('{"at": '[: len(line)])

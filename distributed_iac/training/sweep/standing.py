@@ -1,0 +1,118 @@
+"""Where every job of a sweep stands, told by its journal.
+
+::
+
+    standings = stand(graph, journal.read())
+    standings["acdc/basic_unet/search/lth/seed0"].status        # "done"
+
+A pure function of graph and events, so that a terminal beside a running sweep, a report after a
+crash, and the sweep itself all say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.progress import JobStatus
+from distributed_iac.training.sweep.journal import Event
+
+
+@dataclass
+class Standing:
+    """One job.
+
+    Args:
+        job: The job.
+        status: Where it stands.
+        rows: Scalars by epoch; of an epoch that was trained twice, the last.
+        digest: Under which its result is kept, once a worker has said so.
+        stop_code: Why a scheduler stopped it, for tables.
+        stop_reason: The same, for people.
+        error: Why it failed, or what its last worker died of.
+        losses: How often its worker was lost.
+        began: When its last worker began, in seconds since 1970.
+        note: What was unusual, such as a damaged checkpoint.
+    """
+
+    job: Job
+    status: JobStatus = "waiting"
+    rows: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    digest: str | None = None
+    stop_code: str | None = None
+    stop_reason: str | None = None
+    error: str | None = None
+    losses: int = 0
+    began: float | None = None
+    note: str | None = None
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The latest epoch's scalars; empty before the first."""
+        return self.rows[max(self.rows)] if self.rows else {}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work in the epochs that count."""
+        return sum(float(row.get("seconds") or 0.0) for row in self.rows.values())
+
+
+def stand(graph: JobGraph, events: Iterable[Event]) -> dict[str, Standing]:
+    """Replay a journal.
+
+    Args:
+        graph: The sweep's jobs.
+        events: In order; those of other jobs are passed over.
+
+    Returns:
+        A standing by key, in the graph's order.
+    """
+    standings = {job.key: Standing(job) for job in graph.jobs()}
+    for event in events:
+        if event.kind == "open":
+            _reopen(standings)
+        elif event.job in standings:
+            _apply(standings[event.job], event)
+    _skip(graph, standings)
+    return standings
+
+
+def _reopen(standings: Mapping[str, Standing]) -> None:
+    """A new driver runs nothing yet, and tries again what failed."""
+    for standing in standings.values():
+        if standing.status in ("running", "failed"):
+            standing.status, standing.error = "waiting", None
+
+
+def _apply(standing: Standing, event: Event) -> None:
+    values = event.values
+    match event.kind:
+        case "start":
+            standing.status, standing.began = "running", event.at
+        case "report":
+            standing.status = "running"
+            standing.rows[int(values["epoch"])] = values
+            standing.digest = values.get("digest") or standing.digest
+            standing.note = values.get("note") or standing.note
+        case "again":
+            standing.status, standing.losses = "waiting", standing.losses + 1
+            standing.error = values.get("error")
+        case "stop":
+            standing.stop_code, standing.stop_reason = values.get("code"), values.get("reason")
+        case "end":
+            standing.status, standing.error = "done", None
+            standing.digest = values.get("digest") or standing.digest
+        case "failed":
+            standing.status, standing.error = "failed", values.get("error")
+
+
+def _skip(graph: JobGraph, standings: Mapping[str, Standing]) -> None:
+    failed = [key for key, standing in standings.items() if standing.status == "failed"]
+    for key in failed:
+        for child in graph.descendants(key):
+            if standings[child].status == "waiting":
+                standings[child].status = "skipped"
+                standings[child].error = f"needs {key}, which failed"

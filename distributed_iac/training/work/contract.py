@@ -1,0 +1,84 @@
+"""The contract of every job's work: a stage to run, and what it leaves behind.
+
+::
+
+    work = build_work(config, job, artifacts)           # training/work/build.py
+    while not work.stage.done:
+        report = work.stage.step()
+        if work.stops(report):
+            break
+    final = work.finish(folder, rows)
+    write_result(folder, job, digest, rows, final)
+
+Whoever runs the work (this process, a Ray worker) measures time and keeps checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from distributed_iac.errors import RunError
+from distributed_iac.training.stage import Scalar, Stage, StepReport
+
+Row = Mapping[str, Scalar]
+"""Scalars of one epoch, with ``seconds``, the time spent in it."""
+
+EPOCHS = "epochs.parquet"
+WEIGHTS = "best.safetensors"
+PATIENTS = "patients.parquet"
+GENOTYPE = "genotype.json"
+DECISIONS = "decisions.json"
+HISTORY = "history.json"
+
+
+class Work(Protocol):
+    """What a job does."""
+
+    @property
+    def stage(self) -> Stage:
+        """The loop to run."""
+        ...
+
+    def stops(self, report: StepReport) -> bool:
+        """Whether the job has nothing to gain from going on, though its stage is not done.
+
+        For runners without a scheduler. Reports are those of the stage, with ``total_seconds``
+        where the runner knows them.
+        """
+        ...
+
+    def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
+        """Write what the job leaves behind.
+
+        Args:
+            folder: Local and empty.
+            rows: Scalars of every epoch.
+
+        Returns:
+            Flat scalars about the whole job: ``val_dice``, ``stop_reason``, ``genotype_id``...
+
+        Raises:
+            RunError: The work failed: it diverged, or ran out of memory.
+        """
+        ...
+
+
+def require_success(reason: str | None, what: str) -> None:
+    """Refuse the outcome of a stage that had to give up.
+
+    Args:
+        reason: Why the stage ended; None if it was stopped from outside.
+        what: The work, for people.
+
+    Raises:
+        RunError: It diverged or ran out of memory.
+    """
+    if reason is not None and reason.startswith("diverged"):
+        remedy = "lower the learning rate; the epochs before are in the job's checkpoint"
+    elif reason is not None and reason.startswith("out of memory"):
+        remedy = "use a smaller batches.batch_size or patch"
+    else:
+        return
+    raise RunError(f"the {what} ended early: {reason}", remedy=remedy)

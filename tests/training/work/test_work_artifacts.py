@@ -1,0 +1,140 @@
+"""Results are complete or not there, the same in a folder and behind a URI."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from distributed_iac.errors import CheckpointError, RunError
+from distributed_iac.jobs.job import Job
+from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.result import read_result, write_result
+
+DIGEST = hashlib.sha256(b"job").hexdigest()
+JOB = Job("search", "acdc", "net", "lth", 0)
+
+
+@pytest.fixture(params=["folder", "uri"])
+def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
+    root = tmp_path / "artifacts"
+    return Artifacts(root if request.param == "folder" else root.as_uri(), tmp_path / "cache")
+
+
+def files(folder: Path, text: str = "{}") -> Path:
+    """What a job left behind."""
+    folder.mkdir()
+    (folder / "genotype.json").write_text(text, encoding="utf-8")
+    (folder / "best.safetensors").write_bytes(bytes(range(256)))
+    write_result(folder, JOB, DIGEST, [{"seconds": 1.5}, {"seconds": 2.0}], {"val_dice": 0.5})
+    return folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_was_put_is_fetched_byte_for_byte(artifacts: Artifacts, tmp_path: Path) -> None:
+    left = files(tmp_path / "left")
+    assert DIGEST not in artifacts
+    assert artifacts.fetch(DIGEST) is None
+    artifacts.put(DIGEST, left)
+    assert DIGEST in artifacts
+    for _ in range(2):  # the second time from the cache, where there is one
+        found = artifacts.fetch(DIGEST)
+        assert found is not None
+        assert content(found) == content(left)
+
+
+def test_what_was_fetched_is_not_to_be_written_to(artifacts: Artifacts, tmp_path: Path) -> None:
+    artifacts.put(DIGEST, files(tmp_path / "left"))
+    found = artifacts.fetch(DIGEST)
+    assert found is not None
+    assert all(path.stat().st_mode & 0o222 == 0 for path in found.iterdir())
+
+
+def test_the_first_result_stays(artifacts: Artifacts, tmp_path: Path) -> None:
+    first = files(tmp_path / "first", "first")
+    artifacts.put(DIGEST, first)
+    artifacts.put(DIGEST, files(tmp_path / "second", "second"))
+    found = artifacts.fetch(DIGEST)
+    assert found is not None
+    assert content(found) == content(first)
+
+
+def test_a_result_without_its_last_file_is_not_there(artifacts: Artifacts, tmp_path: Path) -> None:
+    left = files(tmp_path / "left")
+    (left / "result.json").unlink()
+    with pytest.raises(RunError, match=r"result\.json"):
+        artifacts.put(DIGEST, left)
+    assert DIGEST not in artifacts
+
+
+def test_a_put_that_fails_on_the_way_leaves_nothing_that_counts(
+    artifacts: Artifacts, tmp_path: Path
+) -> None:
+    left = files(tmp_path / "left")
+    (left / "in_the_way").mkdir()  # no file: copying it fails after others were copied
+    with pytest.raises(OSError, match="in_the_way"):
+        artifacts.put(DIGEST, left)
+    assert DIGEST not in artifacts
+    (left / "in_the_way").rmdir()
+    artifacts.put(DIGEST, left)
+    found = artifacts.fetch(DIGEST)
+    assert found is not None
+    assert content(found) == content(left)
+
+
+def test_two_machines_that_finish_the_same_job_at_once_do_not_disturb_each_other(
+    artifacts: Artifacts, tmp_path: Path
+) -> None:
+    folders = [files(tmp_path / f"left{i}") for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda folder: artifacts.put(DIGEST, folder), folders))
+    found = artifacts.fetch(DIGEST)
+    assert found is not None
+    assert content(found) == content(folders[0])
+    assert [path.name for path in (tmp_path / "artifacts" / DIGEST[:2]).iterdir()] == [DIGEST]
+
+
+def test_a_remote_result_that_was_altered_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "artifacts"
+    artifacts = Artifacts(root.as_uri(), tmp_path / "cache")
+    artifacts.put(DIGEST, files(tmp_path / "left"))
+    (root / DIGEST[:2] / DIGEST / "best.safetensors").write_bytes(b"torn")
+    with pytest.raises(RunError, match=r"best\.safetensors"):
+        artifacts.fetch(DIGEST)
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+def test_the_cache_follows_the_users_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "XDG_CACHE_HOME", str(tmp_path / "mine"))
+    artifacts = Artifacts((tmp_path / "artifacts").as_uri())
+    artifacts.put(DIGEST, files(tmp_path / "left"))
+    found = artifacts.fetch(DIGEST)
+    assert found is not None
+    assert found.is_relative_to(tmp_path / "mine" / "distributed_iac")
+
+
+def test_a_result_describes_its_job_and_holds_no_numbers_that_json_has_not(
+    tmp_path: Path,
+) -> None:
+    tmp_path.joinpath("left").mkdir()
+    final = {"val_dice": float("nan"), "best": -float("inf"), "stop_reason": "all 2 epochs"}
+    write_result(tmp_path / "left", JOB, DIGEST, [{"seconds": 1.5}, {"seconds": None}], final)
+    result = read_result(tmp_path / "left")
+    expected = {"key": JOB.key, "arm": "lth", "digest": DIGEST, "status": "done", "epochs": 2}
+    expected |= {"seconds": 1.5, "val_dice": None, "best": None, "stop_reason": "all 2 epochs"}
+    assert {name: result[name] for name in expected} == expected
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps({"a": 1})[:-1], encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"result\.json"):
+        read_result(tmp_path)
