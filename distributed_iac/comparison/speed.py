@@ -36,7 +36,7 @@ MEASURES: tuple[Measure, ...] = (
     "epochs",
 )
 FEW_PAIRS = 5
-"""Below this many values a bootstrap interval is their range; its coverage is in
+"""Below this many values of a group a bootstrap interval is their range; its coverage is in
 :mod:`distributed_iac.comparison.bootstrap`."""
 PairState = Literal["complete", "reference cut short"]
 
@@ -178,12 +178,9 @@ def _warnings(pairs: Sequence[SpeedPair], complete: Sequence[SpeedPair]) -> tupl
     if bounds:
         names = ", ".join(f"{one.group} seed {one.seed} (>= {one.ratio:.2f})" for one in bounds)
         found.append(f"full-length search cut short, only a lower bound and left out: {names}")
-    by_group = {one.group: 0 for one in complete}
-    for one in complete:
-        by_group[one.group] += 1
-    most = max(by_group.values(), default=0)
-    if most == 1:
+    freedom = len(complete) - len({one.group for one in complete})
+    if complete and not freedom:
         found.append("one complete pair a group: no interval")
-    elif 1 < most < FEW_PAIRS:
-        found.append(f"{most} pairs a group: the interval is their range, and too narrow")
+    elif 0 < freedom < FEW_PAIRS - 1:
+        found.append(f"{len(complete)} pairs: the interval is their range, and too narrow")
     return tuple(found)

@@ -33,7 +33,7 @@ def test_the_speed_up_is_the_geometric_mean_of_paired_ratios() -> None:
     assert one.ratio == pytest.approx(4)
     assert [pair.ratio for pair in one.pairs] == [8, 2]
     assert (one.interval.low, one.interval.high) == pytest.approx((2, 8))
-    assert "2 pairs a group: the interval is their range" in one.warnings[0]
+    assert "2 pairs: the interval is their range" in one.warnings[0]
     (epochs,) = found(jobs, "epochs")
     assert epochs.ratio == pytest.approx(5)
     assert found(jobs, "device_seconds") == []
