@@ -1,0 +1,98 @@
+"""Tune's events become lines of the sweep's journal.
+
+::
+
+    scheduler = StabilityScheduler(...)
+    callbacks = [StopReasons(scheduler), JournalKeeper(SweepFolder(run).journal)]
+
+The only logger of a sweep: Tune's own (CSV, JSON, TensorBoard) are switched off, because they
+write the whole configuration with every result and nothing that the journal lacks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.result import AUTO_RESULT_KEYS
+
+from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.tune.trial_config import TrialConfig
+
+_OURS = frozenset({"hostname"})
+_NOT_ROWS = (frozenset(AUTO_RESULT_KEYS) - _OURS) | {
+    "config",
+    "done",
+    "experiment_tag",
+    "stop_code",
+    "stop_reason",
+}
+"""What Tune adds to a result, besides the name of the machine, and what becomes a line of its
+own."""
+
+
+class JournalKeeper(Callback):  # type: ignore[misc]  # Ray's classes are untyped
+    """Writes down what happens to jobs.
+
+    Args:
+        journal: Where.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A worker has taken up a job."""
+        del iteration, trials, info
+        self._journal.write("start", _job(trial), {"trial": trial.trial_id})
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """An epoch is over; perhaps the job as well."""
+        del iteration, trials, info
+        job, outcome = _job(trial), result.get("outcome")
+        if outcome == "failed":
+            self._journal.write("failed", job, {"error": result.get("error")})
+            return
+        if outcome != "reused":
+            row = {name: value for name, value in result.items() if name not in _NOT_ROWS}
+            self._journal.write("report", job, row)
+        if result.get("stop_code") is not None:
+            why = {"code": result["stop_code"], "reason": result.get("stop_reason")}
+            self._journal.write("stop", job, why)
+        if outcome in ("done", "reused"):
+            self._journal.write("end", job, {"digest": result.get("digest")})
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A worker was lost; Tune starts the job again."""
+        del iteration, trials, info
+        self._journal.write("again", _job(trial), {"error": _last_error(trial)})
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A worker was lost once too often."""
+        del iteration, trials, info
+        self._journal.write("failed", _job(trial), {"error": _last_error(trial)})
+
+
+def _job(trial: Trial) -> str:
+    return TrialConfig.read(trial.config).job
+
+
+def _last_error(trial: Trial) -> str:
+    """One line about what a worker died of."""
+    error = trial.get_pickled_error() or trial.get_error()
+    if error is None:
+        return "unknown"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    # A remote traceback ends with what was raised; a lost actor begins with what happened.
+    return lines[-1] if "Traceback" in str(error) or "ray::" in lines[0] else lines[0]

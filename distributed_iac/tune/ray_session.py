@@ -1,0 +1,121 @@
+"""A quiet Ray: started on this machine, or joined.
+
+::
+
+    with ray_session(settings, jobs=40) as capacity:
+        ...                             # ray is connected
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import AuthenticationError
+
+from distributed_iac.config.sweep import SweepSettings
+from distributed_iac.errors import RunError
+from distributed_iac.tune.resources import Capacity
+
+LOOPBACK = "127.0.0.1"
+PENDING = 8
+"""Jobs that Tune asks for ahead. By default it is one, and a job that waits for a GPU would hold up
+those that need none; many would be started in the order in which they became ready instead of the
+most urgent first. Our choice between the two."""
+LOGGERS = ("ray", "ray.tune", "ray.train")
+"""What they would say is in the journal: progress, lost workers, failed jobs."""
+
+
+@contextlib.contextmanager
+def ray_session(settings: SweepSettings, jobs: int) -> Iterator[Capacity]:
+    """Connect to Ray, and leave it as it was found.
+
+    A Ray that this process is connected to already is used as it is.
+
+    Args:
+        settings: Address, cores, dashboard.
+        jobs: How many there are, for the pace of Tune's snapshots.
+
+    Yields:
+        What the cluster has.
+
+    Raises:
+        RunError: There is no cluster at the address.
+    """
+    with _environment(_variables(settings, jobs)), _quiet():
+        ours = not ray.is_initialized()
+        if ours:
+            _connect(settings)
+        try:
+            yield Capacity.of(ray.cluster_resources())
+        finally:
+            if ours:
+                ray.shutdown()
+
+
+def _connect(settings: SweepSettings) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if settings.address is None:
+        options |= {
+            "address": "local",
+            "num_cpus": settings.cpus,
+            "include_dashboard": settings.dashboard == "local",
+            "dashboard_host": LOOPBACK,
+        }
+    else:
+        options |= {"address": settings.address}
+    try:
+        ray.init(**options)
+    except (ConnectionError, AuthenticationError) as error:
+        raise RunError(
+            "a Ray cluster answers at the address and lets this machine in",
+            came=f"{settings.address}: {str(error).splitlines()[0]}",
+            remedy="start one with `ray start --head` or `ray up`, with the same RAY_AUTH_MODE and "
+            "token as here, or leave --address out",
+        ) from error
+
+
+def _variables(settings: SweepSettings, jobs: int) -> dict[str, str]:
+    """Environment of the driver.
+
+    ``RAY_AUTH_MODE`` is left alone: every process of a cluster must agree on it, and a Ray that is
+    started on this machine turns token authentication on by itself (2.59 and later), which keeps
+    other users' processes out.
+    """
+    return {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": f"{settings.snapshot_period(jobs):g}",
+        "TUNE_MAX_PENDING_TRIALS_PG": str(PENDING),
+        "RAY_AIR_NEW_OUTPUT": "0",
+        # Relative paths of a configuration start where the sweep was started.
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    }
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; those that the user has set win."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    before = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,103 @@
+"""What each kind of job reserves on the cluster at hand.
+
+::
+
+    reserved = reserve(config.sweep.resources, Capacity(cpus=16, gpus=2), device="auto")
+    reserved["search"].gpus             # 1.0
+    request = tune_request(reserved)    # for tune.with_resources
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from distributed_iac.config.sweep import KindResources, ResourceSettings
+from distributed_iac.errors import ConfigError
+from distributed_iac.jobs.job import JobKind
+from distributed_iac.training.sweep.folder import Reserved
+
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a cluster has in all.
+
+    Args:
+        cpus: Cores.
+        gpus: GPUs.
+        memory: Bytes.
+    """
+
+    cpus: float
+    gpus: float
+    memory: float
+
+    @classmethod
+    def of(cls, cluster: Mapping[str, float]) -> Capacity:
+        """Read ``ray.cluster_resources()``."""
+        names = ("CPU", "GPU", "memory")
+        cpus, gpus, memory = (float(cluster.get(name, 0.0)) for name in names)
+        return cls(cpus, gpus, memory)
+
+
+def reserve(settings: KindResources, capacity: Capacity, device: str) -> dict[JobKind, Reserved]:
+    """Resolve what the settings leave open.
+
+    Args:
+        settings: By kind.
+        capacity: What there is.
+        device: The run's device; ``cpu`` reserves no GPU.
+    """
+    kinds: tuple[JobKind, ...] = get_args(JobKind)
+    return {kind: _resolve(getattr(settings, kind), capacity, device) for kind in kinds}
+
+
+def require_fit(reserved: Mapping[JobKind, Reserved], capacity: Capacity) -> None:
+    """Refuse reservations that a cluster of fixed size can never meet.
+
+    Raises:
+        ConfigError: Naming the kind of job and the resource.
+    """
+    for kind, one in reserved.items():
+        for name, wanted, there in (
+            ("cpus", one.cpus, capacity.cpus),
+            ("gpus", one.gpus, capacity.gpus),
+            ("memory", one.memory, capacity.memory),
+        ):
+            if wanted > there:
+                raise ConfigError(
+                    f"sweep.resources.{kind}.{name} is at most what Ray has here, {there:g}",
+                    came=f"{wanted:g}",
+                    remedy="reserve less, or join a larger cluster with --address",
+                )
+
+
+def tune_request(
+    reserved: Mapping[JobKind, Reserved], kinds: Mapping[str, JobKind]
+) -> Callable[[Mapping[str, Any]], dict[str, float]]:
+    """The function that tells Tune what a trial reserves.
+
+    Args:
+        reserved: By kind.
+        kinds: Kind by job; a trial that concludes a job needs what the job needed.
+    """
+
+    def request(config: Mapping[str, Any]) -> dict[str, float]:
+        one = reserved[kinds[config["job"]]]
+        return {
+            name: amount
+            for name, amount in (("cpu", one.cpus), ("gpu", one.gpus), ("memory", one.memory))
+            if amount
+        }
+
+    return request
+
+
+def _resolve(settings: ResourceSettings, capacity: Capacity, device: str) -> Reserved:
+    gpus = settings.gpus
+    if gpus == "auto":
+        gpus = 1.0 if capacity.gpus and device != "cpu" else 0.0
+    return Reserved(settings.cpus, gpus, (settings.memory_gb or 0.0) * GIGABYTE)

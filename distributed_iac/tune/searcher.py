@@ -1,0 +1,139 @@
+"""The job graph as a Ray Tune searcher: a sweep is one experiment without barriers.
+
+::
+
+    searcher = JobSearcher(workshop)
+    tune.Tuner(trainable, tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1))
+
+Tune asks for a configuration whenever it could start a trial: it gets the ready job with the
+longest way to the end of the sweep, ``None`` while nothing is ready, FINISHED at the end. So one
+data set's searches run while another still pre-trains.
+
+A trial is not a job: a job counts as finished when its result is kept. A trial that a scheduler
+stopped before that is followed by one that concludes the job; a trial that found the result there
+finishes its job at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from distributed_iac.jobs.job import JobKind
+from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
+from distributed_iac.tune.experiment_state import resuming_trials
+from distributed_iac.tune.trial_config import TrialConfig
+from distributed_iac.tune.workshop import Workshop
+
+GAVE_UP = "its worker failed until Ray gave up; the run's journal has the last error"
+
+
+class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
+    """Hands out jobs.
+
+    Args:
+        workshop: The jobs; asked whether a result is there already.
+        seconds: Expected duration by kind, for the order of ready jobs.
+    """
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        seconds: Mapping[JobKind, float] = EQUAL_SECONDS,
+    ) -> None:
+        super().__init__()
+        self._workshop = workshop
+        self._seconds = dict(seconds)
+        self._trials: dict[str, str] = {}
+        self._until: dict[str, int] = {}
+        self.progress = self._begin({})
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's configuration; None while nothing is ready; FINISHED at the end."""
+        if self.progress.finished:
+            finished: str = Searcher.FINISHED
+            return finished
+        trial = self._next()
+        if trial is None:
+            return None
+        self._trials[trial_id] = trial.job
+        return trial.to_dict()
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Note how a trial ended.
+
+        Args:
+            trial_id: The trial.
+            result: Its last result.
+            error: It failed more often than allowed.
+        """
+        key = self._trials.pop(trial_id, None)
+        if key is None or self.progress.status(key) != "running":
+            return  # its job was finished by another trial
+        outcome = (result or {}).get("outcome")
+        if outcome in ("done", "reused"):
+            self._until.pop(key, None)
+            self.progress.finish(key)
+        elif outcome == "failed":
+            self.progress.fail(key, str((result or {}).get("error")))
+        elif error:
+            self.progress.fail(key, GAVE_UP)
+        else:
+            self._until[key] = int((result or {}).get("epoch") or 0)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write which trial carries out which job, and where stopped jobs end."""
+        state = {"trials": self._trials, "until": self._until}
+        Path(checkpoint_path).write_text(json.dumps(state), encoding="utf-8")
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Continue: what is finished is told by the results that are kept, the rest by the trials.
+
+        Tune's snapshots of trials and searcher are separate files, and a kill may come between
+        them; so a job counts as running only if Tune is going to resume a trial of it.
+
+        Args:
+            checkpoint_path: What :meth:`save` wrote, beside Tune's own experiment state.
+        """
+        path = Path(checkpoint_path)
+        state = json.loads(path.read_text(encoding="utf-8"))
+        self._until = {key: int(epoch) for key, epoch in state["until"].items()}
+        self._trials = resuming_trials(path.parent)
+        self.progress = self._begin({key: trial for trial, key in self._trials.items()})
+        self._until = {
+            key: epoch for key, epoch in self._until.items() if self.progress.status(key) != "done"
+        }
+
+    def _next(self) -> TrialConfig | None:
+        """A job that waits for its conclusion, else the most urgent of those that are ready."""
+        for key, until in self._until.items():
+            if key not in self._trials.values():
+                return TrialConfig.of(self._workshop.graph[key]).concluding(until)
+        ready = self.progress.ready()
+        if not ready:
+            return None
+        self.progress.start(ready[0].key)
+        return TrialConfig.of(ready[0])
+
+    def _begin(self, resuming: Mapping[str, str]) -> Progress:
+        """The state of all jobs as the kept results tell it.
+
+        Args:
+            resuming: Trial by job, for jobs that Tune resumes by itself.
+        """
+        progress = Progress(self._workshop.graph, self._seconds)
+        for job in self._workshop.graph.jobs():
+            if any(progress.status(need) != "done" for need in job.needs):
+                continue  # its digest may not even be known
+            finished = self._workshop.finished(job) is not None
+            if finished or job.key in resuming:
+                progress.start(job.key)
+            if finished and job.key not in resuming:
+                progress.finish(job.key)
+        return progress

@@ -1,0 +1,139 @@
+"""All jobs of a workshop, driven to their end by Ray Tune.
+
+::
+
+    sweep = Sweep(workshop, folder, artifacts, config.sweep, config.scheduler, device="auto")
+    outcome = sweep.run()
+    outcome.counts["done"], outcome.failed
+
+Calling it again continues a sweep that was interrupted or killed, driver, workers and nodes alike.
+Three layers carry that, each enough for what it has:
+
+* finished jobs are found by what they were made from (``training/work/artifacts.py``);
+* jobs that were running continue from their own checkpoints (``tune/shelf.py``);
+* Tune's snapshot brings back trials, and with them what schedulers know (``tune/experiment.py``).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from distributed_iac.config.scheduler import SchedulerSettings
+from distributed_iac.config.sweep import SweepSettings
+from distributed_iac.training.sweep.collect import collect_run, write_tables
+from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
+from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.training.sweep.standing import stand
+from distributed_iac.tune.experiment import Experiment, Parts
+from distributed_iac.tune.job_run import Pace
+from distributed_iac.tune.journal_keeper import JournalKeeper
+from distributed_iac.tune.outcome import SweepOutcome
+from distributed_iac.tune.ray_session import ray_session
+from distributed_iac.tune.resources import Capacity, require_fit, reserve, tune_request
+from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
+from distributed_iac.tune.searcher import JobSearcher
+from distributed_iac.tune.trainable import JobTrainable
+from distributed_iac.tune.workshop import Workshop
+from distributed_iac.verdict.report import ReportKeys
+
+REPORTED = ReportKeys(seconds="total_seconds")
+"""Training time over all restarts is counted by the jobs themselves."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep.
+
+    Args:
+        workshop: The jobs.
+        folder: Run folder.
+        artifacts: Folder or URI of results, for those who read the run folder.
+        settings: Resources, storage, failures.
+        scheduler: Which searches are stopped.
+        device: The run's device; ``cpu`` reserves no GPUs.
+    """
+
+    workshop: Workshop
+    folder: Path
+    artifacts: str
+    settings: SweepSettings
+    scheduler: SchedulerSettings
+    device: str = "auto"
+
+    def run(self) -> SweepOutcome:
+        """Run all jobs that are not finished, and write the tables.
+
+        Raises:
+            RunError: Another process drives this run folder, or there is no such cluster.
+            ConfigError: A kind of job reserves more than this machine has.
+        """
+        run = SweepFolder(self.folder)
+        with run.claimed():
+            searcher = self._searcher()
+            if searcher.progress.finished:
+                self._describe(run, Capacity(float(os.cpu_count() or 1), 0.0, 0.0))
+                self._note_finished(searcher, run.journal)
+            else:
+                self._drive(run)
+            outcome = SweepOutcome(stand(self.workshop.graph, run.journal.read()))
+            if not outcome.unfinished:
+                run.journal.write("close")
+            write_tables(self.folder, collect_run(self.folder))
+        return outcome
+
+    def _drive(self, run: SweepFolder) -> None:
+        jobs = self.workshop.graph.jobs()
+        with ray_session(self.settings, len(jobs)) as capacity:
+            plan = self._describe(run, capacity)
+            if self.settings.address is None:
+                require_fit(plan.reserved, capacity)
+            Experiment(
+                storage=f"{self._storage}/ray",
+                trainable=self._trainable(plan),
+                begin=lambda: self._parts(run.journal),
+                max_failures=self.settings.max_failures,
+            ).run(run.journal)
+
+    def _describe(self, run: SweepFolder, capacity: Capacity) -> SweepPlan:
+        reserved = reserve(self.settings.resources, capacity, self.device)
+        plan = SweepPlan(self.workshop.graph, self.artifacts, reserved)
+        run.describe(plan)
+        return plan
+
+    def _trainable(self, plan: SweepPlan) -> Any:
+        kinds = {job.key: job.kind for job in plan.graph.jobs()}
+        trainable = tune.with_parameters(
+            JobTrainable,
+            workshop=self.workshop,
+            shelves=f"{self._storage}/checkpoints",
+            pace=Pace(self.settings.checkpoint_seconds, self.settings.checkpoint_epochs),
+            home=Path.cwd(),
+        )
+        return tune.with_resources(trainable, tune_request(plan.reserved, kinds))
+
+    def _parts(self, journal: Journal) -> Parts:
+        searcher = self._searcher()
+        self._note_finished(searcher, journal)
+        scheduler = StabilityScheduler(self.scheduler, reports=REPORTED)
+        return Parts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
+
+    def _searcher(self) -> JobSearcher:
+        return JobSearcher(self.workshop)
+
+    def _note_finished(self, searcher: JobSearcher, journal: Journal) -> None:
+        """Jobs that need not run, because their results are kept already."""
+        for job in self.workshop.graph.jobs():
+            if searcher.progress.status(job.key) == "done":
+                journal.write("end", job.key, {"digest": self.workshop.digest(job)})
+
+    @property
+    def _storage(self) -> str:
+        """Folder or URI of what Ray and the jobs write while they run."""
+        if self.settings.storage is None:
+            return str(self.folder.absolute())
+        return f"{self.settings.storage.rstrip('/')}/{self.folder.name}"

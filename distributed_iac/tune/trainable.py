@@ -1,0 +1,107 @@
+"""The one Ray Tune trainable: it runs a job of any kind.
+
+::
+
+    trainable = tune.with_parameters(
+        JobTrainable, workshop=workshop, shelves="s3://bucket/checkpoints", pace=Pace(60.0)
+    )
+    tune.Tuner(trainable, ...)          # configurations come from ``JobSearcher``
+
+One step is one epoch. Failures are of two kinds. What the project itself reports as an error
+(:class:`DistributedIacError`) would happen again: it ends the trial in good order, with the
+reason in its last result, and only what needs the job is lost. Everything else (a killed worker, a
+lost node, a hiccup of storage or driver) is raised, and Tune starts the job again.
+
+``reuse_actors`` stays off: a process for every job costs seconds, and leaves neither GPU memory
+nor library state to the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from distributed_iac.errors import DistributedIacError
+from distributed_iac.tune.job_run import JobRun, Pace
+from distributed_iac.tune.shelf import Shelf
+from distributed_iac.tune.trial_config import TrialConfig
+from distributed_iac.tune.workshop import Workshop
+
+
+class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are untyped
+    """Adapts :class:`JobRun` to Ray Tune."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        *,
+        workshop: Workshop,
+        shelves: str,
+        pace: Pace,
+        home: Path | None = None,
+    ) -> None:
+        """Open the job that the configuration names, and continue it where it was left.
+
+        Args:
+            config: A :class:`TrialConfig` as mapping.
+            workshop: Where work comes from.
+            shelves: Folder or URI of all jobs' checkpoints.
+            pace: How often to write one.
+            home: Folder that relative paths start from, if this node has it.
+        """
+        if home is not None and home.is_dir():
+            os.chdir(home)
+        trial = TrialConfig.read(config)
+        job = workshop.graph[trial.job]
+        self._failure: DistributedIacError | None = None
+        self._run: JobRun | None = None
+        try:
+            self._run = JobRun(
+                job,
+                workshop,
+                Shelf(f"{shelves}/{workshop.digest(job)}"),
+                pace,
+                time.monotonic,
+                until=trial.until,
+            )
+        except DistributedIacError as error:
+            self._failure = error
+
+    def step(self) -> dict[str, Any]:
+        """Run one epoch, and report it under the number that it has over all restarts."""
+        if self._failure is None and self._run is not None:
+            try:
+                row: dict[str, Any] = self._run.advance()
+            except DistributedIacError as error:
+                self._failure = error
+            else:
+                return {**row, "training_iteration": max(1, int(row.get("epoch") or 1))}
+        return {
+            "outcome": "failed",
+            "error": str(self._failure),
+            "error_kind": type(self._failure).__name__,
+            "done": True,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Write the job's own checkpoint (when Tune pauses a trial); Tune keeps only a mark.
+
+        Args:
+            checkpoint_dir: Where Tune would keep a checkpoint; unused.
+        """
+        del checkpoint_dir
+        if self._run is not None:
+            self._run.save()
+        return {"job": self.config["job"]}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Nothing to do: ``setup`` has continued from the newest whole checkpoint."""
+
+    def cleanup(self) -> None:
+        """Keep what was reached: Tune stops trials early, and on an interrupt."""
+        if self._run is not None:
+            self._run.save()
