@@ -13,7 +13,15 @@ def schema(
 ) -> None:
     """Write the JSON schema of the configuration."""
     from distributed_iac.config.load import json_schema
+    from distributed_iac.errors import ConfigError
     from distributed_iac.files import write_json
 
-    write_json(out, json_schema())
+    try:
+        write_json(out, json_schema())
+    except OSError as error:
+        raise ConfigError(
+            "the schema is written to a file that can be created or replaced",
+            came=f"{out}: {error.strerror}",
+            remedy="name another file",
+        ) from error
     typer.echo(f"wrote {out}")

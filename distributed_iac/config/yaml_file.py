@@ -1,7 +1,8 @@
 """Reading YAML the way a careful person would.
 
-``yaml.safe_load`` with two departures: a key written twice is refused instead of silently
-dropped, and ``1e-3`` is a number (YAML 1.1 as PyYAML reads it takes it for text).
+``yaml.safe_load`` with three departures: a key written twice is refused instead of silently
+dropped, ``1e-3`` is a number (YAML 1.1 as PyYAML reads it takes it for text), and aliases that
+multiply into more than ``MOST_VALUES`` values, or contain themselves, are refused.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from typing import Any
 import yaml
 
 from distributed_iac.errors import ConfigError
+
+MOST_VALUES = 100_000
+"""Keys and values of a configuration with every alias written out. Our choice: a thousand times
+what the largest of ours has; ten lines of nested aliases can stand for billions."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -56,7 +61,14 @@ def parse_yaml(text: str, where: object) -> Any:
         ConfigError: Not YAML, a tag that is not plain data, or a key written twice.
     """
     try:
-        return yaml.load(text, Loader=_Loader)
+        return _load(text)
+    except RecursionError as error:
+        raise ConfigError(
+            "a configuration nests a few levels deep",
+            came="more levels than can be read",
+            remedy="see the examples in configs/",
+            where=where,
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = (
@@ -68,6 +80,34 @@ def parse_yaml(text: str, where: object) -> Any:
             remedy="see the examples in configs/",
             where=place,
         ) from error
+
+
+def _load(text: str) -> Any:
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _written_out(root, {})
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _written_out(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """Number of keys and values below a node with every alias written out; refuse too many."""
+    if node not in known:
+        known[node] = MOST_VALUES + 1  # what it stays for an alias to a node that is still open
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        below = [
+            part for entry in parts for part in (entry if isinstance(entry, tuple) else [entry])
+        ]
+        known[node] = 1 + sum(_written_out(part, known) for part in below)
+    if known[node] > MOST_VALUES:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"aliases stand for more than {MOST_VALUES} values", node.start_mark
+        )
+    return known[node]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

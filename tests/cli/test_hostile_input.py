@@ -1,0 +1,586 @@
+"""Bad input, row by row: one readable message that helps, the right exit code, nothing lost.
+
+A row is a command line in a small healthy workplace (a raw data set, its store, a finished run)
+after one thing in it has been spoilt. To add one, append to a table: what to call it, the command,
+the exit code, what the message must say, and how the workplace is spoilt.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pickle
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from distributed_iac.cli.main import main
+from distributed_iac.cli.progress import StageProgress
+
+Spoil = Callable[[Path], object]
+
+SOURCE = "data/Dataset001_lesion"
+CONFIG = {
+    "name": "run",
+    "device": "cpu",
+    "threads": 1,
+    "data": [
+        {
+            "name": "lesion",
+            "source": SOURCE,
+            "preprocess": {"patch": [32, 32], "workers": 1},
+            "split": {
+                "fractions": {"weights": 0.25, "architecture": 0.25, "val": 0.25, "test": 0.25}
+            },
+        }
+    ],
+    "backbones": [{"name": "basic_unet", "features": "tiny"}],
+    "batches": {"batch_size": 2, "steps_per_epoch": 1},
+    "cell": {"nodes": 1, "partial_channels": 1},
+    "pretrain": {"epochs": 1},
+    "search": {"epochs": 2, "warmup_epochs": 1},
+    "arms": {"full": {"policy": "none"}, "lth": {"policy": "js"}},
+    "retrain": {"epochs": 1},
+}
+PATIENTS = 5
+BACKBONE = "basic_unet-tiny"
+SPLIT = {
+    "weights": ["case0"],
+    "architecture": ["case1"],
+    "val": ["case2"],
+    "test": ["case3", "case4"],
+}
+INTERRUPTED = ("search", "good.yaml", "--set", "name=cut", "--set", "search.epochs=12")
+"""A search that was interrupted after its second checkpoint."""
+ASK_CHECK = "distributed-iac check"
+"""Where nothing is left to prepare, ``prepare`` sends to ``check``, which says why."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One bad input.
+
+    Args:
+        name: Of the test.
+        command: After ``distributed-iac``; ``good.yaml`` is the healthy configuration.
+        code: Exit code: 2 configuration or usage, 3 data, 4 the work.
+        said: What the message must contain: the fault, and what to do.
+        spoil: What is done to the workplace first.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    code: int
+    said: tuple[str, ...]
+    spoil: Spoil = lambda here: None  # noqa: ARG005
+
+
+def setting(name: str, option: str, *said: str) -> Row:
+    """A setting that ``--set`` makes impossible."""
+    return Row(name, ("prepare", "good.yaml", "--set", option), 2, said)
+
+
+def text(name: str, content: str | bytes, *said: str) -> Row:
+    """A whole configuration file."""
+    raw = content if isinstance(content, bytes) else content.encode()
+    return Row(
+        name, ("prepare", "bad.yaml"), 2, said, lambda here: (here / "bad.yaml").write_bytes(raw)
+    )
+
+
+def searching(name: str, option: str, code: int, *said: str, spoil: Spoil | None = None) -> Row:
+    """A search with one setting changed, in a run of its own."""
+    command = ("search", "good.yaml", "--set", "name=other", *(("--set", option) if option else ()))
+    return Row(name, command, code, said, spoil or (lambda here: None))  # noqa: ARG005
+
+
+def raw(name: str, said: str, spoil: Spoil, *, prepare: str | None = None) -> tuple[Row, Row]:
+    """A raw data set that both ``check`` and ``prepare`` must see through.
+
+    Args:
+        name: Of the rows.
+        said: What ``check`` says.
+        spoil: What is done to the data set.
+        prepare: What ``prepare`` says; by default the same.
+    """
+    wanted = ("prepare", "good.yaml", "--set", "stores=new")
+    return (
+        Row(f"check-{name}", ("check", SOURCE, "--workers", "1"), 3, (said,), spoil),
+        Row(f"prepare-{name}", wanted, 3, (said if prepare is None else prepare,), spoil),
+    )
+
+
+def resuming(name: str, spoil: Spoil) -> Row:
+    """The interrupted search started again, after its checkpoints were spoilt."""
+    return Row(name, INTERRUPTED, 4, ("no checkpoint of this job can be read", "delete"), spoil)
+
+
+def preparing(
+    name: str,
+    code: int,
+    option: str,
+    *said: str,
+    spoil: Spoil = lambda here: None,  # noqa: ARG005
+) -> Row:
+    """A preparation of a new store with one setting changed."""
+    options = ("--set", "stores=new", *(("--set", option) if option else ()))
+    return Row(name, ("prepare", "good.yaml", *options), code, said, spoil)
+
+
+def image(here: Path, number: int = 1) -> Path:
+    return here / SOURCE / f"imagesTr/case{number}_0000.nii.gz"
+
+
+def label(here: Path, number: int = 1) -> Path:
+    return here / SOURCE / f"labelsTr/case{number}.nii.gz"
+
+
+def about(here: Path) -> Path:
+    return here / SOURCE / "dataset.json"
+
+
+def cut(path: Path, size: int) -> None:
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def change(path: Path, edit: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Rewrite a NIfTI file with other voxels and the same geometry."""
+    loaded = nib.load(path)
+    voxels = edit(np.asarray(loaded.dataobj).copy())
+    nib.save(nib.Nifti1Image(voxels, loaded.affine), path)
+
+
+def describe(here: Path, **changes: object) -> None:
+    """Change dataset.json; None takes a key out."""
+    values = json.loads(about(here).read_text()) | changes
+    kept = {key: value for key, value in values.items() if value is not None}
+    about(here).write_text(json.dumps(kept))
+
+
+def keep_patients(here: Path, count: int) -> None:
+    for number in range(count, PATIENTS):
+        image(here, number).unlink()
+        label(here, number).unlink()
+    describe(here, numTraining=count)
+
+
+class Poison:
+    """Writes a file when it is unpickled by somebody who trusts it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, ("poisoned",)
+
+
+def poison(path: Path) -> None:
+    path.write_bytes(pickle.dumps(Poison()))
+
+
+def poison_torch(path: Path) -> None:
+    torch.save({"stage": Poison()}, path)
+
+
+def checkpoints(here: Path) -> list[Path]:
+    """Both checkpoints of the interrupted search."""
+    found = sorted((here / "runs/cut").rglob("*.pt"))
+    assert len(found) == 2
+    return found
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
+)
+
+SETTINGS = (
+    setting("unknown-section", "serch.epochs=3", "serch", "did you mean search?"),
+    setting("unknown-key", "search.epoch=3", "did you mean", "epochs"),
+    setting("text-for-number", "search.epochs=many", "search.epochs", "many"),
+    setting("no-epochs", "search.epochs=0", "search.epochs", "1"),
+    setting("half-an-epoch", "search.epochs=1.5", "search.epochs"),
+    setting("no-batch", "batches.batch_size=0", "batches.batch_size"),
+    setting("unknown-choice", "batches.augmentation=heavy", "none", "light", "strong", "heavy"),
+    setting("unknown-axis", "batches.mirror_axes=[depth]", "rows", "columns"),
+    setting(
+        "pass-without-slots",
+        "batches={steps_per_epoch: pass, foreground_fraction: 1.0}",
+        "lower foreground_fraction",
+    ),
+    setting("width-not-divisible", "cell={width: 10, partial_channels: 4}", "1, 2, 5 or 10"),
+    setting("width-above-skip", "cell.width=1.5", "cell.width"),
+    setting("unknown-inputs", "cell.inputs=decoder", "skip_and_decoder"),
+    setting("no-arms", "arms={}", "arms"),
+    setting("arm-with-slash", "arms={a/b: {policy: js}}", "arms"),
+    setting("arm-named-as-control", "arms.random={policy: js}", "random"),
+    setting("unknown-policy", "arms.lth.policy=jss", "did you mean js?"),
+    setting("schedule-of-two-lengths", "arms.lth.schedule={at: [3], keep: [2, 1]}", "one entry"),
+    setting("tau-above-one", "arms.lth.stability.tau=2", "tau"),
+    setting("warmup-too-long", "search.warmup_epochs=9", "warmup_epochs must be below epochs"),
+    setting("fractions-too-large", "data.0.split.fractions.test=0.9", "add up to 1"),
+    setting("two-origins-of-test", "data.0.split={test: official, fold: 0}", "choose one"),
+    setting("no-seeds", "seeds=[]", "seeds"),
+    setting("seed-twice", "seeds=[0, 0]", "seeds", "differ"),
+    setting("name-leads-out", "name=../evil", "name"),
+    setting("no-data", "data=[]", "data"),
+    setting("data-name-with-slash", "data.0.name=a/b", "data.0.name"),
+    setting("no-such-entry", "data.5.name=x", "entries 0 to 0"),
+    setting("key-of-a-value", "name.first=x", "plain value"),
+    setting("set-without-value", "nonsense", "key.path=value", "--set search.epochs=40"),
+    setting("set-without-key", "=3", "key.path=value"),
+    setting("set-broken-yaml", "seeds=[1", "plain YAML"),
+    setting("unknown-backbone", "backbones=[{name: unet}]", "basic_unet"),
+    setting(
+        "strides-too-few", "backbones=[{name: dynunet, strides: [[1, 1], [2, 2]]}]", "three or more"
+    ),
+    setting("swin-size", "backbones=[{name: swin_unetr, feature_size: 13}]", "12"),
+    setting("tiny-patch", "data.0.preprocess.patch=[4, 4]", "8"),
+    setting("no-spacing", "data.0.preprocess.spacing=[0, 1]", "spacing"),
+    setting("endless-spacing", "data.0.preprocess.spacing=[.inf, 1]", "spacing"),
+    setting("endless-rate", "search.weights={kind: adam, learning_rate: .inf}", "learning_rate"),
+    setting("nan-rate", "search.weights={kind: sgd, learning_rate: .nan}", "learning_rate"),
+    setting("optimiser-without-kind", "search.weights.learning_rate=1", "kind is required"),
+    setting("endless-clip", "search.gradient_clip=.inf", "gradient_clip"),
+    setting("no-loss", "search.loss={dice_weight: 0, cross_entropy_weight: 0}", "at least one"),
+    setting("no-workers", "data.0.preprocess.workers=0", "workers"),
+    setting("negative-seed", "data.0.split.seed=-1", "seed"),
+)
+
+TEXTS = (
+    text("python-object", "name: !!python/object/apply:os.mkdir [poisoned]\n", "plain YAML", "tag"),
+    text("python-name", "name: !!python/name:os.system\n", "plain YAML"),
+    text("alias-bomb", f"{BOMB}name: *h\n", "aliases stand for more than"),
+    text("alias-bomb-as-data", f"{BOMB}data: *h\n", "aliases stand for more than"),
+    text("alias-of-itself", "name: &a [*a]\n", "aliases stand for more than"),
+    text("key-twice", "name: a\nname: b\n", "twice", "line 2"),
+    text("unclosed", "data: [1\n", "plain YAML", "line"),
+    text("tab", "data:\n\t- x\n", "plain YAML", "line 2"),
+    text("list", "- a\n- b\n", "mapping"),
+    text("empty", "", "data"),
+    text("scalar", "hello", "mapping"),
+    text("bytes", b"\xff\xfe\x00\x80name", "bad.yaml"),
+    text("nul", b"name: a\x00b\n", "plain YAML"),
+    text("deep", "name: " + "[" * 5000, "bad.yaml"),
+    text("complex-key", "? [a, b]\n: c\n", "keys are plain words"),
+    text("base-is-self", "base: bad.yaml\n", "base:", "lead back"),
+    text("base-missing", "base: absent.yaml\n", "absent.yaml"),
+    text("base-no-name", "base: [good.yaml]\n", "base:", "one file"),
+    text("base-is-folder", "base: data\n", "data"),
+    text("null-section", "base: good.yaml\nsearch: null\n", "search"),
+    text("list-section", "base: good.yaml\nsearch: [1]\n", "search"),
+    Row(
+        "base-circle",
+        ("prepare", "bad.yaml"),
+        2,
+        ("base:", "lead back"),
+        lambda here: (
+            (here / "bad.yaml").write_text("base: worse.yaml\n"),
+            (here / "worse.yaml").write_text("base: bad.yaml\n"),
+        ),
+    ),
+    Row("config-is-folder", ("prepare", "data"), 2, ("data",)),
+    Row(
+        "config-missing", ("search", "absent.yaml"), 2, ("no such configuration", "check the path")
+    ),
+)
+
+USAGE = (
+    Row("unknown-command", ("serch",), 2, ("serch",)),
+    Row("unknown-option", ("check", SOURCE, "--colour"), 2, ("--colour",)),
+    Row("missing-argument", ("prepare",), 2, ("Missing argument",)),
+    Row("no-check-workers", ("check", SOURCE, "--workers", "0"), 2, ("--workers",)),
+    Row("unknown-format", ("check", SOURCE, "--format", "nnunet"), 2, ("nnunet_raw",)),
+    Row("unknown-data-set", ("prepare", "good.yaml", "--dataset", "lesio"), 2, ("mean lesion?",)),
+    Row("unknown-network", ("search", "good.yaml", "--backbone", "unet"), 2, (BACKBONE,)),
+    Row("unknown-arm", ("search", "good.yaml", "--arm", "lht"), 2, ("mean lth?",)),
+    Row("unknown-phantom", ("phantom", "lungs", "new"), 2, ("acdc",)),
+    Row("no-patients", ("phantom", "acdc", "new", "--patients", "0"), 2, ("--patients",)),
+    Row("phantom-over-data", ("phantom", "acdc", "data"), 2, ("data",)),
+    Row("unknown-release", ("phantom", "kits", "new", "--release", "2020"), 2, ("2023",)),
+    Row("unknown-defect", ("phantom", "kits", "new", "--defect", "odd"), 2, ("truncated",)),
+    Row("phantom-into-file", ("phantom", "acdc", "good.yaml"), 2, ("good.yaml",)),
+    Row("figures-into-file", ("check", SOURCE, "--figures", "good.yaml"), 2, ("another folder",)),
+    Row("schema-into-folder", ("schema", "data"), 2, ("data",)),
+)
+
+DATA = (
+    Row("source-missing", ("check", "absent"), 3, ("absent",)),
+    Row("source-is-file", ("check", "good.yaml"), 3, ("good.yaml",)),
+    Row("source-empty", ("check", "empty"), 3, ("empty",), lambda here: (here / "empty").mkdir()),
+    *raw("image-truncated", "case1", lambda here: cut(image(here), 200)),
+    *raw("image-empty", "case1", lambda here: cut(image(here), 0)),
+    *raw("image-is-text", "case1", lambda here: image(here).write_text("not an image")),
+    *raw("image-is-folder", "case1", lambda here: (image(here).unlink(), image(here).mkdir())),
+    *raw(
+        "image-is-zeros", "case1", lambda here: image(here).write_bytes(gzip.compress(bytes(4000)))
+    ),
+    *raw("image-nan", "case1", lambda here: change(image(here), lambda v: np.full_like(v, np.nan))),
+    *raw("image-2d", "case1", lambda here: change(image(here), lambda v: v[:, :, 0])),
+    *raw("image-4d", "case1", lambda here: change(image(here), lambda v: np.stack([v, v], -1))),
+    *raw("label-other-shape", "case1", lambda here: change(label(here), lambda v: v[:-2])),
+    *raw("label-out-of-range", "7", lambda here: change(label(here), lambda v: v * np.uint8(7))),
+    *raw(
+        "label-fraction",
+        "case1",
+        lambda here: change(label(here), lambda v: (v * 0.5).astype(np.float32)),
+    ),
+    *raw("label-missing", "case1", lambda here: label(here).unlink()),
+    *raw("image-missing", "case1", lambda here: image(here).unlink()),
+    *raw(
+        "json-broken", "dataset.json", lambda here: about(here).write_text("{"), prepare=ASK_CHECK
+    ),
+    *raw("json-list", "dataset.json", lambda here: about(here).write_text("[]"), prepare=ASK_CHECK),
+    *raw(
+        "json-deep",
+        "dataset.json",
+        lambda here: about(here).write_text("[" * 100_000),
+        prepare=ASK_CHECK,
+    ),
+    *raw("no-labels", "labels", lambda here: describe(here, labels=None)),
+    *raw(
+        "labels-with-gap",
+        "labels",
+        lambda here: describe(here, labels={"background": 0, "lesion": 3}),
+    ),
+    *raw(
+        "labels-of-text",
+        "labels",
+        lambda here: describe(here, labels={"background": 0, "lesion": "one"}),
+    ),
+    *raw(
+        "path-leads-out",
+        "/etc/passwd",
+        lambda here: describe(
+            here,
+            numTraining=1,
+            dataset={"case0": {"images": ["../" * 20 + "etc/passwd"], "label": "/etc/passwd"}},
+        ),
+        prepare=ASK_CHECK,
+    ),
+    *raw(
+        "channels-too-many",
+        "case",
+        lambda here: describe(here, channel_names={"0": "T1", "1": "T2"}),
+    ),
+    preparing("no-cases", 3, "", ASK_CHECK, spoil=lambda here: keep_patients(here, 0)),
+    preparing("one-patient", 3, "", "add patients", spoil=lambda here: keep_patients(here, 1)),
+    preparing("three-patients", 3, "", "add patients", spoil=lambda here: keep_patients(here, 3)),
+    preparing("no-such-modality", 3, "data.0.modality=ct", f"{PATIENTS} MR", "modality: all"),
+    Row("stores-is-file", ("prepare", "good.yaml", "--set", "stores=good.yaml"), 3, ("good.yaml",)),
+)
+
+
+def splitting(name: str, content: object, *said: str) -> Row:
+    """A split file that does not fit the source."""
+    return preparing(
+        f"split-{name}",
+        3,
+        "data.0.split={file: split.json}",
+        *said,
+        spoil=lambda here: (here / "split.json").write_text(
+            content if isinstance(content, str) else json.dumps(content)
+        ),
+    )
+
+
+SPLITS = (
+    splitting("broken", "{", "split.json", "repair"),
+    splitting("stranger", {**SPLIT, "val": ["nobody"]}, "nobody", "belongs to this source"),
+    splitting("twice", {**SPLIT, "val": ["case0", "case2"]}, "case0 in", "split by patient"),
+    splitting("forgotten", {**SPLIT, "test": ["case3"]}, "case4", "unused"),
+    splitting("empty-part", {**SPLIT, "test": [], "unused": ["case3", "case4"]}, "test"),
+    preparing(
+        "split-of-numbers",
+        2,
+        "data.0.split={file: split.json}",
+        "fold",
+        spoil=lambda here: (here / "split.json").write_text("[1, 2]"),
+    ),
+    preparing("split-missing", 2, "data.0.split={file: absent.json}", "absent.json"),
+    preparing("fold-without-folds", 2, "data.0.split={fold: 0}", "fold"),
+    preparing("unknown-attribute", 2, "data.0.split.stratify=[hospital]", "hospital"),
+)
+
+STATE = (
+    Row(
+        "store-of-another-patch",
+        ("prepare", "good.yaml", "--set", "data.0.preprocess.patch=[16, 16]"),
+        3,
+        ("preprocess.patch",),
+    ),
+    Row(
+        "run-of-another-config",
+        ("search", "good.yaml", "--set", "search.epochs=3"),
+        2,
+        ("search.epochs", "another name"),
+    ),
+    searching("store-missing", "stores=new", 3, "prepare"),
+    searching(
+        "store-manifest-broken",
+        "",
+        3,
+        "prepare",
+        spoil=lambda here: (here / "stores/lesion/manifest.json").write_text("{"),
+    ),
+    searching(
+        "store-manifest-missing",
+        "",
+        3,
+        "prepare",
+        spoil=lambda here: (here / "stores/lesion/manifest.json").unlink(),
+    ),
+    searching(
+        "store-shard-cut",
+        "",
+        3,
+        "prepare",
+        spoil=lambda here: [
+            path.write_bytes(path.read_bytes()[:100])
+            for path in (here / "stores/lesion/shards").iterdir()
+        ],
+    ),
+    searching(
+        "store-index-gone",
+        "",
+        3,
+        "prepare",
+        spoil=lambda here: [path.unlink() for path in (here / "stores/lesion").glob("index*")],
+    ),
+    resuming("checkpoints-empty", lambda here: [cut(path, 0) for path in checkpoints(here)]),
+    resuming("checkpoints-cut", lambda here: [cut(path, 500) for path in checkpoints(here)]),
+    resuming("checkpoints-poisoned", lambda here: [poison(path) for path in checkpoints(here)]),
+    resuming(
+        "checkpoints-poisoned-torch",
+        lambda here: [poison_torch(path) for path in checkpoints(here)],
+    ),
+    searching("no-such-gpu", "device=cuda:99", 2, "cuda:99", "device: cpu"),
+    searching("unknown-device", "device=gpu", 2, "cuda:<number>"),
+    searching("channels-not-divisible", "cell={partial_channels: 3}", 2, "partial_channels", "use"),
+    searching("weights-missing", "backbones.0.weights=absent.pt", 2, "absent.pt"),
+    searching("weights-text", "backbones.0.weights=good.yaml", 4, "good.yaml", "torch.save"),
+    searching(
+        "weights-poisoned",
+        "backbones.0.weights=w.pt",
+        4,
+        "w.pt",
+        "torch.save",
+        spoil=lambda here: poison(here / "w.pt"),
+    ),
+    searching(
+        "weights-poisoned-torch",
+        "backbones.0.weights=w.pt",
+        4,
+        "never pickled code",
+        spoil=lambda here: poison_torch(here / "w.pt"),
+    ),
+    searching(
+        "weights-of-another-network",
+        "backbones.0.weights=w.pt",
+        2,
+        "w.pt",
+        spoil=lambda here: torch.save({"layer.weight": torch.zeros(3)}, here / "w.pt"),
+    ),
+    searching("nnunet-missing", "backbones=[{name: nnunet, folder: absent}]", 2, "absent"),
+)
+
+ROWS = (*SETTINGS, *TEXTS, *USAGE, *DATA, *SPLITS, *STATE)
+
+
+def write_source(root: Path) -> None:
+    """A healthy raw data set of nnU-Net."""
+    rng = np.random.default_rng(0)
+    for folder in ("imagesTr", "labelsTr"):
+        (root / folder).mkdir(parents=True)
+    for number in range(PATIENTS):
+        truth = np.zeros((20, 24, 3), np.uint8)
+        truth[6:14, 8:16, 1:] = 1
+        voxels = (truth * 40 + rng.normal(100, 10, truth.shape)).astype(np.float32)
+        affine = np.diag([-1.0, -1.0, 5.0, 1.0])
+        nib.save(nib.Nifti1Image(voxels, affine), root / f"imagesTr/case{number}_0000.nii.gz")
+        nib.save(nib.Nifti1Image(truth, affine), root / f"labelsTr/case{number}.nii.gz")
+    values = {
+        "channel_names": {"0": "T2"},
+        "labels": {"background": 0, "lesion": 1},
+        "numTraining": PATIENTS,
+        "file_ending": ".nii.gz",
+    }
+    (root / "dataset.json").write_text(json.dumps(values))
+
+
+def run(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["distributed-iac", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workplace in which everything works: data, store, a finished and an interrupted run."""
+    here = tmp_path_factory.mktemp("healthy")
+    write_source(here / SOURCE)
+    (here / "good.yaml").write_text(yaml.safe_dump(CONFIG))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        assert run(("check", SOURCE, "--workers", "1"), patch) == 0
+        assert run(("prepare", "good.yaml"), patch) == 0
+        assert run(("search", "good.yaml"), patch) == 0
+        patch.setattr(StageProgress, "observe", interrupt)
+        assert run(INTERRUPTED, patch) == 130
+    return here
+
+
+def interrupt(progress: StageProgress, job: str, values: dict[str, object], epochs: int) -> None:
+    """Press Ctrl-C in the eleventh epoch: checkpoints are written every five."""
+    del progress, job, epochs
+    if values.get("epoch") == 11:
+        raise KeyboardInterrupt
+
+
+def contents(here: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(here)): p.read_bytes() for p in here.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_bad_input_is_refused_with_one_helpful_message(
+    row: Row,
+    healthy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = tmp_path / "work"
+    shutil.copytree(healthy, here)
+    monkeypatch.chdir(here)
+    row.spoil(here)
+    before = contents(here)
+    code = run(row.command, monkeypatch)
+    shown = capsys.readouterr()
+    message = shown.out + shown.err
+    assert code == row.code, message
+    assert "Traceback" not in message
+    assert len(message) < 20_000
+    flat = re.sub(r"\s+", " ", message)
+    assert all(part in flat for part in row.said), message
+    after = contents(here)
+    assert {name for name in before if before[name] != after.get(name)} <= REWRITTEN
+    assert not (here / "poisoned").exists(), "a file of the user's was executed"
+
+
+REWRITTEN = {"runs/run/environment.json", "runs/run/config.yaml"}
+"""Files that every start of a run writes anew."""
+
+
+def test_there_are_many_rows_and_each_has_its_own_name() -> None:
+    names = [row.name for row in ROWS]
+    assert len(names) == len(set(names)) >= 60
+    assert all(row.said for row in ROWS)
