@@ -91,7 +91,7 @@ def test_only_gpu_pods_ask_for_gpus_and_workers_start_from_none(
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
 
 
-def test_jobs_fit_the_pods(job: Any, pods: dict[str, Any], root: Path) -> None:
+def test_jobs_fit_the_pods(pods: dict[str, Any], root: Path) -> None:
     kinds = load_config(root / "configs" / "sweep_all.yaml").sweep.resources
     cores = {
         name: float(pod["containers"][0]["resources"]["limits"]["cpu"])
