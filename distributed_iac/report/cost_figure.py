@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from distributed_iac.comparison.pairing import MEAN, pair
 from distributed_iac.comparison.rows import JobRow, PatientRow
@@ -91,7 +92,15 @@ def _draw_searches(
         if points:
             x, y = np.array(points).T
             axis.scatter(x, y, s=28, color=COLOURS[number % len(COLOURS)], label=arm)
-            axis.set_xscale("log")
+            _log_axis(axis)
+
+
+def _log_axis(axis: Axes) -> None:
+    """Plain numbers at 1, 2 and 5, which do not run into each other within one decade."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_controls(

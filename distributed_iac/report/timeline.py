@@ -89,7 +89,7 @@ def timeline(spans: Sequence[Span]) -> Figure:
     origin = min((span.start for span in spans), default=0.0)
     for span, lane in zip(spans, placed, strict=True):
         left, width = span.start - origin, span.end - span.start
-        axis.barh(
+        (bar,) = axis.barh(
             lane,
             width,
             left=left,
@@ -100,7 +100,8 @@ def timeline(spans: Sequence[Span]) -> Figure:
             hatch="///" if span.status == "failed" else None,
         )
         if len(spans) <= LABELLED:
-            axis.text(left, lane, f" {span.key}", fontsize=6, va="center", clip_on=True)
+            name = axis.text(left, lane, f" {span.key}", fontsize=6, va="center", color="white")
+            name.set_clip_path(bar)
     axis.set_ylim(height - 0.5, -0.5)
     axis.set_xlabel("seconds since the first start")
     axis.set_ylabel("jobs at once")
