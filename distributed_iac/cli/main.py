@@ -22,6 +22,8 @@ from distributed_iac.cli.predict import predict
 from distributed_iac.cli.prepare import prepare
 from distributed_iac.cli.schema import schema
 from distributed_iac.cli.search import search
+from distributed_iac.cli.status import status
+from distributed_iac.cli.sweep import sweep
 from distributed_iac.errors import DistributedIacError
 
 INTERRUPTED = 130
@@ -53,7 +55,7 @@ def _root(
     del version, debug  # both act before or around the commands
 
 
-for command in (phantom, check, prepare, search, export, predict, schema):
+for command in (phantom, check, prepare, search, sweep, status, export, predict, schema):
     app.command()(command)
 
 
@@ -71,7 +73,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo(
-            "interrupted; `prepare` and `search` continue where they stopped when run again",
+            "interrupted; `prepare`, `search` and `sweep` continue where they stopped when run again",
             err=True,
         )
         sys.exit(INTERRUPTED)

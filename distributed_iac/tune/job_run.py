@@ -193,5 +193,6 @@ class JobRun:
         return {
             "outcome": outcome,
             "digest": self.digest,
+            "epochs_planned": None if self._work is None else self._work.stage.epochs,
             "note": "; ".join(self.notes) or None,
         }

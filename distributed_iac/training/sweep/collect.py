@@ -126,7 +126,7 @@ def _rows(standing: Standing, folder: Path | None) -> list[dict[str, Any]]:
     ]
 
 
-_ABOUT_JOB = frozenset({"digest", "note", "outcome", "total_seconds"})
+_ABOUT_JOB = frozenset({"digest", "note", "outcome", "epochs_planned"})
 """What a report says of its job rather than of its epoch."""
 
 

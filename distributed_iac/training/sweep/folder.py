@@ -114,6 +114,13 @@ class SweepFolder:
             ) from error
         return SweepPlan.from_plain(plain)
 
+    def is_described_since(self, when: float) -> bool:
+        """Whether :meth:`describe` was called after a time, in seconds since 1970."""
+        try:
+            return (self.path / JOBS).stat().st_mtime >= when
+        except FileNotFoundError:
+            return False
+
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
         """Be the only driver of this sweep; the claim ends with the process, however it ends.

@@ -7,8 +7,8 @@
     for event in journal.read(): ...
 
 Lines are only ever appended, each in one write, so that a kill leaves at most one torn line at the
-end; it is skipped when reading and closed off by the next event. Events may repeat after a restart
-(an epoch that is trained again is reported again): the last one counts.
+end; it is passed over when reading and closed off by the next event. Events may repeat after a
+restart (an epoch that is trained again is reported again): the last one counts.
 """
 
 from __future__ import annotations
@@ -85,23 +85,43 @@ class Journal:
         """Yield all events in order; none if nothing has happened yet.
 
         Raises:
-            RunError: A line in the middle is damaged.
+            RunError: A line is damaged that no kill can have damaged.
+        """
+        events, _ = self.read_from(0)
+        yield from events
+
+    def read_from(self, offset: int) -> tuple[list[Event], int]:
+        """Read what has been appended.
+
+        Args:
+            offset: Bytes that were read before.
+
+        Returns:
+            The events of all whole lines since, and the offset after them.
+
+        Raises:
+            RunError: As :meth:`read`.
         """
         if not self.path.exists():
-            return
-        lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
-        for number, line in enumerate(lines, start=1):
-            if line:
-                event = _parse(line)
-                if event is not None:
-                    yield event
-                elif number < len(lines) - 1 and not _is_start_of_event(line):
-                    raise RunError(
-                        "a journal holds one event a line",
-                        came=f"line {number}: {line[:60]!r}",
-                        remedy="delete that line",
-                        where=self.path,
-                    )
+            return [], 0
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        lines = whole.decode("utf-8", errors="replace").split("\n")
+        events = [self._event(line) for line in lines if line]
+        return [one for one in events if one is not None], offset + len(whole) + len(newline)
+
+    def _event(self, line: str) -> Event | None:
+        """The event of a line; None for one that a kill has cut short."""
+        event = _parse(line)
+        if event is None and not _is_start_of_event(line):
+            raise RunError(
+                "a journal holds one event a line",
+                came=repr(line[:60]),
+                remedy="delete that line",
+                where=self.path,
+            )
+        return event
 
     def _is_torn(self) -> bool:
         """Whether a kill cut the last line short."""

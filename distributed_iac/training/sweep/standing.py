@@ -60,31 +60,58 @@ class Standing:
         return sum(float(row.get("seconds") or 0.0) for row in self.rows.values())
 
 
-def stand(graph: JobGraph, events: Iterable[Event]) -> dict[str, Standing]:
-    """Replay a journal.
+class Replay:
+    """Standings that follow a journal as it grows.
 
     Args:
         graph: The sweep's jobs.
-        events: In order; those of other jobs are passed over.
+    """
+
+    def __init__(self, graph: JobGraph) -> None:
+        self._graph = graph
+        self.standings = {job.key: Standing(job) for job in graph.jobs()}
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take in what has happened since.
+
+        Args:
+            events: In order; those of other jobs are passed over.
+        """
+        for event in events:
+            if event.kind == "open":
+                self._reopen()
+            elif event.job in self.standings:
+                _apply(self.standings[event.job], event)
+        self._skip()
+
+    def _reopen(self) -> None:
+        """A new driver runs nothing yet, and tries again what failed."""
+        for standing in self.standings.values():
+            if standing.status in ("running", "failed", "skipped"):
+                standing.status, standing.error = "waiting", None
+
+    def _skip(self) -> None:
+        failed = [key for key, one in self.standings.items() if one.status == "failed"]
+        for key in failed:
+            for child in self._graph.descendants(key):
+                if self.standings[child].status == "waiting":
+                    self.standings[child].status = "skipped"
+                    self.standings[child].error = f"needs {key}, which failed"
+
+
+def stand(graph: JobGraph, events: Iterable[Event]) -> dict[str, Standing]:
+    """Replay a whole journal.
+
+    Args:
+        graph: The sweep's jobs.
+        events: In order.
 
     Returns:
         A standing by key, in the graph's order.
     """
-    standings = {job.key: Standing(job) for job in graph.jobs()}
-    for event in events:
-        if event.kind == "open":
-            _reopen(standings)
-        elif event.job in standings:
-            _apply(standings[event.job], event)
-    _skip(graph, standings)
-    return standings
-
-
-def _reopen(standings: Mapping[str, Standing]) -> None:
-    """A new driver runs nothing yet, and tries again what failed."""
-    for standing in standings.values():
-        if standing.status in ("running", "failed"):
-            standing.status, standing.error = "waiting", None
+    replay = Replay(graph)
+    replay.feed(events)
+    return replay.standings
 
 
 def _apply(standing: Standing, event: Event) -> None:
@@ -107,12 +134,3 @@ def _apply(standing: Standing, event: Event) -> None:
             standing.digest = values.get("digest") or standing.digest
         case "failed":
             standing.status, standing.error = "failed", values.get("error")
-
-
-def _skip(graph: JobGraph, standings: Mapping[str, Standing]) -> None:
-    failed = [key for key, standing in standings.items() if standing.status == "failed"]
-    for key in failed:
-        for child in graph.descendants(key):
-            if standings[child].status == "waiting":
-                standings[child].status = "skipped"
-                standings[child].error = f"needs {key}, which failed"

@@ -1,0 +1,123 @@
+"""``distributed-iac sweep``: everything that a configuration asks for, with Ray."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PLAIN_SECONDS = 10.0
+"""Between lines where no terminal can show a table."""
+
+TABLES_SECONDS = 60.0
+"""Between rewritings of the tables while the sweep runs; longer where that takes long."""
+
+
+def sweep(
+    config: Annotated[Path, typer.Argument(help="Run configuration (YAML).")],
+    out: Annotated[Path | None, typer.Option(help="Folder of run folders.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join: auto or HOST:PORT.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
+    ] = None,
+) -> None:
+    """Run all jobs: prepare, pretrain, search, retrain, evaluate, on this machine or a cluster.
+
+    The same command continues a sweep that was interrupted or killed, and tries again what
+    failed. Exits with 4 if a job failed; what does not need it is done all the same.
+    """
+    from distributed_iac.config.load import load_config
+    from distributed_iac.tune.launch import run_sweep
+
+    given = list(overrides or ())
+    if out is not None:
+        given.append(f"out={json.dumps(str(out))}")
+    if address is not None:
+        given.append(f"sweep.address={json.dumps(address)}")
+    settings = load_config(config, given)
+    with _watching(settings.folder):
+        outcome = run_sweep(settings)
+    _conclude(settings.folder)
+    if outcome.unfinished:
+        raise KeyboardInterrupt
+    if outcome.failed:
+        raise typer.Exit(4)
+
+
+def _conclude(folder: Path) -> None:
+    """The last word: how many jobs are done, and why others are not."""
+    from distributed_iac.cli.board import Board
+
+    board = Board(folder)
+    board.refresh()
+    typer.echo(f"{board.line()} in {folder}")
+    for failure in board.failures():
+        typer.echo(f"error: {failure}", err=True)
+
+
+@contextmanager
+def _watching(folder: Path) -> Iterator[None]:
+    """Show the sweep while it runs, from its files, in a thread of its own."""
+    over = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(folder, over), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _watch(folder: Path, over: threading.Event) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from distributed_iac.cli.board import Board
+    from distributed_iac.training.sweep.folder import SweepFolder
+
+    begun = time.time()
+    while not SweepFolder(folder).is_described_since(begun):
+        if over.wait(0.2):
+            return
+    board, console = Board(folder), Console(stderr=True)
+    tables = _Tables(folder)
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            while not over.wait(1.0):
+                board.refresh()
+                live.update(board.table(), refresh=True)
+                tables.write_if_due()
+        return
+    shown = ""
+    while not over.wait(PLAIN_SECONDS):
+        board.refresh()
+        tables.write_if_due()
+        if board.line() != shown:
+            shown = board.line()
+            console.print(shown, highlight=False, soft_wrap=True)
+
+
+class _Tables:
+    """Rewrites the tables now and then, so that a report can be made while the sweep runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._next = time.monotonic() + TABLES_SECONDS
+
+    def write_if_due(self) -> None:
+        from distributed_iac.training.sweep.collect import collect_run, write_tables
+
+        begun = time.monotonic()
+        if begun < self._next:
+            return
+        write_tables(self._folder, collect_run(self._folder))
+        took = time.monotonic() - begun
+        self._next = time.monotonic() + max(TABLES_SECONDS, 20 * took)
