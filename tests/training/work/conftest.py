@@ -42,10 +42,10 @@ def make_config(place: Path) -> MakeConfig:
             "backbones": [{"name": "basic_unet", "features": "tiny"}],
             "baselines": [{"name": "attention_unet", "channels": [4, 4, 4, 4, 4]}],
             "cell": {"nodes": 2, "partial_channels": 2},
-            "batches": {"batch_size": 4, "steps_per_epoch": 2},
+            "batches": {"batch_size": 4, "steps_per_epoch": 1},
             "pretrain": SHORT,
             "retrain": SHORT,
-            "search": {"epochs": 3, "warmup_epochs": 1},
+            "search": {"epochs": 2, "warmup_epochs": 1},
             "evaluation": {"metrics": ["dice"]},
         }
         return RunConfig.model_validate(values | changes)
