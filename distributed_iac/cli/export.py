@@ -26,7 +26,7 @@ def export(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL] [OUT]",
+            metavar="MODEL OUT",
             help="Key of a finished network, and a new folder; with --cell the folder alone. "
             "Without them, the finished networks are listed.",
             show_default=False,

@@ -14,6 +14,7 @@ the licence of its data set allows.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ class ModelCard:
             "cell": None if self.cell is None else self.cell.model_dump(mode="json"),
             "genotype": None if self.genotype is None else self.genotype.to_dict(),
             "fingerprint": self.fingerprint.to_json(),
-            "provenance": dict(self.provenance),
+            "provenance": {name: _plain(value) for name, value in self.provenance.items()},
             "weights_sha256": self.weights_sha256,
         }
 
@@ -123,6 +124,11 @@ def read_card(folder: Path) -> ModelCard:
         return ModelCard.from_json(value)
     except (KeyError, TypeError, ValueError, AttributeError, DistributedIacError) as error:
         raise _damaged(path, error) from error
+
+
+def _plain(value: Scalar) -> Scalar:
+    """A score that is not defined has no number, and JSON has no other word for it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _require_version(value: Any, path: Path) -> None:

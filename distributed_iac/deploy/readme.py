@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from distributed_iac import __version__
 from distributed_iac.deploy.card import CARD, GENOTYPE, WEIGHTS, ModelCard
 
@@ -42,7 +44,7 @@ def _what(card: ModelCard) -> str:
     network = f"A 2-D segmentation network, `{card.backbone.key}`"
     if card.genotype is None:
         return f"{network}, without cells."
-    text = "\n".join(f"    {line}" for line in card.genotype.describe().splitlines())
+    text = textwrap.indent(textwrap.dedent(card.genotype.describe()), "    ")
     return (
         f"{network}, with an Implantable Adaptive Cell in every skip connection, "
         f"genotype `{card.genotype.id}`:\n\n{text}"
@@ -75,16 +77,15 @@ def _data(card: ModelCard) -> str:
     facts, recipe = card.fingerprint, card.fingerprint.recipe
     (rows, columns), (height, width) = recipe.spacing, recipe.patch
     counts = ", ".join(
-        f"{part} {size.patients} patients ({size.slices} slices)"
-        for part, size in facts.parts.items()
+        f"{part} {size.patients} ({size.slices} slices)" for part, size in facts.parts.items()
     )
     return (
         f"`{facts.dataset}` ({facts.format} {facts.release}), "
-        f"channels {', '.join(facts.channel_names)}, {' and '.join(recipe.normalisers)}; "
+        f"{' and '.join(recipe.normalisers)}, channels {', '.join(facts.channel_names)}; "
         f"slices of {height} x {width} pixels of {rows:g} x {columns:g} mm.\n\n"
-        f"Split by patient: {counts}.\n\n"
+        f"Patients: {counts}.\n\n"
         f"Terms of the data set, to be read before passing the model on: "
-        f"{facts.licence or 'not stated by the source'}."
+        f"{facts.licence or 'not stated by the source'}"
     )
 
 

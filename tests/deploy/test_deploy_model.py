@@ -72,6 +72,15 @@ def test_one_file_of_four_dimensions_is_as_good_as_one_a_channel(
     assert one.shape == four.shape
 
 
+def test_a_single_path_needs_no_list(tmp_path: Path, trained: Callable[..., Any]) -> None:
+    network = trained("acdc")
+    model = network.export(tmp_path / "model")
+    path = network.source.cases[0].channels[0].path
+    expected = np.asarray(model.predict([path]).dataobj)
+    for given in (path, str(path)):
+        np.testing.assert_array_equal(np.asarray(model.predict(given).dataobj), expected)
+
+
 def test_the_batch_of_slices_does_not_show_in_probabilities(
     tmp_path: Path, trained: Callable[..., Any]
 ) -> None:

@@ -173,3 +173,9 @@ def test_a_card_survives_the_way_through_json(tmp_path: Path, trained: Callable[
     assert again == json.loads((tmp_path / "model" / "model.json").read_text())
     assert np.isfinite(card.fingerprint.recipe.spacing).all()
     assert isinstance(card.cell, CellSettings)
+
+
+def test_a_score_that_is_not_defined_is_null(tmp_path: Path, trained: Callable[..., Any]) -> None:
+    trained("acdc").export(tmp_path / "model")
+    card = replace(read_card(tmp_path / "model"), provenance={"val_dice": float("nan"), "seed": 1})
+    assert card.to_json()["provenance"] == {"val_dice": None, "seed": 1}
