@@ -23,7 +23,11 @@ from distributed_iac.selection.decision import Pick, Selection
 
 
 def select(
-    candidates: Iterable[Candidate], settings: SelectionSettings, *, seed: int | None = None
+    candidates: Iterable[Candidate],
+    settings: SelectionSettings,
+    *,
+    seed: int | None = None,
+    planned: Sequence[int] = (),
 ) -> Selection:
     """Apply the settings' rule.
 
@@ -31,6 +35,8 @@ def select(
         candidates: Searches of one group and arm; older reports of a search are dropped.
         settings: The rule.
         seed: Whose retraining this is; the rule ``each`` needs it, the others ignore it.
+        planned: Seeds of all searches that there should be; those that are missing, because they
+            failed or have not begun, are named.
 
     Returns:
         The picks with reasons. Without candidates there are no picks, and a warning says so.
@@ -57,6 +63,9 @@ def select(
     running = [f"seed {one.seed}" for one in searches if one.state == "running"]
     if running:
         warnings += (f"still running, the choice may change: {', '.join(running)}",)
+    missing = sorted(set(planned) - {one.seed for one in searches})
+    if missing and settings.rule != "each":
+        warnings += (f"chosen without seeds {', '.join(map(str, missing))}: no cell from them",)
     return Selection(settings.rule, group, arm, own, picks, over, ties, warnings)
 
 

@@ -163,6 +163,13 @@ def test_a_running_search_is_named() -> None:
     assert found.warnings == ("still running, the choice may change: seed 0",)
 
 
+def test_planned_searches_that_are_missing_are_named_where_they_could_have_been_picked() -> None:
+    searches = [candidate(1, 0.5)]
+    found = select(searches, SelectionSettings(rule="best"), planned=(0, 1, 2))
+    assert found.warnings == ("chosen without seeds 0, 2: no cell from them",)
+    assert select(searches, SelectionSettings(), seed=1, planned=(0, 1)).warnings == ()
+
+
 def test_groups_and_arms_are_not_mixed() -> None:
     other = Candidate("kits/basic_unet-tiny/search/lth/seed0", "lth", 0, CELLS[0])
     with pytest.raises(ConfigError, match="one group and one arm"):
