@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -24,12 +24,14 @@ def dice(predicted: np.ndarray, label: np.ndarray, **options: object) -> dict[st
     return {row.target: row.dice for row in rows}
 
 
+@settings(max_examples=100, deadline=None)
 @given(VOLUMES)
 def test_a_perfect_prediction_scores_one_or_is_undefined(label: np.ndarray) -> None:
     for value in dice(label, label).values():
         assert math.isnan(value) or value == 1.0
 
 
+@settings(max_examples=100, deadline=None)
 @given(VOLUMES, VOLUMES)
 def test_it_is_symmetric_and_within_bounds(a: np.ndarray, b: np.ndarray) -> None:
     for x, y in zip(dice(a, b).values(), dice(b, a).values(), strict=True):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -121,6 +121,7 @@ def test_a_target_without_a_tolerance_has_no_surface_dice() -> None:
     assert measure(label * 2, label * 2)["b"].surface_dice == 1
 
 
+@settings(max_examples=40, deadline=None)
 @given(VOLUMES, VOLUMES)
 def test_exchanging_the_volumes_exchanges_the_volumes_only(a: np.ndarray, b: np.ndarray) -> None:
     for here, there in zip(measure(a, b).values(), measure(b, a).values(), strict=True):
@@ -130,6 +131,7 @@ def test_exchanging_the_volumes_exchanges_the_volumes_only(a: np.ndarray, b: np.
             assert 0 <= here.dice <= 1
 
 
+@settings(max_examples=40, deadline=None)
 @given(VOLUMES, VOLUMES, st.tuples(*[st.tuples(st.integers(0, 4), st.integers(0, 4))] * 3))
 def test_empty_space_around_changes_nothing(
     a: np.ndarray, b: np.ndarray, padding: tuple[tuple[int, int], ...]
@@ -139,6 +141,7 @@ def test_empty_space_around_changes_nothing(
         assert asdict(padded[name]) == pytest.approx(asdict(one), nan_ok=True)
 
 
+@settings(max_examples=40, deadline=None)
 @given(VOLUMES, VOLUMES)
 def test_the_box_gives_what_the_whole_volume_gives(a: np.ndarray, b: np.ndarray) -> None:
     shape = tuple(slice(2, 2 + n) for n in a.shape)
@@ -151,6 +154,7 @@ def test_the_box_gives_what_the_whole_volume_gives(a: np.ndarray, b: np.ndarray)
         assert measured.surface_dice == pytest.approx(surface_dice(guess, truth, ZOOMS, 2.0))
 
 
+@settings(max_examples=40, deadline=None)
 @given(VOLUMES, VOLUMES, st.permutations([0, 1, 2]))
 def test_the_order_of_the_arrays_axes_does_not_matter(
     a: np.ndarray, b: np.ndarray, axes: list[int]

@@ -6,7 +6,7 @@ import math
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distributed_iac.config.evaluation import EmptyPolicyName
@@ -122,6 +122,7 @@ SCORES = st.lists(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(SCORES, st.randoms(use_true_random=False))
 def test_parts_of_workers_give_the_summary_of_one_worker(scores, random) -> None:
     parts = [
@@ -133,6 +134,7 @@ def test_parts_of_workers_give_the_summary_of_one_worker(scores, random) -> None
     assert repr(summarise(pa.concat_tables([*parts, parts[0]]))) == repr(whole)
 
 
+@settings(max_examples=40, deadline=None)
 @given(SCORES)
 def test_patients_and_their_cases_all_appear(scores) -> None:
     rows = [row(f"p{p}", f"p{p}-{case}", dice) for case, (p, dice) in enumerate(scores)]
@@ -144,6 +146,7 @@ def test_patients_and_their_cases_all_appear(scores) -> None:
         assert math.isnan(score.value) == (score.undefined == score.cases)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0, 1) | st.just(NAN)), st.randoms(use_true_random=False))
 def test_a_mean_does_not_depend_on_the_order_to_the_last_bit(values, random) -> None:
     shuffled = values[:]

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from monai.metrics import DiceMetric, HausdorffDistanceMetric, compute_hausdorff_distance
@@ -72,6 +72,7 @@ def test_a_tolerance_is_in_millimetres_along_the_arrays_own_axes() -> None:
     assert surface_dice(np.roll(CUBE, 1, 0), CUBE, (1.0, 1.0, 6.0), 1.0) == 1
 
 
+@settings(max_examples=40, deadline=None)
 @given(MASKS, MASKS, SPACINGS)
 def test_both_are_symmetric(
     a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]
@@ -83,6 +84,7 @@ def test_both_are_symmetric(
     assert 0 <= here <= 1
 
 
+@settings(max_examples=40, deadline=None)
 @given(SMALL_MASKS, SMALL_MASKS, SPACINGS)
 def test_on_small_masks_hd95_is_zero_exactly_where_the_surfaces_are_one(
     a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]
@@ -93,6 +95,7 @@ def test_on_small_masks_hd95_is_zero_exactly_where_the_surfaces_are_one(
     assert (hd95(a, b, spacing) == 0) == bool((surface_a == surface_b).all())
 
 
+@settings(max_examples=40, deadline=None)
 @given(MASKS, SPACINGS)
 def test_a_mask_agrees_with_itself(a: np.ndarray, spacing: tuple[float, float, float]) -> None:
     assume(a.any())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distributed_iac.errors import DataError
@@ -58,6 +58,7 @@ def tables(draw: st.DrawFn) -> list[pa.Table]:
     return [patients_table(model, [row]) for model, row in rows]
 
 
+@settings(max_examples=40, deadline=None)
 @given(tables(), st.data())
 def test_order_division_and_repetition_do_not_matter(
     parts: list[pa.Table], data: st.DataObject
