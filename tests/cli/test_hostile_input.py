@@ -54,6 +54,7 @@ CONFIG = {
 }
 PATIENTS = 5
 BACKBONE = "basic_unet-tiny"
+MODEL = f"lesion/{BACKBONE}/pretrain"
 SPLIT = {
     "weights": ["case0"],
     "architecture": ["case1"],
@@ -64,6 +65,10 @@ INTERRUPTED = ("search", "good.yaml", "--set", "name=cut", "--set", "search.epoc
 """A search that was interrupted after its second checkpoint."""
 ASK_CHECK = "distributed-iac check"
 """Where nothing is left to prepare, ``prepare`` sends to ``check``, which says why."""
+
+
+def nothing(here: Path) -> None:
+    """Leave the workplace healthy."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Row:
     command: tuple[str, ...]
     code: int
     said: tuple[str, ...]
-    spoil: Spoil = lambda here: None  # noqa: ARG005
+    spoil: Spoil = nothing
 
 
 def setting(name: str, option: str, *said: str) -> Row:
@@ -101,7 +106,7 @@ def text(name: str, content: str | bytes, *said: str) -> Row:
 def searching(name: str, option: str, code: int, *said: str, spoil: Spoil | None = None) -> Row:
     """A search with one setting changed, in a run of its own."""
     command = ("search", "good.yaml", "--set", "name=other", *(("--set", option) if option else ()))
-    return Row(name, command, code, said, spoil or (lambda here: None))  # noqa: ARG005
+    return Row(name, command, code, said, spoil or nothing)
 
 
 def raw(name: str, said: str, spoil: Spoil, *, prepare: str | None = None) -> tuple[Row, Row]:
@@ -130,7 +135,7 @@ def preparing(
     code: int,
     option: str,
     *said: str,
-    spoil: Spoil = lambda here: None,  # noqa: ARG005
+    spoil: Spoil = nothing,
 ) -> Row:
     """A preparation of a new store with one setting changed."""
     options = ("--set", "stores=new", *(("--set", option) if option else ()))
@@ -490,7 +495,77 @@ STATE = (
     searching("nnunet-missing", "backbones=[{name: nnunet, folder: absent}]", 2, "absent"),
 )
 
-ROWS = (*SETTINGS, *TEXTS, *USAGE, *DATA, *SPLITS, *STATE)
+
+def predicting(name: str, code: int, said: str, *options: str, spoil: Spoil = nothing) -> Row:
+    """A prediction with the exported model."""
+    return Row(name, ("predict", "model", *(options or (SOURCE, "new"))), code, (said,), spoil)
+
+
+MODELS = (
+    Row("run-missing", ("export", "absent"), 2, ("absent", "runs/NAME")),
+    Row("run-is-data", ("export", "data"), 2, ("no config.yaml",)),
+    Row("run-unnamed-model", ("export", "runs/run", "x"), 2, ("RUN MODEL OUT",)),
+    Row("run-unknown-model", ("export", "runs/run", "x/y", "new"), 2, ("list them with",)),
+    Row("run-unknown-cell", ("export", "runs/run", "--cell", "ffff", "new"), 2, ("ffff",)),
+    Row("export-over-model", ("export", "runs/run", MODEL, "model"), 2, ("name another folder",)),
+    Row("model-missing", ("predict", "absent", SOURCE, "new"), 2, ("distributed-iac export",)),
+    Row("model-is-data", ("predict", "data", SOURCE, "new"), 2, ("no model.json",)),
+    predicting(
+        "model-cut",
+        4,
+        "copy the folder again",
+        spoil=lambda here: cut(here / "model/weights.safetensors", 100),
+    ),
+    predicting(
+        "model-poisoned",
+        4,
+        "copy the folder again",
+        spoil=lambda here: poison(here / "model/weights.safetensors"),
+    ),
+    predicting(
+        "model-without-weights",
+        4,
+        "copy the folder again",
+        spoil=lambda here: (here / "model/weights.safetensors").unlink(),
+    ),
+    predicting(
+        "model-card-broken",
+        4,
+        "export the model again",
+        spoil=lambda here: (here / "model/model.json").write_text("{"),
+    ),
+    predicting(
+        "model-card-of-another-release",
+        4,
+        "use the release that exported it",
+        spoil=lambda here: (here / "model/model.json").write_text("{}"),
+    ),
+    predicting("images-missing", 3, "check the path", "absent", "new"),
+    predicting(
+        "images-none",
+        3,
+        "empty folder",
+        "empty",
+        "new",
+        spoil=lambda here: (here / "empty").mkdir(),
+    ),
+    predicting(
+        "images-odd",
+        3,
+        "pictures/a.nii.gz",
+        "pictures",
+        "new",
+        spoil=lambda here: (
+            (here / "pictures").mkdir(),
+            (here / "pictures/a.nii.gz").write_text("no image"),
+        ),
+    ),
+    predicting("labels-into-file", 4, "name another folder", SOURCE, "good.yaml"),
+    predicting("predict-no-such-gpu", 2, "device: cpu", SOURCE, "new", "--device", "cuda:99"),
+    predicting("predict-no-batch", 2, "--batch-size", SOURCE, "new", "--batch-size", "0"),
+)
+
+ROWS = (*SETTINGS, *TEXTS, *USAGE, *DATA, *SPLITS, *STATE, *MODELS)
 
 
 def write_source(root: Path) -> None:
@@ -525,7 +600,7 @@ def run(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workplace in which everything works: data, store, a finished and an interrupted run."""
+    """A workplace in which everything works: data, store, runs, a model."""
     here = tmp_path_factory.mktemp("healthy")
     write_source(here / SOURCE)
     (here / "good.yaml").write_text(yaml.safe_dump(CONFIG))
@@ -534,6 +609,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert run(("check", SOURCE, "--workers", "1"), patch) == 0
         assert run(("prepare", "good.yaml"), patch) == 0
         assert run(("search", "good.yaml"), patch) == 0
+        assert run(("export", "runs/run", MODEL, "model"), patch) == 0
         patch.setattr(StageProgress, "observe", interrupt)
         assert run(INTERRUPTED, patch) == 130
     return here
@@ -572,11 +648,12 @@ def test_bad_input_is_refused_with_one_helpful_message(
     flat = re.sub(r"\s+", " ", message)
     assert all(part in flat for part in row.said), message
     after = contents(here)
-    assert {name for name in before if before[name] != after.get(name)} <= REWRITTEN
+    changed = {name for name in before if before[name] != after.get(name)}
+    assert {Path(name).name for name in changed} <= REWRITTEN, changed
     assert not (here / "poisoned").exists(), "a file of the user's was executed"
 
 
-REWRITTEN = {"runs/run/environment.json", "runs/run/config.yaml"}
+REWRITTEN = {"environment.json", "config.yaml"}
 """Files that every start of a run writes anew."""
 
 
