@@ -27,8 +27,9 @@ class PreprocessSettings(Settings):
     patients' volumes (nnU-Net's rule). Slices are never resampled along their stack."""
 
     patch: Literal["auto"] | tuple[Side, Side] = "auto"
-    """Stored height and width in pixels; ``auto`` is the median size after resampling, rounded
-    up to ``patch_multiple`` and at most ``patch_limit``."""
+    """Stored height and width in pixels; ``auto`` is the median size after resampling, or
+    what shows all foreground of every training case if that is more, rounded up to
+    ``patch_multiple`` and at most ``patch_limit``."""
 
     patch_multiple: PositiveInt = 32
     """What an automatic patch is divisible by: 32 lets a U-Net halve five times."""

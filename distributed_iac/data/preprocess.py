@@ -27,7 +27,7 @@ from distributed_iac.data.recipe import Recipe
 from distributed_iac.data.survey import nonzero_box
 from distributed_iac.errors import DataError
 
-PREPROCESS_VERSION = 1
+PREPROCESS_VERSION = 2
 """Raised with every change that alters a stored byte; part of a store's identity."""
 
 

@@ -10,12 +10,14 @@ Nothing here may look at patients of ``val`` or ``test``: spacing, patch, crop a
 statistics would carry their images into the training.
 
 The rules are nnU-Net's default planner's where they are said to be; the automatic patch is ours:
-nnU-Net chooses the largest patch of the median slice's shape that fits a given GPU, we the median
-slice itself, so that a stored slice shows a whole slice of most patients.
+nnU-Net chooses the largest patch of the median slice's shape that fits a given GPU and slides it
+over the slice; a stored slice is all that we ever see of a patient. So we take the median slice
+itself, and more where a training patient's foreground would be cut off.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, get_args
@@ -132,11 +134,28 @@ def _patch(
         (top, bottom), (left, right) = survey.box
         size = (bottom - top, right - left) if crop == "nonzero" else survey.size
         sizes.append(resampled_size(size, survey.spacing, spacing))
+    needed = [reach(survey, spacing, crop) for survey in surveys]
     step = settings.patch_multiple
     largest = max(settings.patch_limit // step * step, step)
-    steps = np.ceil(np.median(sizes, axis=0) / step - ROUNDING).astype(int)
+    sides = np.maximum(np.median(sizes, axis=0), np.max(needed, axis=0))
+    steps = np.ceil(sides / step - ROUNDING).astype(int)
     height, width = (min(int(count) * step, largest) for count in steps)
     return height, width
+
+
+def reach(survey: CaseSurvey, spacing: tuple[float, float], crop: Crop) -> Size:
+    """Smallest patch that shows all of a case's foreground, centred as ``crop`` says.
+
+    The box around what is not zero does not depend on the label, so neither does the place of the
+    patch; only its size takes the training patients' labels into account.
+    """
+    if survey.labelled is None:
+        return 0, 0
+    sides = []
+    for (start, stop), box, size in zip(survey.labelled, survey.box, survey.size, strict=True):
+        middle = sum(box) / 2 if crop == "nonzero" else size / 2
+        sides.append(min(math.ceil(2 * max(middle - start, stop - middle)), size))
+    return resampled_size((sides[0], sides[1]), survey.spacing, spacing)
 
 
 def _normaliser(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ class CaseSurvey:
         spacing: (dy, dx) in mm.
         box: Rows and columns [start, stop) of the non-zero voxels over all slices.
         nonzero_share: Share of the volume that the non-zero voxels' three-dimensional box fills.
+        labelled: The same of the foreground; None if there is none.
         foreground: Intensities of foreground voxels, (C, SAMPLE) or (C, 0).
     """
 
@@ -48,6 +50,7 @@ class CaseSurvey:
     spacing: tuple[float, float]
     box: Box
     nonzero_share: float
+    labelled: Box | None
     foreground: NDArray[np.float32]
 
 
@@ -76,6 +79,7 @@ def survey_case(case: Case, scheme: LabelScheme) -> CaseSurvey:
         spacing=(geometry.spacing[1], geometry.spacing[2]),
         box=box,
         nonzero_share=share,
+        labelled=_labelled_box(volume, geometry, scheme),
         foreground=_foreground_sample(case, volume, scheme),
     )
 
@@ -102,12 +106,25 @@ def nonzero_box(image: NDArray[np.float32], geometry: SliceGeometry) -> tuple[Bo
     return (spans[1], spans[2]), share
 
 
+def _labelled_box(volume: Volume, geometry: SliceGeometry, scheme: LabelScheme) -> Box | None:
+    if volume.label is None:
+        return None
+    mask = geometry.to_slices(_foreground(volume.label, scheme)).any(axis=0)
+    if not mask.any():
+        return None
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
+
+
+def _foreground(label: NDArray[np.integer[Any]], scheme: LabelScheme) -> NDArray[np.bool_]:
+    known: NDArray[np.bool_] = label != 0
+    return known if scheme.ignore is None else known & (label != scheme.ignore)
+
+
 def _foreground_sample(case: Case, volume: Volume, scheme: LabelScheme) -> NDArray[np.float32]:
     if volume.label is None:
         return np.zeros((len(volume.image), 0), dtype=np.float32)
-    known = volume.label != 0
-    if scheme.ignore is not None:
-        known &= volume.label != scheme.ignore
+    known = _foreground(volume.label, scheme)
     # In Fortran order, as volumes lie in memory: the flat arrays below are views.
     (positions,) = known.ravel(order="F").nonzero()
     if positions.size:

@@ -30,6 +30,7 @@ def survey(**facts: Any) -> CaseSurvey:
         "spacing": (1.5625, 1.5625),
         "box": ((0, size[0]), (0, size[1])),
         "nonzero_share": 1.0,
+        "labelled": None,
         "foreground": np.linspace(0, 100, 50, dtype=np.float32)[None],
     }
     return CaseSurvey(**{**usual, **facts})
@@ -91,6 +92,18 @@ def test_the_automatic_patch_is_a_multiple_and_never_above_the_limit() -> None:
     assert decide(survey(size=(700, 90)), patch_limit=300, patch_multiple=64).patch == (256, 128)
     assert decide(survey(size=(700, 90)), patch_limit=40, patch_multiple=64).patch == (64, 64)
     assert decide(survey(size=(64, 64)), patch_multiple=32).patch == (64, 64)
+
+
+def test_no_training_case_loses_foreground_to_the_patch() -> None:
+    """Off-centre structures of one large patient widen the patch, up to the patient's own size."""
+    small = survey(size=(96, 96), spacing=(1.0, 1.0))
+    aside = survey(size=(200, 200), spacing=(1.0, 1.0), labelled=((90, 170), (60, 110)))
+    edge = survey(size=(200, 200), spacing=(1.0, 1.0), labelled=((0, 10), (90, 110)))
+    assert decide(small, small, small).patch == (96, 96)
+    assert decide(small, small, aside).patch == (160, 96)
+    assert decide(small, small, edge).patch == (224, 96)
+    assert decide(small, small, edge, spacing=(2.0, 2.0)).patch == (128, 64)
+    assert decide(small, small, aside, crop="nonzero").patch == (160, 96)
 
 
 def test_what_the_user_fixes_stays() -> None:

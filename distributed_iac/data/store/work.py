@@ -19,7 +19,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ import numpy as np
 from distributed_iac.data.preprocess import TargetCounts
 from distributed_iac.data.store.manifest import WORK
 from distributed_iac.data.store.sink import FileDigest
-from distributed_iac.data.survey import CaseSurvey
+from distributed_iac.data.survey import Box, CaseSurvey
 from distributed_iac.errors import StoreError
 from distributed_iac.files import write_atomically, write_json
 
@@ -192,15 +192,21 @@ def read_survey(path: Path, key: str) -> CaseSurvey | None:
         foreground = content["foreground"]
     if facts.pop("key") != key:
         return None
-    (top, bottom), (left, right) = facts.pop("box")
+    labelled = facts.pop("labelled")
     size, spacing = tuple(facts.pop("size")), tuple(facts.pop("spacing"))
     return CaseSurvey(
         size=size,
         spacing=spacing,
-        box=((top, bottom), (left, right)),
+        box=_box(facts.pop("box")),
+        labelled=None if labelled is None else _box(labelled),
         foreground=foreground,
         **facts,
     )
+
+
+def _box(plain: Sequence[Sequence[int]]) -> Box:
+    (top, bottom), (left, right) = plain
+    return (top, bottom), (left, right)
 
 
 def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
