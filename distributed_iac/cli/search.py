@@ -18,7 +18,7 @@ def search(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
     ] = None,
 ) -> None:
-    """Search one cell in one trained backbone; pre-trains the backbone first if it must.
+    """Search one cell in one trained backbone; prepares and pre-trains first if it must.
 
     Leaves genotype.json, epochs.parquet, decisions.json and figures in the run folder; the same
     command continues an interrupted search.
@@ -26,21 +26,23 @@ def search(
     from distributed_iac.cli.chosen import choose
     from distributed_iac.cli.progress import StageProgress
     from distributed_iac.config.load import load_config
+    from distributed_iac.jobs.job import Job
+    from distributed_iac.jobs.plan import plan_jobs
     from distributed_iac.report.cell_drawing import draw_discretisation
     from distributed_iac.report.search_curves import search_curves
-    from distributed_iac.training.chain import Chain
-    from distributed_iac.training.group import Group
+    from distributed_iac.training.local_sweep import LocalSweep
+    from distributed_iac.training.work.cells import read_search
 
     settings = load_config(config, overrides or [])
-    group = Group.open(
-        settings,
-        choose("data sets", dataset, {entry.name: entry for entry in settings.data}),
-        choose("backbones", backbone, {entry.key: entry for entry in settings.backbones}),
-    )
+    data = choose("data sets", dataset, {entry.name: entry for entry in settings.data})
+    network = choose("backbones", backbone, {entry.key: entry for entry in settings.backbones})
     choose("arms", arm, settings.arms)
-    number = settings.seeds[0] if seed is None else seed
+    wanted = None if seed is None else str(seed)
+    number = choose("seeds", wanted, {str(entry): entry for entry in settings.seeds})
+    job = Job("search", data.name, network.key, arm, number)
     with StageProgress() as progress:
-        result = Chain(group, progress.observe).search(arm, number)
+        sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)
+        result = read_search(sweep.result(job.key))
     search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
     draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
     typer.echo(result.describe())
