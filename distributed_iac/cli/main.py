@@ -73,7 +73,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo(
-            "interrupted; `prepare`, `search` and `sweep` continue where they stopped when run again",
+            "interrupted; the same command continues where this one stopped",
             err=True,
         )
         sys.exit(INTERRUPTED)

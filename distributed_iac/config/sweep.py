@@ -74,6 +74,10 @@ class SweepSettings(Settings):
     """Seconds between snapshots of Ray's experiment state; ``auto``: one, and a hundredth of a
     second more for every job, so that thousands of jobs do not keep the driver busy writing."""
 
+    workers: Literal["fresh", "reused"] = "fresh"
+    """``fresh``: a process for every job, which takes seconds to start and leaves nothing behind.
+    ``reused``: processes go on to the next job that reserves the same, for many short jobs."""
+
     dashboard: Literal["off", "local"] = "off"
     """Ray's dashboard: ``local`` serves it on 127.0.0.1 only; it has no password."""
 

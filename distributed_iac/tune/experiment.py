@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ray import tune
 from ray.tune import Callback
@@ -54,12 +54,14 @@ class Experiment:
         trainable: With its resources and parameters.
         begin: Makes the parts of a new experiment.
         max_failures: How often a trial is started again.
+        workers: Whether a process may run several trials.
     """
 
     storage: str
     trainable: Any
     begin: Callable[[], Parts]
     max_failures: int
+    workers: Literal["fresh", "reused"] = "fresh"
 
     def run(self, journal: Journal) -> None:
         """Run to the end, or to an interrupt.
@@ -97,6 +99,7 @@ class Experiment:
                 search_alg=parts.searcher,
                 scheduler=parts.scheduler,
                 num_samples=-1,
+                reuse_actors=self.workers == "reused",
                 trial_name_creator=_name,
                 trial_dirname_creator=_name,
             ),

@@ -97,6 +97,7 @@ class Sweep:
                 trainable=self._trainable(plan),
                 begin=lambda: self._parts(run.journal),
                 max_failures=self.settings.max_failures,
+                workers=self.settings.workers,
             ).run(run.journal)
 
     def _describe(self, run: SweepFolder, capacity: Capacity) -> SweepPlan:

@@ -12,17 +12,19 @@ One step is one epoch. Failures are of two kinds. What the project itself report
 reason in its last result, and only what needs the job is lost. Everything else (a killed worker, a
 lost node, a hiccup of storage or driver) is raised, and Tune starts the job again.
 
-``reuse_actors`` stays off: a process for every job costs seconds, and leaves neither GPU memory
-nor library state to the next one.
+By default every job has a process of its own: that costs seconds, and leaves neither GPU memory nor
+library state to the next job. ``sweep.workers: reused`` saves the seconds, for many short jobs.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray import tune
 
 from distributed_iac.errors import DistributedIacError
@@ -55,16 +57,19 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
         """
         if home is not None and home.is_dir():
             os.chdir(home)
-        trial = TrialConfig.read(config)
-        job = workshop.graph[trial.job]
+        self._workshop, self._shelves, self._pace = workshop, shelves, pace
+        self._take_up(TrialConfig.read(config))
+
+    def _take_up(self, trial: TrialConfig) -> None:
+        job = self._workshop.graph[trial.job]
         self._failure: DistributedIacError | None = None
         self._run: JobRun | None = None
         try:
             self._run = JobRun(
                 job,
-                workshop,
-                Shelf(f"{shelves}/{workshop.digest(job)}"),
-                pace,
+                self._workshop,
+                Shelf(f"{self._shelves}/{self._workshop.digest(job)}"),
+                self._pace,
                 time.monotonic,
                 until=trial.until,
             )
@@ -100,6 +105,20 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Nothing to do: ``setup`` has continued from the newest whole checkpoint."""
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another job in the same process, where the sweep's settings allow it.
+
+        Args:
+            new_config: A :class:`TrialConfig` as mapping.
+        """
+        self.cleanup()
+        self._run = None  # its networks and optimisers go before the next ones come
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._take_up(TrialConfig.read(new_config))
+        return True
 
     def cleanup(self) -> None:
         """Keep what was reached: Tune stops trials early, and on an interrupt."""
