@@ -97,6 +97,7 @@ def run(console: Console) -> Iterator[Line]:
         for dataset in config.data:
             jobs = [job.key for job in sweep.graph.jobs() if job.dataset == dataset.name]
             yield line_of(dataset.name, [sweep.result(key) for key in jobs])
+        sweep.conclude()
 
 
 def make_phantoms(config: RunConfig, console: Console) -> None:

@@ -43,6 +43,7 @@ def search(
     with StageProgress() as progress:
         sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)
         result = read_search(sweep.result(job.key))
+        sweep.conclude()
     search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
     draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
     typer.echo(result.describe())

@@ -5,10 +5,12 @@
     sweep = LocalSweep(config, plan_jobs(config), observe)
     progress = sweep.run()                      # everything; failures skip what needs them
     folder = sweep.result("acdc/basic_unet-tiny/search/lth/seed0")     # one job and its needs
+    sweep.conclude()                            # jobs.parquet, epochs.parquet
 
 A job works in ``runs/NAME/<key>/``, where it keeps checkpoints and resumes after a kill. What it
 leaves behind goes under its digest into ``<out>/artifacts`` and is linked into that folder; a job
-whose result is there already, from whatever run, is not run again.
+whose result is there already, from whatever run, is not run again. What happened is written
+into the run folder's journal as a sweep with Ray writes it, so that status and report read both.
 """
 
 from __future__ import annotations
@@ -19,15 +21,21 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
+
+import torch
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import DistributedIacError, RunError
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import Progress
+from distributed_iac.training.device import choose_device
 from distributed_iac.training.local import LocalOutcome, forget_checkpoints, run_locally
 from distributed_iac.training.run_folder import claim_run_folder
 from distributed_iac.training.stage import Stage, StepReport
+from distributed_iac.training.sweep.collect import collect_run, write_tables
+from distributed_iac.training.sweep.folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.training.work.artifacts import Artifacts
 from distributed_iac.training.work.build import build_work
 from distributed_iac.training.work.contract import Work
@@ -63,12 +71,17 @@ class LocalSweep:
     ) -> None:
         self.config = config
         self.graph = graph
-        self.artifacts = Artifacts(config.sweep.artifacts or config.out / "artifacts")
+        root = config.sweep.artifacts or str((config.out / "artifacts").absolute())
+        self.artifacts = Artifacts(root)
         self._observe = observe
         self._clock = clock
         self._digests = Digests(config, graph)
         self._results: dict[str, Path] = {}
         claim_run_folder(config)
+        run = SweepFolder(config.folder)
+        run.describe(SweepPlan(graph, str(self.artifacts.root), _reserved(config)))
+        self._journal = run.journal
+        self._journal.write("open", values={"experiment": "in one process"})
 
     def run(self) -> Progress:
         """Carry out everything, in the graph's order.
@@ -89,7 +102,13 @@ class LocalSweep:
                 progress.fail(job.key, str(error))
             else:
                 progress.finish(job.key)
+        self.conclude()
         return progress
+
+    def conclude(self) -> None:
+        """Note that this process does no more, and write the tables of all jobs so far."""
+        self._journal.write("close")
+        write_tables(self.config.folder, collect_run(self.config.folder))
 
     def result(self, key: str) -> Path:
         """Carry out one job and all that it needs, as far as they are not done.
@@ -110,9 +129,15 @@ class LocalSweep:
         folder, digest = self.config.folder / job.key, self._digests[job.key]
         # A store is no artifact: it may have been deleted since, and finding it there is quick.
         if job.kind == "prepare" or digest not in self.artifacts:
-            self._work(job, folder, digest)
+            self._journal.write("start", job.key)
+            try:
+                self._work(job, folder, digest)
+            except DistributedIacError as error:
+                self._journal.write("failed", job.key, {"error": str(error)})
+                raise
         found = self.artifacts.fetch(digest)
         assert found is not None
+        self._journal.write("end", job.key, {"digest": digest})
         _link(found, folder)
         forget_checkpoints(folder)
         self._results[job.key] = folder
@@ -133,9 +158,13 @@ class LocalSweep:
                 ) from error
             write_result(left, job, digest, outcome.rows, final)
             self.artifacts.put(digest, left)
+        if outcome.rows[-1].get("stopped"):
+            code, _, reason = str(final["stop_reason"]).partition(": ")
+            self._journal.write("stop", job.key, {"code": code, "reason": reason})
 
     def _run(self, work: Work, job: Job, folder: Path, digest: str) -> LocalOutcome:
         def observer(report: StepReport, running: Stage) -> None:
+            self._journal.write("report", job.key, {**report.values, "digest": digest})
             self._observe(job.key, dict(report.values), running.epochs)
 
         return run_locally(
@@ -147,6 +176,13 @@ class LocalSweep:
             checkpoint_every=CHECKPOINT_EVERY,
             stop_when=work.stops,
         )
+
+
+def _reserved(config: RunConfig) -> dict[JobKind, Reserved]:
+    """What every job has to itself in a process that runs one at a time."""
+    gpus = 1.0 if choose_device(config.device).type == "cuda" else 0.0
+    all_of_it = Reserved(float(config.threads or torch.get_num_threads()), gpus)
+    return dict.fromkeys(get_args(JobKind), all_of_it)
 
 
 def _link(found: Path, folder: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -104,6 +105,36 @@ def test_a_data_set_that_fails_does_not_cost_the_others(
         expected = "done" if job.dataset == "acdc" else "skipped"
         assert progress.status(job.key) == ("failed" if job.key == "bad/prepare" else expected)
     assert str(tmp_path / "empty") in (progress.reason("bad/prepare") or "")
+    rows = {row["key"]: row for row in pq.read_table(config.folder / "jobs.parquet").to_pylist()}
+    assert {key: row["status"] for key, row in rows.items()} == progress.to_state()["status"]
+    assert str(tmp_path / "empty") in rows["bad/prepare"]["error"]
+
+
+def test_the_tables_of_a_run_tell_what_its_results_tell(finished: LocalSweep) -> None:
+    rows = pq.read_table(finished.config.folder / "jobs.parquet").to_pylist()
+    assert [row["key"] for row in rows] == [job.key for job in finished.graph.jobs()]
+    for row in rows:
+        result = read_result(finished.result(row["key"]))
+        assert row["status"] == "done"
+        for name in ("digest", "epochs", "arm", "seed"):
+            assert row[name] == result[name], (row["key"], name)
+        if row["kind"] != "prepare":  # which is carried out again by every start
+            assert row["seconds"] == pytest.approx(result["seconds"])
+        assert row["val_dice"] == result.get("val_dice")
+
+
+def test_a_search_that_a_rule_stopped_is_told_apart_in_the_tables(
+    make_config: MakeConfig,
+) -> None:
+    settings = {"epochs": 3, "warmup_epochs": 1}
+    config = make_config(name="told", search=settings, scheduler={"budget": {"epochs": 2}})
+    sweep = sweep_of(config)
+    sweep.result(f"{UNET}/search/lth/seed0")
+    sweep.conclude()
+    rows = {row["key"]: row for row in pq.read_table(config.folder / "jobs.parquet").to_pylist()}
+    search = rows[f"{UNET}/search/lth/seed0"]
+    assert (search["stop_code"], search["stop_reason"]) == ("budget", "2 of 2 epochs spent")
+    assert rows[f"{UNET}/search/full/seed0"]["status"] == "waiting"
 
 
 def test_a_training_that_diverges_fails_with_a_way_out(
