@@ -17,7 +17,7 @@ finishes its job at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         self._seconds = dict(seconds)
         self._trials: dict[str, str] = {}
         self._until: dict[str, int] = {}
-        self.progress = self._begin({})
+        self.progress = self._begin(())
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's configuration; None while nothing is ready; FINISHED at the end."""
@@ -103,11 +103,11 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         """
         path = Path(checkpoint_path)
         state = json.loads(path.read_text(encoding="utf-8"))
-        self._until = {key: int(epoch) for key, epoch in state["until"].items()}
         self._trials = resuming_trials(path.parent)
-        self.progress = self._begin({key: trial for trial, key in self._trials.items()})
+        until = {key: int(epoch) for key, epoch in state["until"].items()}
+        self.progress = self._begin({*self._trials.values(), *until})
         self._until = {
-            key: epoch for key, epoch in self._until.items() if self.progress.status(key) != "done"
+            key: epoch for key, epoch in until.items() if self.progress.status(key) == "running"
         }
 
     def _next(self) -> TrialConfig | None:
@@ -121,19 +121,19 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         self.progress.start(ready[0].key)
         return TrialConfig.of(ready[0])
 
-    def _begin(self, resuming: Mapping[str, str]) -> Progress:
+    def _begin(self, taken_up: Collection[str]) -> Progress:
         """The state of all jobs as the kept results tell it.
 
         Args:
-            resuming: Trial by job, for jobs that Tune resumes by itself.
+            taken_up: Jobs that have a trial already, or are going to be concluded by one.
         """
         progress = Progress(self._workshop.graph, self._seconds)
         for job in self._workshop.graph.jobs():
             if any(progress.status(need) != "done" for need in job.needs):
                 continue  # its digest may not even be known
             finished = self._workshop.finished(job) is not None
-            if finished or job.key in resuming:
+            if finished or job.key in taken_up:
                 progress.start(job.key)
-            if finished and job.key not in resuming:
+            if finished and job.key not in self._trials.values():
                 progress.finish(job.key)
         return progress
