@@ -29,7 +29,9 @@ from typing import Literal
 
 from distributed_iac.errors import RunError
 from distributed_iac.jobs.job import Job
+from distributed_iac.training.memory import peak_memory
 from distributed_iac.training.stage import Scalar, StepReport
+from distributed_iac.training.sweep.search_payload import payload_text
 from distributed_iac.training.work.contract import Work
 from distributed_iac.tune.shelf import Shelf
 from distributed_iac.tune.workshop import Result, Workshop
@@ -162,18 +164,24 @@ class JobRun:
         self._health = "sound"
         seconds = self._clock() - begun
         self._seconds += seconds
-        row: Row = {**report.values, "seconds": seconds, "total_seconds": self._seconds}
+        row: Row = {
+            **report.values,
+            "seconds": seconds,
+            "total_seconds": self._seconds,
+            "memory_bytes": peak_memory(),
+        }
         row["stopped"] = work.stops(StepReport(row, report.payload))
         self.rows.append(row)
+        seen = payload_text(report.payload)  # for who watches; the result's files say the same
         if self._at_end(work):
             self.save()  # writing the result may take minutes, and a kill may come then
             result = self._conclude(work)
             # Whoever is to decide on the report of a stop gets it as one of a running job.
-            return {**result, **row, **self._about("done"), "done": self._is_over(work)}
+            return {**result, **row, **seen, **self._about("done"), "done": self._is_over(work)}
         since = work.stage.epoch - self._saved_epoch
         if self._pace.due(since, self._seconds - self._saved_seconds):
             self.save()
-        return {**row, **self._about("running"), "done": False}
+        return {**row, **seen, **self._about("running"), "done": False}
 
     def _conclude(self, work: Work) -> Row:
         """Write the result; from then on the job is over, whoever is killed."""

@@ -34,6 +34,15 @@ from distributed_iac.tune.kept_results import KeptResults
 from distributed_iac.tune.workshop import Result
 
 
+def checksum(key: str, epochs: int) -> int:
+    """What a job's result says if each of its epochs was counted once."""
+    return sum(_term(key, epoch) for epoch in range(1, epochs + 1))
+
+
+def _term(key: str, epoch: int) -> int:
+    return derive_seed(0, key, epoch) % 1000
+
+
 class ScriptedWork:
     """Counts epochs, sleeps, and sums up what it has seen, so that a lost epoch would show.
 
@@ -65,7 +74,7 @@ class ScriptedWork:
         self.epoch += 1
         if self.epoch == self._fails:
             raise RunError("this script says that the job fails", came=f"epoch {self.epoch}")
-        self._sum += derive_seed(0, self._key, self.epoch) % 1000
+        self._sum += _term(self._key, self.epoch)
         converged = self._converges is not None and self.epoch >= self._converges
         return StepReport(
             {

@@ -25,6 +25,7 @@ from ray import tune
 
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import SweepSettings
+from distributed_iac.report.tensorboard.live import live_tensorboard
 from distributed_iac.training.sweep.collect import collect_run, write_tables
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
 from distributed_iac.training.sweep.journal import Journal

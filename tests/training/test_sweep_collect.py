@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from distributed_iac.errors import RunError
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+from distributed_iac.training.artifacts import write_rows
+from distributed_iac.training.sweep.collect import JOBS_SCHEMA, collect_run, write_tables
+from distributed_iac.training.sweep.folder import Reserved, SweepFolder, SweepPlan
+from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.result import write_result
+
+SEARCH = Job("search", "a", "net", "lth", 0)
+RETRAIN = Job("retrain", "a", "net", "lth", 0, (SEARCH.key,))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    run = SweepFolder(tmp_path / "run")
+    reserved = {"search": Reserved(2.0, 0.5), "retrain": Reserved(4.0)}
+    run.describe(
+        SweepPlan(JobGraph([SEARCH, RETRAIN]), str(tmp_path / "artifacts"), reserved)  # type: ignore[arg-type]
+    )
+    return run
+
+
+def finish(run: SweepFolder, tmp_path: Path, rows: list[dict[str, Any]], **final: Any) -> None:
+    left = tmp_path / "left"
+    left.mkdir()
+    write_rows(left / "epochs.parquet", rows)
+    write_result(left, SEARCH, "ab12", rows, final)
+    Artifacts(run.plan().artifacts).put("ab12", left)
+    run.journal.write("end", SEARCH.key, {"digest": "ab12"})
+
+
+def rows_of(run: SweepFolder) -> dict[str, dict[str, Any]]:
+    return {row["key"]: row for row in collect_run(run.path).jobs.to_pylist()}
+
+
+def test_a_plan_comes_back_as_it_was_written(folder: SweepFolder) -> None:
+    plan = folder.plan()
+    assert list(plan.graph.jobs()) == [SEARCH, RETRAIN]
+    assert plan.reserved["search"] == Reserved(2.0, 0.5)
+
+
+def test_running_jobs_are_told_from_the_journal(folder: SweepFolder) -> None:
+    for epoch in (1, 2, 2):
+        values = {"epoch": epoch, "seconds": 3.0, "val_dice": 0.5, "digest": "ab12"}
+        folder.journal.write("report", SEARCH.key, values)
+    tables = collect_run(folder.path)
+    row = rows_of(folder)[SEARCH.key]
+    assert (row["status"], row["epochs"], row["seconds"]) == ("running", 2, 6.0)
+    assert row["device_seconds"] == 3.0, "half a GPU"
+    assert tables.epochs.column_names == ["key", "epoch", "seconds", "val_dice"]
+    assert tables.epochs.num_rows == 2
+    assert rows_of(folder)[RETRAIN.key]["status"] == "waiting"
+
+
+def test_finished_jobs_are_told_from_what_they_left(folder: SweepFolder, tmp_path: Path) -> None:
+    folder.journal.write("report", SEARCH.key, {"epoch": 1, "seconds": 99.0})
+    rows = [{"epoch": epoch, "seconds": 2.0, "full_epochs": 0.5 * epoch} for epoch in (1, 2, 3)]
+    finish(folder, tmp_path, rows, val_dice=0.8, genotype_id="g1", op_evaluations=40)
+    row = rows_of(folder)[SEARCH.key]
+    assert (row["status"], row["epochs"], row["seconds"]) == ("done", 3, 6.0)
+    assert (row["val_dice"], row["genotype_id"], row["op_evaluations"]) == (0.8, "g1", 40.0)
+    assert row["full_epochs"] == 1.5
+    assert set(collect_run(folder.path).folders) == {SEARCH.key}
+
+
+def test_values_that_json_cannot_hold_are_numbers_again(folder: SweepFolder) -> None:
+    folder.journal.write(
+        "report", SEARCH.key, {"epoch": 1, "seconds": 1.0, "val_dice": float("nan")}
+    )
+    assert rows_of(folder)[SEARCH.key]["val_dice"] != rows_of(folder)[SEARCH.key]["val_dice"]
+
+
+def test_a_failure_is_shown_with_its_reason(folder: SweepFolder) -> None:
+    folder.journal.write("failed", SEARCH.key, {"error": "it diverged"})
+    rows = rows_of(folder)
+    assert (rows[SEARCH.key]["status"], rows[SEARCH.key]["error"]) == ("failed", "it diverged")
+    assert rows[RETRAIN.key]["status"] == "skipped"
+
+
+def test_tables_of_a_sweep_that_has_not_begun_have_their_columns(folder: SweepFolder) -> None:
+    write_tables(folder.path, collect_run(folder.path))
+    jobs = pq.read_table(folder.path / "jobs.parquet")
+    assert jobs.schema.equals(JOBS_SCHEMA)
+    assert jobs.num_rows == 2
+    assert pq.read_table(folder.path / "epochs.parquet").num_rows == 0
+
+
+def test_another_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"jobs\.json"):
+        collect_run(tmp_path)
+
+
+def test_only_one_driver_at_a_time(folder: SweepFolder) -> None:
+    assert not folder.is_driven()
+    with folder.claimed():
+        assert folder.is_driven()
+        with pytest.raises(RunError, match="one process at a time"), folder.claimed():
+            pass
+    assert not folder.is_driven()
