@@ -12,6 +12,8 @@ taken over smaller parts, and the Dice term is a mean of the parts'. Hence it is
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Callable, Sequence
 
 import torch
@@ -95,3 +97,12 @@ class BatchSplitter:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch failed for lack of memory, on a GPU or (told by its text only) on a CPU."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has held at once: of the GPU if it used one, else of RAM."""
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

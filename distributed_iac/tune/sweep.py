@@ -93,13 +93,14 @@ class Sweep:
             plan = self._describe(run, capacity)
             if self.settings.address is None:
                 require_fit(plan.reserved, capacity)
-            Experiment(
-                storage=f"{self._storage}/ray",
-                trainable=self._trainable(plan),
-                begin=lambda: self._parts(run.journal),
-                max_failures=self.settings.max_failures,
-                workers=self.settings.workers,
-            ).run(run.journal)
+            with live_tensorboard(self.folder):
+                Experiment(
+                    storage=f"{self._storage}/ray",
+                    trainable=self._trainable(plan),
+                    begin=lambda: self._parts(run.journal),
+                    max_failures=self.settings.max_failures,
+                    workers=self.settings.workers,
+                ).run(run.journal)
 
     def _describe(self, run: SweepFolder, capacity: Capacity) -> SweepPlan:
         reserved = reserve(self.settings.resources, capacity, self.device)

@@ -19,6 +19,7 @@ from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.training.sweep.journal import Event
+from distributed_iac.training.sweep.search_payload import PAYLOAD_NAMES
 
 
 @dataclass
@@ -121,7 +122,8 @@ def _apply(standing: Standing, event: Event) -> None:
             standing.status, standing.began = "running", event.at
         case "report":
             standing.status = "running"
-            standing.rows[int(values["epoch"])] = values
+            scalars = {name: one for name, one in values.items() if name not in PAYLOAD_NAMES}
+            standing.rows[int(values["epoch"])] = scalars
             standing.digest = values.get("digest") or standing.digest
             standing.note = values.get("note") or standing.note
         case "again":

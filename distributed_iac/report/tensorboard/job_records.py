@@ -1,0 +1,143 @@
+"""All that TensorBoard shows of one job, in the order in which it came to be.
+
+::
+
+    job_records(course, None, settings)             # while it runs: from its reports
+    job_records(course, read_kept(folder), settings)    # finished: from its own files
+
+A pure function, so that the same journal and files always give the same records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from distributed_iac.comparison.pairing import MEAN, Metric, pair
+from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.genotype import Genotype
+from distributed_iac.importance.history import EpochImportance
+from distributed_iac.importance.layout import Layout
+from distributed_iac.pruning.decision import PruneDecision
+from distributed_iac.report.cell_drawing import draw_discretisation
+from distributed_iac.report.tensorboard.course import Course, Epoch
+from distributed_iac.report.tensorboard.curves import number, scalars
+from distributed_iac.report.tensorboard.importance import (
+    Dated,
+    closing_importance,
+    epoch_importance,
+    layout_for,
+)
+from distributed_iac.report.tensorboard.kept import Kept
+from distributed_iac.report.tensorboard.pictures import rasterise
+from distributed_iac.report.tensorboard.record import Record, image
+from distributed_iac.report.tensorboard.trials import (
+    METRICS,
+    Setting,
+    trial_closing,
+    trial_opening,
+    trial_result,
+)
+from distributed_iac.report.tensorboard.words import decision_record, ending_record
+from distributed_iac.training.sweep.search_payload import decision_of, importance_of
+from distributed_iac.training.work.cells import SearchResult
+
+
+def job_records(course: Course, kept: Kept | None, settings: Mapping[str, Setting]) -> list[Record]:
+    """Records of a job that has begun.
+
+    Args:
+        course: What the journal says.
+        kept: What it left behind; None while it runs, or if it failed.
+        settings: Of its trial.
+    """
+    epochs = course.epochs(None if kept is None else kept.rows)
+    records = [trial_opening(settings, _began(course, epochs))]
+    dated: list[Dated] = []
+    found = _importance(epochs, kept)
+    layout = _layout(epochs, kept, found)
+    decisions = _decisions(epochs, kept)
+    for epoch in epochs:
+        records += scalars(epoch)
+        if layout is not None and epoch.number in found:
+            dated.append(Dated(found[epoch.number], epoch.at))
+            records += epoch_importance(layout, dated)
+        if epoch.number in decisions:
+            records.append(decision_record(decisions[epoch.number], epoch.at))
+    if layout is not None and dated and course.ending != "open":
+        records += closing_importance(layout, dated)
+    return [*records, *_closing(course, kept, epochs)]
+
+
+def _closing(course: Course, kept: Kept | None, epochs: Sequence[Epoch]) -> Iterator[Record]:
+    """Results and last words of a job that is over."""
+    if course.ending == "open" or course.ended is None:
+        return
+    step, at = epochs[-1].number if epochs else 0, course.ended
+    search = None if kept is None else kept.search
+    if search is not None:
+        yield _cell_record(search, step, at)
+    if kept is not None:
+        yield from trial_result(_metrics(kept), step, at)
+    result = {} if kept is None else kept.result
+    genotype = None if search is None else search.genotype
+    yield ending_record(course, result, genotype, step, at)
+    yield trial_closing(course.ending, at)
+
+
+def _cell_record(search: SearchResult, step: int, at: float) -> Record:
+    content = repr((search.cell.genotype.to_json(), search.cell.kept))
+    return image(
+        "cell/found", step, at, content, lambda: rasterise(draw_discretisation(search.cell))
+    )
+
+
+def _metrics(kept: Kept) -> dict[str, float | None]:
+    found = {name: number(kept.result.get(name)) for name in METRICS}
+    last = (kept.rows or [{}])[-1]
+    for name in METRICS:
+        if found[name] is None and name in last:
+            found[name] = number(last[name])
+    if kept.patients:
+        found["test_dice"] = mean_score(kept.patients, "dice")
+        found["test_hd95"] = mean_score(kept.patients, "hd95")
+    return found
+
+
+def mean_score(rows: Sequence[PatientRow], metric: Metric) -> float:
+    """Mean over patients of the mean over their cases and targets; NaN if all are undefined."""
+    return pair(rows, rows, metric).block(MEAN, "candidate").mean
+
+
+def _began(course: Course, epochs: Sequence[Epoch]) -> float:
+    """When a job began; of one whose result was found already, when it would have."""
+    if course.began is not None:
+        return course.began
+    if epochs:
+        return epochs[0].at - (number(epochs[0].values.get("seconds")) or 0.0)
+    return course.ended or 0.0
+
+
+def _importance(epochs: Sequence[Epoch], kept: Kept | None) -> dict[int, EpochImportance]:
+    if kept is not None and kept.search is not None:
+        return {one.epoch: one for one in kept.search.history.epochs}
+    reported = (importance_of(epoch.values) for epoch in epochs)
+    return {one.epoch: one for one in reported if one is not None}
+
+
+def _layout(
+    epochs: Sequence[Epoch], kept: Kept | None, found: Mapping[int, EpochImportance]
+) -> Layout | None:
+    if kept is not None and kept.search is not None:
+        return kept.search.history.layout
+    for epoch in reversed(epochs):
+        if epoch.number in found and epoch.values.get("genotype"):
+            cell = Genotype.from_json(epoch.values["genotype"]).cells[0]
+            return layout_for(found[epoch.number], cell.inputs, len(cell.nodes))
+    return None
+
+
+def _decisions(epochs: Sequence[Epoch], kept: Kept | None) -> dict[int, PruneDecision]:
+    if kept is not None and kept.search is not None:
+        return {one.epoch: one for one in kept.decisions}
+    reported = (decision_of(epoch.values) for epoch in epochs)
+    return {one.epoch: one for one in reported if one is not None}

@@ -1,0 +1,66 @@
+"""What a finished job has left behind, as far as it is shown.
+
+::
+
+    kept = read_kept(artifacts.fetch(digest))
+    kept.rows, kept.result["val_dice"], kept.search, kept.patients
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.pruning.decision import PruneDecision
+from distributed_iac.training.sweep.search_payload import read_decision
+from distributed_iac.training.work.cells import SearchResult, read_search
+from distributed_iac.training.work.contract import DECISIONS, EPOCHS, HISTORY, PATIENTS
+from distributed_iac.training.work.result import read_result
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A finished job's files, read.
+
+    Args:
+        result: Its ``result.json``.
+        rows: A mapping an epoch; None for jobs without a table of epochs.
+        search: Cell and importance; None unless it is a search.
+        decisions: Of a search.
+        patients: Scores of the test patients; empty where there are none.
+    """
+
+    result: Mapping[str, Any]
+    rows: list[dict[str, Any]] | None
+    search: SearchResult | None
+    decisions: tuple[PruneDecision, ...]
+    patients: tuple[PatientRow, ...]
+
+
+def read_kept(folder: Path) -> Kept:
+    """Read a result's folder.
+
+    Raises:
+        CheckpointError: A file is damaged.
+    """
+    rows = pq.read_table(folder / EPOCHS).to_pylist() if (folder / EPOCHS).exists() else None
+    decisions = json.loads((folder / DECISIONS).read_text()) if _has(folder, DECISIONS) else []
+    patients = read_patients(folder / PATIENTS).to_pylist() if _has(folder, PATIENTS) else []
+    return Kept(
+        result=read_result(folder),
+        rows=rows,
+        search=read_search(folder) if _has(folder, HISTORY) else None,
+        decisions=tuple(read_decision(one) for one in decisions),
+        patients=tuple(PatientRow.from_mapping(row) for row in patients),
+    )
+
+
+def _has(folder: Path, name: str) -> bool:
+    return (folder / name).exists()

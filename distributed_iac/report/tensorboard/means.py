@@ -1,0 +1,136 @@
+"""Arms against each other: means over seeds, and the charts that hold them.
+
+::
+
+    means = SearchMeans(graph)
+    means.take(job, epochs, "done")
+    summary_records = [layout_record(means.arms, at), *means.records()]
+
+The mean of an arm is over its seeds that are done; before the first one is, over those that run.
+It reaches as far as all of them do: of a mean whose members drop out nobody could tell a change
+of the search from a change of its members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+from distributed_iac.report.tensorboard.course import Ending, Epoch
+from distributed_iac.report.tensorboard.curves import TAGS, number
+from distributed_iac.report.tensorboard.protocol import custom_scalar, layout, layout_value
+from distributed_iac.report.tensorboard.record import Record, scalar
+
+QUANTITIES: Mapping[str, str] = {
+    "val_dice": "val Dice of the supernet",
+    "js_mean": "JS divergence between windows (bits), mean over edges",
+    "entropy": "normalised entropy of operations",
+    "live_operations": "live operations",
+    "full_epochs": "cost in epochs of the full supernet",
+    "total_seconds": "seconds of work",
+}
+"""Column of the epochs table, and the title of its chart."""
+
+Point = tuple[float, float]
+"""When, and how much."""
+
+
+@dataclass
+class _Seed:
+    """What is known of one search: quantity -> epoch -> point."""
+
+    ending: Ending = "open"
+    curves: dict[str, dict[int, Point]] = field(default_factory=dict)
+
+
+class SearchMeans:
+    """The searches of a sweep, by group and arm.
+
+    Args:
+        graph: The jobs.
+    """
+
+    def __init__(self, graph: JobGraph) -> None:
+        self._seeds: dict[tuple[str, str], dict[str, _Seed]] = {}
+        for job in graph.jobs():
+            if job.kind == "search":
+                self._seeds.setdefault((job.group, job.name), {})[job.key] = _Seed()
+
+    @property
+    def arms(self) -> dict[str, list[str]]:
+        """Arms by group, in the sweep's order."""
+        found: dict[str, list[str]] = {}
+        for group, arm in self._seeds:
+            found.setdefault(group, []).append(arm)
+        return found
+
+    def take(self, job: Job, epochs: Sequence[Epoch], ending: Ending) -> None:
+        """Note how far a search has come; jobs of other kinds are passed over."""
+        if job.kind != "search":
+            return
+        curves: dict[str, dict[int, Point]] = {name: {} for name in QUANTITIES}
+        for epoch in epochs:
+            for name, curve in curves.items():
+                value = number(epoch.values.get(name))
+                if value is not None:
+                    curve[epoch.number] = (epoch.at, value)
+        self._seeds[job.group, job.name][job.key] = _Seed(ending, curves)
+
+    def records(self) -> list[Record]:
+        """Mean, least and largest value over seeds, in order of time."""
+        found: list[Record] = []
+        for (group, arm), seeds in self._seeds.items():
+            for name in QUANTITIES:
+                found += _curve(mean_tag(group, name, arm), _counted(seeds, name))
+        return sorted(found, key=lambda one: (one.at, one.tag, one.step))
+
+
+def mean_tag(group: str, quantity: str, arm: str) -> str:
+    """Tag of a mean over seeds; ``/low`` and ``/high`` follow it for the extremes."""
+    return f"means/{group}/{quantity}/{arm}"
+
+
+def layout_record(arms: Mapping[str, Sequence[str]], at: float) -> Record:
+    """The custom scalars dashboard: per group the arms in one chart, then every run.
+
+    Args:
+        arms: By group.
+        at: When the sweep began.
+    """
+    content = layout.Layout()
+    for group, names in arms.items():
+        category = content.category.add(title=f"{group}: {' against '.join(names)}")
+        for quantity, title in QUANTITIES.items():
+            chart = category.chart.add(title=f"{title} (mean over seeds, least to largest)")
+            for arm in names:
+                tag = mean_tag(group, quantity, arm)
+                chart.margin.series.add(value=tag, lower=f"{tag}/low", upper=f"{tag}/high")
+    category = content.category.add(title="every run (choose them at the left)")
+    for quantity, title in QUANTITIES.items():
+        category.chart.add(title=title).multiline.tag.append(f"^{TAGS[quantity]}$")
+    plain = content.SerializeToString(deterministic=True)
+    return Record(
+        custom_scalar.CONFIG_SUMMARY_TAG, 0, at, plain.hex(), lambda: layout_value(content)
+    )
+
+
+def _counted(seeds: Mapping[str, _Seed], quantity: str) -> list[Mapping[int, Point]]:
+    done = [seed for seed in seeds.values() if seed.ending == "done"]
+    running = [seed for seed in seeds.values() if seed.ending == "open" and seed.curves]
+    return [seed.curves[quantity] for seed in done or running]
+
+
+def _curve(tag: str, curves: Sequence[Mapping[int, Point]]) -> list[Record]:
+    shared = set.intersection(*(set(curve) for curve in curves)) if curves else set()
+    found = []
+    for epoch in sorted(shared):
+        values = [curve[epoch][1] for curve in curves]
+        at = max(curve[epoch][0] for curve in curves)
+        found += [
+            scalar(tag, epoch, at, sum(values) / len(values)),
+            scalar(f"{tag}/low", epoch, at, min(values)),
+            scalar(f"{tag}/high", epoch, at, max(values)),
+        ]
+    return found

@@ -1,0 +1,108 @@
+"""TensorBoard's own messages: the only module that knows where they come from.
+
+::
+
+    framed(Event(wall_time=at, file_version=VERSION).SerializeToString())
+
+They come from the tensorboard package alone; neither torch nor TensorFlow is imported.
+"""
+# mypy: disable-error-code="import-untyped"
+# The tensorboard package says nothing of its types.
+
+from __future__ import annotations
+
+import io
+from typing import Any, TypeAlias
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
+from tensorboard.compat.proto.summary_pb2 import SummaryMetadata as Metadata
+from tensorboard.plugins.custom_scalar import layout_pb2 as layout
+from tensorboard.plugins.custom_scalar import metadata as custom_scalar
+from tensorboard.plugins.hparams import api_pb2 as hparams_api
+from tensorboard.plugins.hparams import metadata as hparams
+from tensorboard.plugins.hparams.plugin_data_pb2 import (
+    HParamsPluginData,
+    SessionEndInfo,
+    SessionStartInfo,
+)
+from tensorboard.plugins.text import metadata as text_metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
+from tensorboard.util.tensor_util import make_tensor_proto
+
+Value: TypeAlias = Any
+"""A ``Summary.Value``; the messages are made at run time, where no type checker sees them."""
+Image = Summary.Image
+new_value = Summary.Value
+
+VERSION = "brain.Event:2"
+"""Of event files; the first event of every file says it."""
+
+__all__ = [
+    "VERSION",
+    "Event",
+    "HParamsPluginData",
+    "HistogramProto",
+    "Image",
+    "Metadata",
+    "SessionEndInfo",
+    "SessionStartInfo",
+    "Summary",
+    "Value",
+    "custom_scalar",
+    "framed",
+    "hparams",
+    "hparams_api",
+    "hparams_value",
+    "layout",
+    "layout_value",
+    "new_value",
+    "opening",
+    "text_value",
+]
+
+
+def framed(event: bytes) -> bytes:
+    """An event as a record of an event file: length, checksum, content, checksum."""
+    buffer = io.BytesIO()
+    RecordWriter(buffer).write(event)
+    return buffer.getvalue()
+
+
+def opening(at: float) -> bytes:
+    """How an event file begins.
+
+    The second event tells a TensorBoard that has shown an older file of the run to forget all of
+    it: this file says everything again.
+
+    Args:
+        at: When the run began, in seconds since 1970.
+    """
+    version = Event(wall_time=at, file_version=VERSION)
+    start = Event(wall_time=at, step=0, session_log=SessionLog(status=SessionLog.START))
+    return b"".join(framed(event.SerializeToString()) for event in (version, start))
+
+
+def text_value(tag: str, markdown: str) -> Value:
+    """Markdown for the text dashboard."""
+    return new_value(
+        tag=tag,
+        tensor=make_tensor_proto([markdown.encode()]),
+        metadata=text_metadata.create_summary_metadata(display_name=None, description=None),
+    )
+
+
+def hparams_value(tag: str, content: HParamsPluginData) -> Value:
+    """A message of the hparams dashboard; it lies in the metadata, the value is empty."""
+    return new_value(
+        tag=tag, metadata=hparams.create_summary_metadata(content), tensor=hparams.NULL_TENSOR
+    )
+
+
+def layout_value(content: layout.Layout) -> Value:
+    """Which curves the custom scalars dashboard puts into one chart."""
+    return new_value(
+        tag=custom_scalar.CONFIG_SUMMARY_TAG,
+        tensor=make_tensor_proto(content.SerializeToString()),
+        metadata=custom_scalar.create_summary_metadata(),
+    )

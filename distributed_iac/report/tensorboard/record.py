@@ -1,0 +1,147 @@
+"""One thing that TensorBoard shows, at one step.
+
+::
+
+    record = scalar("dice/val", step=3, at=1764000000.0, value=0.81)
+    record.identity                     # tells equal records from different ones
+    record.event()                      # built when it is written, not before
+
+Scalars, histograms and images are written in the form that every reader of event files knows;
+TensorBoard migrates them while it reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from distributed_iac.report.tensorboard.protocol import (
+    Event,
+    HistogramProto,
+    Image,
+    Metadata,
+    Summary,
+    Value,
+    new_value,
+    text_value,
+)
+
+FORM = "1"
+"""Raised when the same records are to be drawn otherwise, so that old files are written anew."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One value of one tag at one step.
+
+    Args:
+        tag: Under which it is shown.
+        step: The epoch.
+        at: When that was, in seconds since 1970.
+        content: Stands for the value: equal contents are built into equal values.
+        build: Makes the value. Pictures cost tenths of a second, which is why it waits.
+    """
+
+    tag: str
+    step: int
+    at: float
+    content: str
+    build: Callable[[], Value] = field(compare=False, repr=False)
+
+    @property
+    def identity(self) -> bytes:
+        """Equal for equal records, and for no others."""
+        return "\0".join((FORM, self.tag, str(self.step), repr(self.at), self.content)).encode()
+
+    def event(self) -> bytes:
+        """The record as TensorBoard's event, serialised."""
+        summary = Summary(value=[self.build()])
+        event = Event(wall_time=self.at, step=self.step, summary=summary)
+        return bytes(event.SerializeToString())
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG and its size.
+
+    Args:
+        png: The file's bytes.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    png: bytes
+    width: int
+    height: int
+
+
+def scalar(tag: str, step: int, at: float, value: float) -> Record:
+    """A number; TensorBoard keeps it in single precision."""
+    return Record(tag, step, at, repr(value), lambda: new_value(tag=tag, simple_value=value))
+
+
+def shares(tag: str, step: int, at: float, weights: Sequence[float], description: str) -> Record:
+    """A distribution over numbered choices, as a histogram with a bar of width 1 for each.
+
+    Args:
+        tag: Under which it is shown.
+        step: The epoch.
+        at: When that was.
+        weights: Share of each choice; the bar of choice i reaches from i to i + 1.
+        description: What the numbers mean; shown beside the tag.
+    """
+
+    def build() -> Value:
+        middles = [number + 0.5 for number in range(len(weights))]
+        histogram = HistogramProto(
+            min=0.0,
+            max=float(len(weights)),
+            num=sum(weights),
+            sum=sum(w * x for w, x in zip(weights, middles, strict=True)),
+            sum_squares=sum(w * x * x for w, x in zip(weights, middles, strict=True)),
+            bucket_limit=[float(number + 1) for number in range(len(weights))],
+            bucket=list(weights),
+        )
+        return new_value(
+            tag=tag, histo=histogram, metadata=Metadata(summary_description=description)
+        )
+
+    return Record(tag, step, at, f"{description}{[float(w) for w in weights]!r}", build)
+
+
+def image(tag: str, step: int, at: float, content: str, draw: Callable[[], Picture]) -> Record:
+    """A picture.
+
+    Args:
+        tag: Under which it is shown.
+        step: The epoch.
+        at: When that was.
+        content: Stands for what is drawn.
+        draw: Draws it.
+    """
+
+    def build() -> Value:
+        picture = draw()
+        proto = Image(
+            height=picture.height,
+            width=picture.width,
+            colorspace=4,
+            encoded_image_string=picture.png,
+        )
+        return new_value(tag=tag, image=proto)
+
+    return Record(tag, step, at, content, build)
+
+
+def text(tag: str, step: int, at: float, markdown: str) -> Record:
+    """Markdown."""
+    return Record(tag, step, at, markdown, lambda: text_value(tag, markdown))
+
+
+def digest(*parts: bytes) -> str:
+    """A content from bytes of any length."""
+    told = hashlib.sha256()
+    for part in parts:
+        told.update(len(part).to_bytes(8, "little") + part)
+    return told.hexdigest()

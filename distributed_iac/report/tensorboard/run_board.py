@@ -1,0 +1,160 @@
+"""The TensorBoard folder of a run, kept up to date from its journal and its jobs' results.
+
+::
+
+    board = RunBoard(Path("runs/acdc"))
+    board.update()                          # again whenever something may have happened
+    write_tensorboard(Path("runs/acdc"), figures, tables)   # once, with the comparison
+
+What is there already is left alone, so that updating a finished run costs next to nothing, and
+doing it in two processes at once does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from matplotlib.figure import Figure
+
+from distributed_iac.report.tables import Table, markdown
+from distributed_iac.report.tensorboard.course import Course, Courses
+from distributed_iac.report.tensorboard.event_folder import EventFolder
+from distributed_iac.report.tensorboard.job_records import job_records
+from distributed_iac.report.tensorboard.kept import read_kept
+from distributed_iac.report.tensorboard.means import SearchMeans, layout_record
+from distributed_iac.report.tensorboard.names import COMPARISON, SUMMARY, run_name
+from distributed_iac.report.tensorboard.pictures import rasterise
+from distributed_iac.report.tensorboard.record import Picture, Record, digest, image, text
+from distributed_iac.report.tensorboard.trials import experiment, trial_settings
+from distributed_iac.training.run_folder import MARK
+from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.contract import EPOCHS
+
+TENSORBOARD = "tensorboard"
+
+
+class RunBoard:
+    """Follows a run.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        RunError: It is not one of a sweep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        run = SweepFolder(folder)
+        plan = run.plan()
+        self._journal, self._offset = run.journal, 0
+        self._artifacts = Artifacts(plan.artifacts)
+        self._jobs = [job for job in plan.graph.jobs() if job.kind != "prepare"]
+        self._courses = Courses(plan.graph)
+        self._means = SearchMeans(plan.graph)
+        self._events = EventFolder(folder / TENSORBOARD)
+        arms = _arms(folder)
+        self._settings = {job.key: trial_settings(job, arms) for job in self._jobs}
+        self._began: float | None = None
+        self._due: dict[str, None] = {}
+
+    def update(self) -> None:
+        """Show what has happened since the last update.
+
+        Raises:
+            RunError: The journal is damaged.
+            CheckpointError: A kept result is damaged.
+            OSError: Disk full or folder unwritable; the next update makes good for it.
+        """
+        events, self._offset = self._journal.read_from(self._offset)
+        if self._began is None and events:
+            self._began = events[0].at
+        touched = self._courses.feed(events)
+        self._due |= {key: None for key in touched if key in self._settings}
+        if not self._due:
+            return
+        with self._events.claimed():
+            for key in self._due:
+                self._write(self._courses[key])
+            self._summarise()
+        self._due = {}
+
+    @property
+    def last_event(self) -> float:
+        """When the last thing happened that is shown; 0 before the first."""
+        times = (self._courses[job.key].last for job in self._jobs)
+        return max((at for at in times if at is not None), default=0.0)
+
+    def _write(self, course: Course) -> None:
+        job, stamp = course.job, course.stamp
+        folder = None
+        if course.ending == "done" and course.digest is not None:
+            folder = self._artifacts.fetch(course.digest)
+        if not self._events.is_current(run_name(job), stamp):
+            kept = None if folder is None else read_kept(folder)
+            records = job_records(course, kept, self._settings[job.key])
+            self._events.sync(run_name(job), records, stamp)
+        if job.kind == "search":
+            self._means.take(job, course.epochs(_rows(folder)), course.ending)
+        if folder is not None:
+            course.forget_rows()
+
+    def _summarise(self) -> None:
+        began = self._began or 0.0
+        records = [
+            experiment(self._settings.values(), began),
+            layout_record(self._means.arms, began),
+            *self._means.records(),
+        ]
+        self._events.sync(SUMMARY, records, stamp="")
+
+
+def write_tensorboard(
+    folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, Table]
+) -> None:
+    """Bring a run's TensorBoard folder up to date, the comparison included.
+
+    Args:
+        folder: The run folder.
+        figures: By name; shown as images of the run ``summary/comparison``.
+        tables: By name; shown as texts there.
+
+    Raises:
+        RunError: It is not the folder of a sweep, or its journal is damaged.
+        CheckpointError: A kept result is damaged.
+        OSError: Disk full or folder unwritable.
+    """
+    board = RunBoard(folder)
+    board.update()
+    at = board.last_event
+    records = [_figure(name, at, rasterise(figure)) for name, figure in figures.items()]
+    records += [
+        text(f"comparison/{name}", 0, at, markdown(table)) for name, table in tables.items()
+    ]
+    events = EventFolder(folder / TENSORBOARD)
+    with events.claimed():
+        events.sync(COMPARISON, records, stamp="")
+
+
+def _figure(name: str, at: float, picture: Picture) -> Record:
+    return image(f"comparison/{name}", 0, at, digest(picture.png), lambda: picture)
+
+
+def _rows(folder: Path | None) -> list[dict[str, Any]] | None:
+    if folder is None or not (folder / EPOCHS).exists():
+        return None
+    rows: list[dict[str, Any]] = pq.read_table(folder / EPOCHS).to_pylist()
+    return rows
+
+
+def _arms(folder: Path) -> dict[str, Any]:
+    """How each arm prunes; nothing where a run folder holds no configuration."""
+    mark = folder / MARK
+    if not mark.exists():
+        return {}
+    arms: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8")).get("arms", {})
+    return arms

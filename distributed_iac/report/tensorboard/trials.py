@@ -1,0 +1,156 @@
+"""Jobs as trials of the hparams dashboard: what was varied, and what came out.
+
+::
+
+    trial_opening(job, settings, at), trial_result(metrics, ...), trial_closing("done", at, step)
+
+Every job's run is a session. Its metrics are scalars of the run under ``final/``, so that a
+session that is still running has none yet.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+from distributed_iac.jobs.job import Job
+from distributed_iac.report.tensorboard.protocol import (
+    HParamsPluginData,
+    SessionEndInfo,
+    SessionStartInfo,
+    hparams,
+    hparams_api,
+    hparams_value,
+)
+from distributed_iac.report.tensorboard.record import Record, scalar
+
+METRICS: Mapping[str, str] = {
+    "test_dice": "mean over test patients",
+    "test_hd95": "mm, mean over test patients",
+    "val_dice": "best epoch; of a search: of its supernet",
+    "discrete_val_dice": "of the cell as it was cut, not retrained",
+    "confidence": "mean over the edges of a cell, in [0.5, 1]",
+    "epochs": "",
+    "seconds": "work in all epochs that count",
+    "device_seconds": "the same on a GPU",
+    "op_evaluations": "operations executed, over all steps",
+    "full_epochs": "the same in epochs of the full supernet",
+    "cell_parameters": "of all implanted cells",
+    "cell_macs": "multiply-accumulates of all implanted cells",
+}
+"""What a finished job is asked for, and what it means."""
+
+Setting = float | str | bool
+
+
+def trial_settings(job: Job, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Setting]:
+    """What was varied: the job's address, and how its arm prunes.
+
+    Args:
+        job: The job.
+        arms: Settings by arm, nested as in a configuration.
+    """
+    address = {
+        "kind": job.kind,
+        "dataset": job.dataset,
+        "backbone": job.backbone,
+        "model": job.name,
+        "arm": job.arm or "",
+        "seed": "shared" if job.seed is None else str(job.seed),
+    }
+    return {**address, **dict(_flat("arm", arms.get(job.arm or "", {})))}
+
+
+def experiment(trials: Iterable[Mapping[str, Setting]], at: float) -> Record:
+    """The columns of the dashboard.
+
+    Args:
+        trials: Settings of all jobs; those with one and the same value everywhere are no column.
+        at: When the sweep began.
+    """
+    every = list(trials)
+    names = sorted({name for trial in every for name in trial})
+    infos = []
+    for name in names:
+        values = sorted({trial[name] for trial in every if name in trial}, key=str)
+        if len(values) > 1:
+            infos.append(_column(name, values))
+    metrics = [
+        hparams_api.MetricInfo(
+            name=hparams_api.MetricName(tag=f"final/{name}"),
+            display_name=name,
+            description=description,
+        )
+        for name, description in METRICS.items()
+    ]
+    content = hparams_api.Experiment(hparam_infos=infos, metric_infos=metrics, time_created_secs=at)
+    return _message(hparams.EXPERIMENT_TAG, 0, at, HParamsPluginData(experiment=content))
+
+
+def trial_opening(settings: Mapping[str, Setting], at: float) -> Record:
+    """A job begins."""
+    content = SessionStartInfo(start_time_secs=at)
+    for name, value in settings.items():
+        if isinstance(value, str):
+            content.hparams[name].string_value = value
+        elif isinstance(value, bool):
+            content.hparams[name].bool_value = value
+        else:
+            content.hparams[name].number_value = value
+    message = HParamsPluginData(session_start_info=content)
+    return _message(hparams.SESSION_START_INFO_TAG, 0, at, message)
+
+
+def trial_result(metrics: Mapping[str, float | None], step: int, at: float) -> Iterator[Record]:
+    """What came out; unknown and undefined numbers are left out."""
+    for name in METRICS:
+        value = metrics.get(name)
+        if value is not None and math.isfinite(value):
+            yield scalar(f"final/{name}", step, at, value)
+
+
+def trial_closing(ending: Literal["done", "failed"], at: float) -> Record:
+    """A job is over."""
+    status = "STATUS_SUCCESS" if ending == "done" else "STATUS_FAILURE"
+    content = SessionEndInfo(status=hparams_api.Status.Value(status), end_time_secs=at)
+    message = HParamsPluginData(session_end_info=content)
+    return _message(hparams.SESSION_END_INFO_TAG, 0, at, message)
+
+
+def _column(name: str, values: list[Setting]) -> Any:
+    """A setting with the values to filter by."""
+    if all(isinstance(value, bool) for value in values):
+        kind = "DATA_TYPE_BOOL"
+    elif any(isinstance(value, str) for value in values):
+        kind = "DATA_TYPE_STRING"
+    else:
+        kind = "DATA_TYPE_FLOAT64"
+    info = hparams_api.HParamInfo(name=name, type=hparams_api.DataType.Value(kind))
+    for value in values:
+        if kind == "DATA_TYPE_STRING":
+            info.domain_discrete.values.add(string_value=str(value))
+        elif kind == "DATA_TYPE_BOOL":
+            info.domain_discrete.values.add(bool_value=bool(value))
+        else:
+            info.domain_discrete.values.add(number_value=float(value))
+    return info
+
+
+def _message(tag: str, step: int, at: float, content: HParamsPluginData) -> Record:
+    # A message's map has no order of its own; sorted, equal messages are equal bytes.
+    plain = content.SerializeToString(deterministic=True)
+    return Record(tag, step, at, plain.hex(), lambda: hparams_value(tag, content))
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Setting]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(f"{prefix}.{name}", inner)
+    elif isinstance(value, bool | str):
+        yield prefix, value
+    elif isinstance(value, int | float):
+        yield prefix, float(value)
+    elif value is not None:
+        yield prefix, json.dumps(value)

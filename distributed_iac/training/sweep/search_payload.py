@@ -1,0 +1,112 @@
+"""What a running search says for dashboards, as text that fits a flat report.
+
+::
+
+    row = {**row, **payload_text(report.payload)}       # where the search runs
+    importance_of(row), decision_of(row)                # where it is watched
+
+A finished search's files say the same at full precision; this is for those who cannot wait.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from distributed_iac.genotype import OPERATIONS
+from distributed_iac.importance.arrays import FloatArray, floats
+from distributed_iac.importance.history import EpochImportance
+from distributed_iac.importance.removal import EdgeRemoval, OperationRemoval, Removal
+from distributed_iac.pruning.decision import Convergence, PruneDecision, Undecided
+
+IMPORTANCE, DECISION = "importance", "decision"
+PAYLOAD_NAMES = frozenset({IMPORTANCE, DECISION})
+DIGITS = 4
+"""Of a weight. Enough to be looked at, and a sixth of the bytes of full precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchPayload:
+    """The payload of a search's report, of an epoch in which it looked at its importance.
+
+    Args:
+        importance: Mean weights of the epoch.
+        decision: What was decided after it; None where nothing was asked.
+    """
+
+    importance: EpochImportance
+    decision: PruneDecision | None
+
+
+def payload_text(payload: Mapping[str, Any]) -> dict[str, str]:
+    """Entries for a report from :class:`~distributed_iac.training.stage.StepReport`'s payload.
+
+    Args:
+        payload: Of a search: ``operations`` (R, O) and ``edges`` (R,), mean weights of the epoch,
+            and ``decision``. Of anything else: without them.
+
+    Returns:
+        ``importance``, and ``decision`` if anything was decided; empty for other payloads.
+    """
+    if "operations" not in payload:
+        return {}
+    weights = {
+        "operations": [_short(row) for row in payload["operations"]],
+        "edges": _short(payload["edges"]),
+    }
+    found = {IMPORTANCE: json.dumps(weights, separators=(",", ":"))}
+    decision: PruneDecision | None = payload.get("decision")
+    if decision is not None and says_something(decision):
+        found[DECISION] = json.dumps(decision.to_dict(), separators=(",", ":"))
+    return found
+
+
+def says_something(decision: PruneDecision) -> bool:
+    """Whether anything was pruned, given up or found."""
+    return bool(decision.removals or decision.newly_undecided or decision.converged)
+
+
+def importance_of(row: Mapping[str, Any]) -> EpochImportance | None:
+    """The importance that a report carries, if any."""
+    if not row.get(IMPORTANCE):
+        return None
+    weights = json.loads(row[IMPORTANCE])
+    operations = floats(weights["operations"])
+    if operations.ndim != 2 or operations.shape[1] != len(OPERATIONS):
+        return None  # of a version with other operations
+    return EpochImportance(int(row["epoch"]), operations, floats(weights["edges"]))
+
+
+def decision_of(row: Mapping[str, Any]) -> PruneDecision | None:
+    """The decision that a report carries, if any."""
+    return read_decision(json.loads(row[DECISION])) if row.get(DECISION) else None
+
+
+def read_decision(plain: Mapping[str, Any]) -> PruneDecision:
+    """Read :meth:`~distributed_iac.pruning.decision.PruneDecision.to_dict`."""
+    converged = plain["converged"]
+    return PruneDecision(
+        policy=plain["policy"],
+        epoch=plain["epoch"],
+        removals=tuple(_removal(one) for one in plain["removals"]),
+        newly_undecided=tuple(
+            Undecided(**{**one, "candidates": tuple(one["candidates"])})
+            for one in plain["newly_undecided"]
+        ),
+        converged=None if converged is None else Convergence(**converged),
+    )
+
+
+def _removal(plain: Mapping[str, Any]) -> Removal:
+    values = {name: value for name, value in plain.items() if name != "kind"}
+    if plain["kind"] == "edge":
+        return EdgeRemoval(**{**values, "winners": tuple(values["winners"])})
+    return OperationRemoval(**values)
+
+
+def _short(weights: FloatArray) -> list[float]:
+    return [float(f"{weight:.{DIGITS}g}") for weight in np.asarray(weights, dtype=np.float64)]
