@@ -7,8 +7,8 @@ a family (conv, pool, skip) drawn with equal chances and an operation of that fa
 is a frozen 2-D U-Net with that discrete cell and random weights; its most likely class labels
 random images. A search with a supernet in the same frozen U-Net sees images and labels only. The
 teacher's input and output projections are given to it as a start: the question is which
-operations and edges lie between them. (``--check`` shows that the question has an answer: the
-planted cell, trained anew, labels better than random cells do.)
+operations and edges lie between them. That the question has an answer is
+checked with it: the planted cell, trained anew, must label better than a random one does.
 
 Chance is exact by construction, whatever the search prefers: a family is right with probability
 1/3 because the planted one is drawn uniformly; a node's pair of edges with 1 / C(n, 2).
@@ -22,6 +22,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,7 +42,7 @@ from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.optimiser import AdamSettings
 from distributed_iac.config.pruning import PruningSettings
-from distributed_iac.config.training import SearchSettings
+from distributed_iac.config.training import RetrainSettings, SearchSettings
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.files import write_json
@@ -50,6 +51,7 @@ from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.registry import build_backbone
 from distributed_iac.provenance import describe_environment
 from distributed_iac.seeds import derive_seed
+from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.search import SearchStage
 
 FAMILIES = ("conv", "pool", "skip")
@@ -62,14 +64,14 @@ SCHEME = LabelScheme("planted", {1: "middle", 2: "high"})
 BACKBONE = DynUnetSettings(base_features=8, strides=((1, 1), (2, 2), (2, 2)))
 CELL = CellSettings(nodes=2, width=8, partial_channels=1, none="left_out")
 BATCHES = BatchSettings(
-    batch_size=8, steps_per_epoch=10, augmentation="none", foreground_fraction=0.0
+    batch_size=8, steps_per_epoch=20, augmentation="none", foreground_fraction=0.0
 )
 SEARCH = SearchSettings(
-    epochs=60,
-    warmup_epochs=10,
+    epochs=40,
+    warmup_epochs=8,
     weights=AdamSettings(learning_rate=5e-3),
-    architecture=AdamSettings(learning_rate=2e-2, betas=(0.5, 0.999)),
-    validate_every=60,
+    architecture=AdamSettings(learning_rate=1e-2, betas=(0.5, 0.999)),
+    validate_every=40,
 )
 ARMS = {"full": PruningSettings(policy="none"), "lth": PruningSettings(policy="js")}
 
@@ -221,6 +223,33 @@ def search(arm: str, seed: int) -> Outcome:
     )
 
 
+def trained_anew(seed: int) -> dict[str, float]:
+    """Val Dice of the planted cell and of a random one, both trained as the search trains."""
+    torch.set_num_threads(1)
+    backbone, teacher, planted, store = problem(seed)
+    other = plant(CELL.topology, np.random.default_rng(derive_seed(seed, "other")))
+    scores = {}
+    for name, genotype in (("planted", planted), ("random", other)):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "check", name))
+        network = DerivedNetwork(deepcopy(backbone), genotype, CELL, generator)
+        network.projections.load_state_dict(teacher.projections.state_dict())
+        stage = retrain_stage(
+            network,
+            store,
+            SCHEME,
+            RetrainSettings(
+                epochs=20, unfreeze="cells", optimiser=SEARCH.weights, validate_every=20
+            ),
+            BATCHES,
+            seed=derive_seed(seed, "batches"),
+            device=torch.device("cpu"),
+        )
+        while not stage.done:
+            stage.step()
+        scores[name] = stage.best.score
+    return scores
+
+
 def chance_of_a_pair() -> float:
     """Chance of a node's pair of edges; the same for every node that has a choice."""
     (chance,) = {
@@ -282,6 +311,11 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> dict[str, object]:
     return summary
 
 
+def _told(outcome: Outcome) -> Outcome:
+    print(outcome, flush=True)
+    return outcome
+
+
 def main() -> None:
     """Run all searches, two processes at a time, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -291,13 +325,20 @@ def main() -> None:
     options = parser.parse_args()
     jobs = [(arm, seed) for seed in range(options.seeds) for arm in ARMS]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        outcomes = list(pool.map(search, *zip(*jobs, strict=True)))
+        found = pool.map(search, *zip(*jobs, strict=True))
+        checks = list(pool.map(trained_anew, range(options.seeds)))
+        outcomes = [_told(outcome) for outcome in found]
     summary = show(Console(), outcomes)
+    for name in ("planted", "random"):
+        scores = [one[name] for one in checks]
+        print(f"val Dice of the {name} cell trained anew: median {np.median(scores):.3f}", end=" ")
+        print(f"({min(scores):.3f} to {max(scores):.3f})")
     write_json(
         options.out,
         {
             "environment": describe_environment(),
             "summary": summary,
+            "trained_anew": checks,
             "settings": {
                 "cell": json.loads(CELL.model_dump_json()),
                 "search": json.loads(SEARCH.model_dump_json()),

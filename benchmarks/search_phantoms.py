@@ -1,29 +1,29 @@
-"""Full and LTH searches on a phantom of each data set: what they choose, when, and at what cost.
+"""Full and LTH searches on a phantom of each data set: cost, choices, and what the cells are worth.
 
     python -m benchmarks.search_phantoms --folder phantoms          # run it in an empty folder
 
-Makes the phantoms, prepares the stores, pre-trains one U-Net a data set, and searches with both
-arms: on every data set with the first seed, on ACDC with two more. Then it reports
+Makes the phantoms and runs three sweeps through Ray, which share their results: both arms with
+the first seed on every data set; LTH and the controls with all seeds on every data set; both arms
+with all seeds on the first data set. Killed, it continues. Then it reports
 
 1. cost: epochs, seconds, operation evaluations, and seconds an epoch at the start and the end;
 2. whether importance really left uniform (median over edges of the leading weight, full search);
 3. whether LTH's survivors contain the operations that the full search ends with;
 4. how early the full search's final operations were on top or among the top three;
-5. how far seeds agree, against chance.
+5. how far seeds agree, against chance;
+6. patient-level Dice on the test patients, in native geometry, of every model, over the seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
 from itertools import combinations
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
@@ -31,70 +31,52 @@ from benchmarks.harness import write_result
 from distributed_iac.agreement import containment, rank_agreement, top_agreement
 from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.phantom import make_phantom
-from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.phantom import FormatName, make_phantom
+from distributed_iac.evaluation.summary import foreground_means, summarise
+from distributed_iac.evaluation.tables import merge_patients, read_patients
 from distributed_iac.genotype import OPERATIONS, Genotype
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.report.cell_drawing import draw_discretisation
 from distributed_iac.report.search_curves import column, search_curves
-from distributed_iac.training.chain import Chain, SearchResult
-from distributed_iac.training.group import Group
+from distributed_iac.training.sweep.collect import collect_run
+from distributed_iac.training.work.cells import SearchResult, read_search
+from distributed_iac.training.work.contract import PATIENTS
+from distributed_iac.training.work.result import read_result
+from distributed_iac.tune.launch import run_sweep
 
 CONFIG = Path(__file__).with_suffix(".yaml")
-PATIENTS = 20
+COUNT = 20
 Job = tuple[str, str, int]
 """Data set, arm, seed."""
 
 
-def prepare(config: RunConfig) -> None:
-    """Write phantoms and stores that are not there yet."""
+def sweeps(config: RunConfig) -> Iterator[RunConfig]:
+    """The three sweeps, the longest searches first."""
+    lth = {"lth": config.arms["lth"]}
+    yield config.model_copy(update={"name": "both-arms", "seeds": config.seeds[:1]})
+    yield config.model_copy(update={"name": "lth-seeds", "arms": lth})
+    yield config.model_copy(update={"name": "first-set", "data": config.data[:1]})
+
+
+def make_phantoms(config: RunConfig) -> None:
+    """Write the sources that are not there yet."""
     for dataset in config.data:
         if not dataset.source.exists():
-            make_phantom(dataset.name, dataset.source, patients=PATIENTS, seed=0, size="tiny")
-        prepare_store(
-            read_source(dataset.source),
-            dataset.name,
-            dataset.preprocess,
-            dataset.split,
-            config.store_folder(dataset),
-        )
+            name = cast(FormatName, dataset.name)
+            make_phantom(name, dataset.source, patients=COUNT, seed=0, size="tiny")
 
 
-def chain(config: RunConfig, name: str) -> Chain:
-    """The jobs of one data set, reporting now and then on standard output."""
-    (dataset,) = [entry for entry in config.data if entry.name == name]
-
-    def observe(job: str, values: dict[str, object], epochs: int) -> None:
-        if values["epoch"] == epochs or values["done"] or int(str(values["epoch"])) % 20 == 0:
-            print(
-                job, f"epoch {values['epoch']}/{epochs}", f"Dice {values['val_dice']}", flush=True
-            )
-
-    return Chain(Group.open(config, dataset, config.backbones[0]), observe)
+def searches_of(folders: Mapping[str, Path]) -> dict[Job, SearchResult]:
+    """All finished searches."""
+    found = {}
+    for folder in folders.values():
+        result = read_result(folder)
+        if result["kind"] == "search":
+            found[result["dataset"], result["arm"], result["seed"]] = read_search(folder)
+    return dict(sorted(found.items()))
 
 
-def pretrain(name: str, overrides: list[str]) -> None:
-    """Train the plain backbone of a data set."""
-    chain(load_config(CONFIG, overrides), name).pretrained()
-
-
-def search(job: Job, overrides: list[str]) -> SearchResult:
-    """Run one search and draw it."""
-    name, arm, seed = job
-    result = chain(load_config(CONFIG, overrides), name).search(arm, seed)
-    draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=130)
-    return result
-
-
-def jobs(config: RunConfig, seeds: int) -> list[Job]:
-    """One seed everywhere, the others on the first data set; the longest first."""
-    pairs = [(entry.name, 0) for entry in config.data]
-    pairs += [(config.data[0].name, seed) for seed in range(1, seeds)]
-    return [(name, arm, seed) for arm in config.arms for name, seed in pairs]
-
-
-def costs(results: dict[Job, SearchResult]) -> list[dict[str, Any]]:
+def costs(results: Mapping[Job, SearchResult]) -> list[dict[str, Any]]:
     """Cost and outcome of every search."""
     return [
         {
@@ -105,37 +87,60 @@ def costs(results: dict[Job, SearchResult]) -> list[dict[str, Any]]:
             "seconds": one.seconds,
             "op_evaluations": one.rows[-1]["op_evaluations"],
             "full_epochs": one.rows[-1]["full_epochs"],
-            "first_epoch_seconds": float(np.median(column(one.rows, "seconds")[5:10])),
-            "last_epoch_seconds": float(np.median(column(one.rows, "seconds")[-5:])),
+            "first_epoch_seconds": float(np.median(column(one.rows, "seconds")[5:15])),
+            "last_epoch_seconds": float(np.median(column(one.rows, "seconds")[-10:])),
             "live_operations": one.rows[-1]["live_operations"],
             "leader_median": one.rows[-1]["leader_median"],
             "entropy": one.rows[-1]["entropy"],
             "best_val_dice": one.rows[-1]["best_val_dice"],
-            "last_val_dice": one.rows[-1]["val_dice"],
             "undecided": len(one.cell.undecided),
             "kept": len(one.cell.kept),
             "genotype": one.genotype.describe(),
             "reason": one.reason,
         }
-        for job, one in sorted(results.items())
+        for job, one in results.items()
     ]
 
 
-def plain_dice(one: SearchResult) -> float:
-    """Best val Dice of the plain backbone that the search started from."""
-    rows = pq.read_table(one.folder.parents[1] / "pretrain" / "epochs.parquet").to_pylist()
-    return float(np.nanmax(column(rows, "val_dice")))
-
-
 def kept_by_lth(full: SearchResult, lth: SearchResult) -> dict[str, float]:
-    """How many of the full search's final genes are alive at the end of LTH, and by chance."""
+    """How many of the full search's final genes are alive at the end of LTH, and by chance.
+
+    Two questions: of all genes, how many are alive, where an edge that LTH removed counts as a
+    loss; and on the edges that both kept, how many operations.
+    """
     live, topology = lth.history.live_operations, full.history.topology
-    alive, chance = 0, 0.0
+    alive, edges, chance = 0, 0, 0.0
     for edge, operation in full.genotype.cells[0].genes:
         row = live[topology.edges.index(edge)]
         alive += int(row[OPERATIONS.index(operation)])
+        edges += int(row.any())
         chance += float(row[1:].sum()) / (len(OPERATIONS) - 1)
-    return {"alive": alive, "of": len(full.genotype.cells[0].genes), "chance": chance}
+    genes = len(full.genotype.cells[0].genes)
+    return {"alive": alive, "genes": genes, "chance": chance, "on_live_edges": edges}
+
+
+def against_full(results: Mapping[Job, SearchResult]) -> list[dict[str, Any]]:
+    """Full against LTH, paired by data set and seed."""
+    rows = []
+    for (name, arm, seed), full in results.items():
+        if arm == "full" and (name, "lth", seed) in results:
+            lth = results[name, "lth", seed]
+            operations = [one.rows[-1]["op_evaluations"] for one in (full, lth)]
+            agreement = top_agreement(weights(full), weights(lth), "operation")
+            rows.append(
+                {
+                    "dataset": name,
+                    "seed": seed,
+                    "full_epochs_run": len(full.rows),
+                    "lth_epochs_run": len(lth.rows),
+                    "seconds_ratio": full.seconds / lth.seconds,
+                    "op_evaluations_ratio": operations[0] / operations[1],
+                    **kept_by_lth(full, lth),
+                    "same_top_operation": agreement.same,
+                    "of_edges": agreement.total,
+                }
+            )
+    return rows
 
 
 def early(history: ImportanceHistory, genotype: Genotype) -> dict[str, list[float]]:
@@ -148,37 +153,63 @@ def early(history: ImportanceHistory, genotype: Genotype) -> dict[str, list[floa
     }
 
 
-def seeds_agree(results: dict[Job, SearchResult], name: str, arm: str) -> list[dict[str, Any]]:
+def seeds_agree(results: Mapping[Job, SearchResult]) -> list[dict[str, Any]]:
     """Agreement of every pair of seeds, as of the last epoch before anything was pruned."""
-    mine = {job[2]: one for job, one in results.items() if job[:2] == (name, arm)}
     rows = []
-    for a, b in combinations(sorted(mine), 2):
-        first, second = _weights(mine[a]), _weights(mine[b])
-        operation = top_agreement(first, second, "operation")
-        family = top_agreement(first, second, "family")
-        order = rank_agreement(first, second, np.random.default_rng(0))
-        rows.append(
-            {
-                "dataset": name,
-                "arm": arm,
-                "seeds": [a, b],
-                "edges": operation.total,
-                "operation": operation.same,
-                "operation_chance": operation.chance,
-                "operation_p": operation.p_value,
-                "family": family.same,
-                "family_chance": family.chance,
-                "rank_correlation": order.mean,
-                "rank_p": order.p_value,
-            }
-        )
+    for a, b in combinations(results, 2):
+        if a[:2] == b[:2]:
+            first, second = weights(results[a]), weights(results[b])
+            operation = top_agreement(first, second, "operation")
+            family = top_agreement(first, second, "family")
+            order = rank_agreement(first, second, np.random.default_rng(0))
+            rows.append(
+                {
+                    "dataset": a[0],
+                    "arm": a[1],
+                    "seeds": [a[2], b[2]],
+                    "edges": operation.total,
+                    "operation": operation.same,
+                    "operation_chance": operation.chance,
+                    "operation_p": operation.p_value,
+                    "family": family.same,
+                    "family_chance": family.chance,
+                    "rank_correlation": order.mean,
+                    "rank_p": order.p_value,
+                }
+            )
     return rows
 
 
-def _weights(one: SearchResult) -> np.ndarray:
-    """Last epoch's mean importance in which every operation was still alive."""
-    whole = [e.operations for e in one.history.epochs if (e.operations > 0).all()]
+def weights(one: SearchResult) -> np.ndarray:
+    """Last epoch's mean importance in which every candidate was still alive."""
+    everything = one.history.epochs[0].operations > 0
+    whole = [
+        e.operations for e in one.history.epochs if (e.operations > 0).sum() == everything.sum()
+    ]
     return np.asarray(whole[-1])
+
+
+def scores(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Test Dice of every model: mean over targets of means over patients, by seed."""
+    tables = [folder / PATIENTS for folder in folders.values() if (folder / PATIENTS).exists()]
+    patients = merge_patients(read_patients(path) for path in tables)
+    found: dict[tuple[str, str], dict[int | None, float]] = {}
+    for mean in foreground_means(summarise(patients)):
+        if mean.metric == "dice" and mean.phase is None:
+            key = (mean.model.dataset, mean.model.name)
+            found.setdefault(key, {})[mean.model.seed] = mean.mean
+    return [
+        {
+            "dataset": dataset,
+            "model": name,
+            "mean_dice": float(np.mean(list(by_seed.values()))),
+            "sd_over_seeds": float(np.std(list(by_seed.values()), ddof=1))
+            if len(by_seed) > 1
+            else float("nan"),
+            "by_seed": {str(seed): value for seed, value in by_seed.items()},
+        }
+        for (dataset, name), by_seed in sorted(found.items())
+    ]
 
 
 def show(rows: list[dict[str, Any]], title: str) -> None:
@@ -186,7 +217,7 @@ def show(rows: list[dict[str, Any]], title: str) -> None:
     if not rows:
         return
     table = Table(title=title)
-    shown = [key for key in rows[0] if key not in ("genotype", "reason")]
+    shown = [key for key in rows[0] if key not in ("genotype", "reason", "by_seed")]
     for key in shown:
         table.add_column(key.replace("_", " "), justify="right", overflow="fold")
     for row in rows:
@@ -196,69 +227,61 @@ def show(rows: list[dict[str, Any]], title: str) -> None:
     Console(width=200).print(table)
 
 
+def draw(results: Mapping[Job, SearchResult], folder: Path) -> None:
+    """Draw every cell, and full against LTH where both are there."""
+    folder.mkdir(exist_ok=True)
+    for (name, arm, seed), one in results.items():
+        draw_discretisation(one.cell).savefig(folder / f"cell-{name}-{arm}-{seed}.png", dpi=130)
+        if arm == "full" and (name, "lth", seed) in results:
+            both = {"full": one.rows, "lth": results[name, "lth", seed].rows}
+            search_curves(both).savefig(folder / f"curves-{name}-{seed}.png", dpi=110)
+
+
+def report(config: RunConfig) -> None:
+    """Print and write every table; draw full against LTH for each data set."""
+    folders: dict[str, Path] = {}
+    for sweep in sweeps(config):
+        if sweep.folder.exists():
+            folders |= collect_run(sweep.folder).folders
+    results = searches_of(folders)
+    tables = {
+        "searches": costs(results),
+        "full_against_lth": against_full(results),
+        "agreement": seeds_agree(results),
+        "test_dice": scores(folders),
+    }
+    for title, rows in tables.items():
+        show(rows, title.replace("_", " "))
+    draw(results, Path("figures"))
+    write_result(
+        "search_phantoms",
+        settings=config.model_dump(mode="json", include={"search", "batches", "arms", "retrain"}),
+        results={
+            **tables,
+            "early": {
+                f"{name} seed {seed}": early(one.history, one.genotype)
+                for (name, arm, seed), one in results.items()
+                if arm == "full"
+            },
+        },
+    )
+
+
 def main() -> None:
     """Run everything that is not finished yet, then report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="where data and runs go")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds on the first data set")
+    parser.add_argument("--report", action="store_true", help="only report what is finished")
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(options.folder)
     config = load_config(CONFIG, options.overrides)
-    prepare(config)
-    names = [entry.name for entry in config.data]
-    todo = jobs(config, options.seeds)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        list(pool.map(pretrain, names, [options.overrides] * len(names)))
-        found = pool.map(search, todo, [options.overrides] * len(todo))
-        results = dict(zip(todo, found, strict=True))
-    report(config, results)
-
-
-def report(config: RunConfig, results: dict[Job, SearchResult]) -> None:
-    """Print and write every table; draw full against LTH for each data set."""
-    pairs = [
-        (job, one, results[job[0], "lth", job[2]])
-        for job, one in results.items()
-        if job[1] == "full"
-    ]
-    for (name, _, seed), full, lth in pairs:
-        curves = search_curves({"full": full.rows, "lth": lth.rows})
-        curves.savefig(config.folder / f"curves-{name}-seed{seed}.png", dpi=110)
-    table = costs(results)
-    savings = [
-        {
-            "dataset": job[0],
-            "seed": job[2],
-            "plain_dice": plain_dice(full),
-            "full_dice": full.rows[-1]["best_val_dice"],
-            "lth_dice": lth.rows[-1]["best_val_dice"],
-            "seconds_ratio": full.seconds / lth.seconds,
-            "op_evaluations_ratio": full.rows[-1]["op_evaluations"]
-            / lth.rows[-1]["op_evaluations"],
-            **kept_by_lth(full, lth),
-        }
-        for job, full, lth in pairs
-    ]
-    agreement = [
-        row for arm in config.arms for row in seeds_agree(results, config.data[0].name, arm)
-    ]
-    show(table, "searches")
-    show(savings, "full against LTH, and full's final operations alive at LTH's end")
-    show(agreement, "agreement of seeds")
-    write_result(
-        "search_phantoms",
-        settings=config.search.model_dump(mode="json"),
-        results={
-            "searches": table,
-            "full_against_lth": savings,
-            "agreement": agreement,
-            "early": {
-                f"{job[0]} seed {job[2]}": early(one.history, one.genotype) for job, one, _ in pairs
-            },
-        },
-    )
+    if not options.report:
+        make_phantoms(config)
+        for sweep in sweeps(config):
+            run_sweep(sweep)
+    report(config)
 
 
 if __name__ == "__main__":
