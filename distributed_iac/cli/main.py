@@ -18,6 +18,7 @@ from distributed_iac import __version__
 from distributed_iac.cli.check import check
 from distributed_iac.cli.export import export
 from distributed_iac.cli.phantom import phantom
+from distributed_iac.cli.plan import plan
 from distributed_iac.cli.predict import predict
 from distributed_iac.cli.prepare import prepare
 from distributed_iac.cli.schema import schema
@@ -55,7 +56,7 @@ def _root(
     del version, debug  # both act before or around the commands
 
 
-for command in (phantom, check, prepare, search, sweep, status, export, predict, schema):
+for command in (phantom, check, prepare, plan, search, sweep, status, export, predict, schema):
     app.command()(command)
 
 

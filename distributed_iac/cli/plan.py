@@ -1,0 +1,119 @@
+"""``distributed-iac plan``: the jobs that a sweep would run, and what they would take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
+    from distributed_iac.config.run import RunConfig
+    from distributed_iac.jobs.graph import JobGraph
+    from distributed_iac.jobs.job import JobKind
+    from distributed_iac.training.sweep.probe import Probe
+
+GIGABYTE = 1e9
+
+
+def plan(
+    config: Annotated[Path, typer.Argument(help="Run configuration (YAML).")],
+    measure: Annotated[
+        bool, typer.Option(help="Measure memory and time of each kind on a few batches.")
+    ] = True,
+    jobs: Annotated[bool, typer.Option("--jobs", help="List every job with its needs.")] = False,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
+    ] = None,
+) -> None:
+    """Show what a sweep would do; runs none of it.
+
+    Memory and time are measured with the first data set, once its store is prepared.
+    """
+    from rich.console import Console
+
+    from distributed_iac.config.load import load_config
+    from distributed_iac.jobs.plan import plan_jobs
+
+    settings = load_config(config, overrides or [])
+    graph = plan_jobs(settings)
+    console = Console()
+    if jobs:
+        for job in graph.jobs():
+            typer.echo(f"{job.key}  <- {', '.join(job.needs) or 'nothing'}")
+    probes = _probes(settings, graph) if measure else {}
+    console.print(_table(settings, graph, probes))
+    typer.echo(f"{len(graph)} jobs in {settings.folder}")
+    if probes:
+        typer.echo(_estimate(settings, graph, probes))
+
+
+def _probes(config: RunConfig, graph: JobGraph) -> Mapping[JobKind, Probe]:
+    """One measurement for each kind that trains; none while there is no store."""
+    from distributed_iac.errors import StoreError
+    from distributed_iac.training.sweep.probe import ProbedKind, probe
+
+    kinds = {job.kind for job in graph.jobs()}
+    found: dict[JobKind, Probe] = {}
+    try:
+        for kind in get_args(ProbedKind):
+            if kind in kinds:
+                found[kind] = probe(config, kind)
+    except StoreError as error:
+        typer.echo(f"memory and time are not measured: {error.message}", err=True)
+        typer.echo("prepare the first data set: `distributed-iac prepare CONFIG`", err=True)
+    return found
+
+
+def _table(config: RunConfig, graph: JobGraph, probes: Mapping[JobKind, Probe]) -> Table:
+    from rich.table import Table
+
+    from distributed_iac.cli.progress import duration
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("kind")
+    for name in ("jobs", "reserved", "epochs", "an epoch", "a job", "memory", "GPU memory"):
+        table.add_column(name, justify="right")
+    for kind, count in Counter(job.kind for job in graph.jobs()).items():
+        one = probes.get(kind)
+        measured = ("", "", "", "", "")
+        if one is not None:
+            measured = (
+                str(one.epochs),
+                f"{one.epoch_seconds:.2g} s",
+                duration(one.seconds),
+                f"{one.peak_bytes / GIGABYTE:.1f} GB",
+                f"{one.gpu_bytes / GIGABYTE:.1f} GB" if one.gpu_bytes else "",
+            )
+        table.add_row(kind, str(count), _reserved(config, kind), *measured)
+    return table
+
+
+def _reserved(config: RunConfig, kind: JobKind) -> str:
+    one = getattr(config.sweep.resources, kind)
+    parts = [f"{one.cpus:g} CPU"]
+    if one.gpus:
+        parts.append("GPU if any" if one.gpus == "auto" else f"{one.gpus:g} GPU")
+    if one.memory_gb is not None:
+        parts.append(f"{one.memory_gb:g} GB")
+    return ", ".join(parts)
+
+
+def _estimate(config: RunConfig, graph: JobGraph, probes: Mapping[JobKind, Probe]) -> str:
+    """All work one after another, and what no number of machines makes shorter."""
+    from distributed_iac.cli.progress import duration
+
+    seconds: dict[JobKind, float] = {kind: one.seconds for kind, one in probes.items()}
+    total = sum(seconds.get(job.kind, 0.0) for job in graph.jobs())
+    chain = max(graph.critical_seconds(seconds).values())
+    backbones = len(config.data) * len(config.backbones)
+    return (
+        f"at most {duration(total)} one after another, at least {duration(chain)} on any number of "
+        f"machines; measured with {config.data[0].name}, taken to hold for all {backbones} groups; "
+        "without preparing, evaluating, and what early stops save"
+    )

@@ -1,0 +1,129 @@
+"""Whole sweeps of scripted jobs on a real Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from distributed_iac.config.scheduler import BudgetSettings, SchedulerSettings
+from distributed_iac.jobs.job import Job
+from distributed_iac.training.sweep.collect import collect_run
+from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.training.sweep.journal import Event
+from distributed_iac.tune.rehearsal import expected_checksums, small_settings
+from distributed_iac.tune.scripted import ScriptedWorkshop, checksum
+from distributed_iac.tune.sweep import Sweep
+
+PATIENCE = 480.0
+"""Seconds until a test that waits gives up: many times what it takes, for crowded machines."""
+
+
+def group(dataset: str) -> list[Job]:
+    prepare = Job("prepare", dataset)
+    search = Job("search", dataset, "net", "lth", 0, (prepare.key,))
+    full = Job("search", dataset, "net", "full", 0, (prepare.key,))
+    return [prepare, search, full, Job("retrain", dataset, "net", "lth", 0, (search.key,))]
+
+
+def by_key(folder: Path) -> dict[str, dict[str, Any]]:
+    return {row["key"]: row for row in collect_run(folder).jobs.to_pylist()}
+
+
+@pytest.mark.slow
+def test_stops_failures_and_results_that_are_there_already(local_ray: Any, tmp_path: Path) -> None:
+    assert local_ray.is_initialized()
+    jobs, artifacts = (*group("a"), Job("prepare", "b")), str(tmp_path / "artifacts")
+    fails = {"b/prepare": 1}
+    workshop = ScriptedWorkshop(jobs, {"search": 5}, artifacts, fails=fails)
+    scheduler = SchedulerSettings(budget=BudgetSettings(epochs=3))
+    sweep = Sweep(workshop, tmp_path / "run", artifacts, small_settings(), scheduler)
+    outcome = sweep.run()
+    rows = by_key(tmp_path / "run")
+
+    stopped, full = rows["a/net/search/lth/seed0"], rows["a/net/search/full/seed0"]
+    assert (stopped["status"], stopped["stop_code"], stopped["epochs"]) == ("done", "budget", 3)
+    assert (full["status"], full["stop_code"], full["epochs"]) == ("done", None, 5)
+    assert rows["a/net/retrain/lth/seed0"]["status"] == "done"
+    (failed,) = outcome.failed
+    assert failed.job.key == "b/prepare"
+    assert "script says" in str(failed.error)
+    result = workshop.finished(workshop.graph["a/net/search/lth/seed0"])
+    assert result is not None
+    assert result["checksum"] == checksum("a/net/search/lth/seed0", 3)
+
+    other = Sweep(
+        ScriptedWorkshop(tuple(group("a")), {}, artifacts),
+        tmp_path / "other",
+        artifacts,
+        small_settings(),
+        scheduler,
+    )
+    assert other.run().counts == {"done": 4}
+    assert not (tmp_path / "other" / "ray").exists(), "nothing was left to do"
+
+
+def wait_for(folder: Path, driver: subprocess.Popen[bytes], seen: Callable[[Event], bool]) -> None:
+    """Wait until the journal has an event."""
+    end = time.monotonic() + PATIENCE
+    while not any(seen(event) for event in SweepFolder(folder).journal.read()):
+        assert driver.poll() is None, "the driver ended early"
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.05)
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "distributed_iac.tune.rehearsal", str(folder)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+
+def workers(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    children = psutil.Process(driver.pid).children(recursive=True)
+    return [child for child in children if "Trainable" in " ".join(child.cmdline()[:1])]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_and_a_killed_driver_change_no_result(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    driver = start(folder)
+    try:
+        wait_for(folder, driver, lambda event: event.values.get("epoch") == 3)
+        victims = workers(driver)
+        assert victims
+        victims[0].kill()
+        wait_for(folder, driver, lambda event: event.kind == "again")
+        wait_for(folder, driver, lambda event: event.values.get("epoch") == 6)
+    finally:
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+
+    again = start(folder)
+    try:
+        assert again.wait(PATIENCE) == 0
+    finally:
+        again.kill()
+        again.wait()
+
+    rows = by_key(folder)
+    assert {row["status"] for row in rows.values()} == {"done"}
+    assert sum(row["losses"] for row in rows.values()) >= 1
+    folders = collect_run(folder).folders
+    found = {key: last_checksum(path) for key, path in folders.items()}
+    assert found == expected_checksums(1)
+    opened = [event for event in SweepFolder(folder).journal.read() if event.kind == "open"]
+    assert [event.values.get("restored") for event in opened] == [None, True]
+
+
+def last_checksum(folder: Path) -> int:
+    content = json.loads((folder / "result.json").read_text())
+    return int(content["checksum"])
