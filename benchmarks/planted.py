@@ -320,13 +320,15 @@ def main() -> None:
     """Run all searches, two processes at a time, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--first", type=int, default=0, help="first seed, to add fresh ones")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS / "planted.json")
     options = parser.parse_args()
-    jobs = [(arm, seed) for seed in range(options.seeds) for arm in ARMS]
+    seeds = range(options.first, options.first + options.seeds)
+    jobs = [(arm, seed) for seed in seeds for arm in ARMS]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         found = pool.map(search, *zip(*jobs, strict=True))
-        checks = list(pool.map(trained_anew, range(options.seeds)))
+        checks = list(pool.map(trained_anew, seeds))
         outcomes = [_told(outcome) for outcome in found]
     summary = show(Console(), outcomes)
     for name in ("planted", "random"):
