@@ -1,12 +1,13 @@
-"""``make quickstart``: one whole path on synthetic miniatures of all four data sets.
+"""``make quickstart``: a whole sweep on synthetic miniatures of all four data sets.
 
 ::
 
     python -m distributed_iac.quickstart            # in ./quickstart; run it again to continue
 
-Phantoms, then every job of a run in this process: prepare, pre-train, search (full and LTH),
-retrain both cells and the controls, score the test patients in native geometry. Every step is
-the ordinary one that a user would run; only the data and the numbers of epochs are small.
+Phantoms, then ``distributed-iac sweep`` on a local Ray: prepare, pre-train, search (full and LTH),
+retrain both cells and the controls, score the test patients in native geometry; then
+``distributed-iac report``. Every step is the ordinary one that a user would run; only the data and
+the numbers of epochs are small.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+import typer
 
 from distributed_iac.errors import DistributedIacError
 
@@ -31,7 +34,7 @@ FOLDER = Path("quickstart")
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 PATIENTS = 14
 SEED = 0
-
+BIN = Path(".venv/bin")
 
 MODELS = {
     "plain": "plain U-Net",
@@ -60,7 +63,7 @@ class Line:
 
 
 def main() -> None:
-    """Run the path and print the table."""
+    """Run the path, print the table, say where everything is."""
     from rich.console import Console
 
     console = Console()
@@ -68,36 +71,50 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     os.chdir(FOLDER)
     try:
-        lines = list(run(console))
+        run(console)
+    except typer.Exit as stop:
+        console.print("a job failed, see above; `make quickstart` tries it again", highlight=False)
+        sys.exit(stop.exit_code)
     except DistributedIacError as error:
         console.print(f"error: {error}", highlight=False)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         console.print("interrupted; `make quickstart` continues where it stopped")
         sys.exit(130)
-    show(console, lines)
-    console.print(
-        f"{(time.monotonic() - begun) / 60:.1f} minutes. Cells, decisions and epochs lie in "
-        f"{FOLDER}/runs/quickstart. Next: `distributed-iac check` on your own data.",
-        highlight=False,
-    )
+    console.print(f"{(time.monotonic() - begun) / 60:.1f} minutes.", highlight=False)
 
 
-def run(console: Console) -> Iterator[Line]:
-    """Take every data set from nothing to scores."""
-    from distributed_iac.cli.progress import StageProgress
+def run(console: Console) -> None:
+    """Make the data, run the sweep and its report."""
+    from distributed_iac.cli.sweep import sweep
     from distributed_iac.config.load import load_config
-    from distributed_iac.jobs.plan import plan_jobs
-    from distributed_iac.training.local_sweep import LocalSweep
+    from distributed_iac.report.rebuild import rebuild
+    from distributed_iac.training.sweep.collect import collect_run
 
     config = load_config(CONFIG)
     make_phantoms(config, console)
-    with StageProgress(console) as progress:
-        sweep = LocalSweep(config, plan_jobs(config), progress.observe)
-        for dataset in config.data:
-            jobs = [job.key for job in sweep.graph.jobs() if job.dataset == dataset.name]
-            yield line_of(dataset.name, [sweep.result(key) for key in jobs])
-        sweep.conclude()
+    sweep(CONFIG)
+    page = rebuild(config.folder).page
+    folders = collect_run(config.folder).folders
+    show(
+        console,
+        [
+            line_of(dataset.name, [folders[key] for key in folders if _is_of(key, dataset.name)])
+            for dataset in config.data
+        ],
+    )
+    console.print(
+        f"The page:    {FOLDER / page}\n"
+        f"Dashboards:  {BIN}/tensorboard --logdir {FOLDER / config.folder}/tensorboard\n"
+        f"Files:       {FOLDER / config.folder} (cells, decisions, tables, figures)\n"
+        f"Next:        {BIN}/distributed-iac check YOUR_DATA, then configs/ for a sweep on it",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _is_of(key: str, dataset: str) -> bool:
+    return key.split("/")[0] == dataset
 
 
 def make_phantoms(config: RunConfig, console: Console) -> None:
