@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distributed_iac.cli.progress import duration
+from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.sweep.forecast import epochs_planned, forecast
 from distributed_iac.training.sweep.standing import Replay, Standing
@@ -59,7 +60,7 @@ class Board:
     def line(self) -> str:
         """One line for pipes and titles."""
         counts = Counter(one.status for one in self._standings)
-        others = ("running", "failed", "skipped")
+        others: tuple[JobStatus, ...] = ("running", "failed", "skipped")
         parts = [f"{counts['done']}/{len(self._standings)} jobs done"]
         parts += [f"{counts[status]} {status}" for status in others if counts[status]]
         left = None if self.is_over else forecast(self._graph, self._replay.standings)

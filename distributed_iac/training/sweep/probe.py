@@ -23,9 +23,12 @@ from typing import Literal
 import torch
 
 from distributed_iac.config.run import RunConfig
+from distributed_iac.config.training import SearchSettings, SupervisedSettings
+from distributed_iac.data.batches import Batches
 from distributed_iac.errors import RunError
 from distributed_iac.training.group import Group
 from distributed_iac.training.stage import Stage
+from distributed_iac.training.supervised import TRAINING_PARTS
 
 ProbedKind = Literal["pretrain", "search", "retrain", "baseline"]
 STEPS = (1, 3)
@@ -80,10 +83,11 @@ def _measure(config: RunConfig, kind: ProbedKind) -> Probe:
     short, long = (_epoch_seconds(_with_steps(config, steps), kind) for steps in STEPS)
     step = max(0.0, (long - short) / (STEPS[1] - STEPS[0]))
     validation = max(0.0, short - step)
-    epochs, every = _epochs(config, kind)
+    settings = _settings(config, kind)
+    epochs = settings.epochs + (config.retrain.epochs if kind == "baseline" else 0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    per_epoch = step * config.batches.steps_per_epoch + validation / every
+    per_epoch = step * _steps(config, kind) + validation / settings.validate_every
     return Probe(per_epoch, epochs, peak, gpu)
 
 
@@ -111,12 +115,21 @@ def _with_steps(config: RunConfig, steps: int) -> RunConfig:
     )
 
 
-def _epochs(config: RunConfig, kind: ProbedKind) -> tuple[int, int]:
-    """Epochs at the most, and epochs between validations."""
-    if kind == "baseline":
-        return config.pretrain.epochs + config.retrain.epochs, config.pretrain.validate_every
-    settings = {"pretrain": config.pretrain, "search": config.search, "retrain": config.retrain}
-    return settings[kind].epochs, settings[kind].validate_every
+def _settings(config: RunConfig, kind: ProbedKind) -> SupervisedSettings | SearchSettings:
+    match kind:
+        case "pretrain" | "baseline":
+            return config.pretrain
+        case "search":
+            return config.search
+        case "retrain":
+            return config.retrain
+
+
+def _steps(config: RunConfig, kind: ProbedKind) -> int:
+    """Batches in an epoch, also where an epoch is a pass over all slices."""
+    group = Group.open(config, config.data[0], config.backbones[0])
+    parts = ["weights"] if kind == "search" else TRAINING_PARTS
+    return Batches(group.store, parts, config.batches, seed=0, device=group.device).steps_per_epoch
 
 
 def _search(group: Group) -> Stage:
