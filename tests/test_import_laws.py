@@ -19,6 +19,7 @@ ROOMS = {
     "genotype": 0,
     "stability": 1,
     "pruning": 1,
+    "simulation": 1,
     "importance": 1,
     "agreement": 1,
     "jobs": 1,

@@ -1,0 +1,196 @@
+"""A sweep on virtual slots: the real job graph, order and stopping rules, on a clock of its own.
+
+::
+
+    sweep = PaperSweep(graph, courses, shares, SchedulerSettings(), startup=20.0)
+    simulate(sweep, slots=8).makespan
+
+Jobs start as Tune starts them: whenever there may be room, the searcher is asked for the most
+urgent job that is ready (:class:`~distributed_iac.jobs.progress.Progress`), and one job is asked
+for ahead. That one keeps its place at the head of the queue until it fits, whoever becomes ready
+meanwhile. Every epoch of a search is reported to a :class:`~distributed_iac.verdict.judge.Judge`;
+a search that its own reports stop is concluded by the same process, one that is stopped because
+of others by a second one, as in :mod:`distributed_iac.tune.searcher`.
+
+Not simulated: lost workers, memory, CPU cores beside GPUs, the network, and how jobs on one
+machine slow each other down.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from distributed_iac.config.scheduler import SchedulerSettings
+from distributed_iac.errors import ConfigError
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.jobs.progress import Progress
+from distributed_iac.simulation.course import Course
+from distributed_iac.simulation.schedule import Purpose, Schedule, Span
+from distributed_iac.simulation.slots import Grant, Slots
+from distributed_iac.verdict.judge import Judge
+from distributed_iac.verdict.role import Role
+from distributed_iac.verdict.verdict import StopCode, Verdict
+
+BECAUSE_OF_OTHERS: frozenset[StopCode] = frozenset({"consensus", "dominated"})
+"""Verdicts that a search cannot reach from its own reports."""
+
+
+@dataclass(frozen=True)
+class PaperSweep:
+    """What is simulated.
+
+    Args:
+        graph: The jobs.
+        courses: What each would do, by key.
+        shares: Slots that a job of a kind holds; 0 holds none and runs beside.
+        rules: Who is stopped when.
+        startup: Seconds that every process takes before it works, holding its slots.
+    """
+
+    graph: JobGraph
+    courses: Mapping[str, Course]
+    shares: Mapping[JobKind, float]
+    rules: SchedulerSettings
+    startup: float = 0.0
+
+
+def simulate(sweep: PaperSweep, slots: int) -> Schedule:
+    """Run a sweep on paper; the same sweep always goes the same way.
+
+    Args:
+        sweep: What.
+        slots: On how many virtual GPUs or cores, at least 1.
+
+    Raises:
+        ConfigError: A job reserves more than there is.
+    """
+    most = max((sweep.shares[job.kind] for job in sweep.graph.jobs()), default=0.0)
+    if most > slots:
+        raise ConfigError(f"jobs that reserve {most:g} slots need as many", came=f"{slots}")
+    return _Simulation(sweep, slots).run()
+
+
+@dataclass
+class _Process:
+    """One that runs now."""
+
+    job: Job
+    purpose: Purpose
+    begin: float
+    grant: Grant
+    epochs: int = 0
+    verdict: Verdict | None = None
+
+
+class _Simulation:
+    """State between two events; an event is the end of a process's next stretch of work."""
+
+    def __init__(self, sweep: PaperSweep, slots: int) -> None:
+        self._sweep, self._count = sweep, slots
+        self._slots = Slots(slots)
+        self._progress = Progress(sweep.graph)
+        self._judge = Judge.from_settings(sweep.rules)
+        self._queue: deque[tuple[Job, Purpose]] = deque(maxlen=1)
+        self._stopped: deque[Job] = deque()
+        self._events: list[tuple[float, int, _Process]] = []
+        self._numbers = 0
+        self._spans: list[Span] = []
+
+    def run(self) -> Schedule:
+        self._fill(0.0)
+        while self._events:
+            now = self._events[0][0]
+            ended = 0
+            while self._events and self._events[0][0] == now:
+                ended += self._advance(heapq.heappop(self._events)[2], now)
+            if ended:
+                self._fill(now)
+        assert self._progress.finished
+        spans = sorted(self._spans, key=lambda span: span.begin)
+        return Schedule(self._sweep.graph, self._count, tuple(spans))
+
+    def _fill(self, now: float) -> None:
+        """Start what fits, in order; what does not waits at the head of the queue."""
+        while self._queue or self._ask():
+            job, purpose = self._queue[0]
+            grant = self._slots.take(self._sweep.shares[job.kind])
+            if grant is None:
+                return
+            self._queue.popleft()
+            self._start(_Process(job, purpose, now, grant))
+
+    def _ask(self) -> bool:
+        """Ask for one job ahead: a stopped one that waits for its conclusion, else a ready one."""
+        if self._stopped:
+            self._queue.append((self._stopped.popleft(), "conclusion"))
+            return True
+        ready = self._progress.ready()
+        if ready:
+            self._progress.start(ready[0].key)
+            self._queue.append((ready[0], "work"))
+        return bool(ready)
+
+    def _start(self, process: _Process) -> None:
+        job, course = process.job, self._sweep.courses[process.job.key]
+        if process.purpose == "conclusion" or not any(course.reports):
+            self._come_back(process, process.begin + self._whole(process))
+            return
+        self._judge.add(job.key, Role(job.key, job.kind, job.group, job.name, str(job.seed)))
+        self._come_back(process, process.begin + self._sweep.startup + course.seconds[0])
+
+    def _whole(self, process: _Process) -> float:
+        """Seconds of a process during which nothing is decided."""
+        course = self._sweep.courses[process.job.key]
+        work = 0.0
+        if process.purpose == "work":
+            process.epochs, work = len(course.seconds), sum(course.seconds)
+        return self._sweep.startup + work + course.closing
+
+    def _come_back(self, process: _Process, when: float) -> None:
+        self._numbers += 1
+        heapq.heappush(self._events, (when, self._numbers, process))
+
+    def _advance(self, process: _Process, now: float) -> bool:
+        """A stretch of work is over; whether the process is."""
+        course = self._sweep.courses[process.job.key]
+        judged = process.purpose == "work" and any(course.reports)
+        if not judged or self._is_closed(process, course):
+            self._end(process, now)
+            return True
+        process.epochs += 1
+        self._report(process, course)
+        if process.verdict is not None and process.verdict.code in BECAUSE_OF_OTHERS:
+            self._end(process, now)
+            return True
+        closing = self._is_closed(process, course)
+        stretch = course.closing if closing else course.seconds[process.epochs]
+        self._come_back(process, now + stretch)
+        return False
+
+    def _is_closed(self, process: _Process, course: Course) -> bool:
+        """Whether no epoch follows any more."""
+        return process.verdict is not None or process.epochs == len(course.seconds)
+
+    def _report(self, process: _Process, course: Course) -> None:
+        report = course.reports[process.epochs - 1]
+        if report is None:
+            return
+        process.verdict = self._judge.report(process.job.key, report)
+        if self._is_closed(process, course):
+            self._judge.end(process.job.key, report)
+
+    def _end(self, process: _Process, now: float) -> None:
+        code = None if process.verdict is None else process.verdict.code
+        job, share = process.job, self._sweep.shares[process.job.kind]
+        self._spans.append(
+            Span(job.key, process.purpose, process.begin, now, share, process.epochs, code)
+        )
+        self._slots.give_back(process.grant)
+        if code in BECAUSE_OF_OTHERS:
+            self._stopped.append(job)
+        else:
+            self._progress.finish(job.key)
