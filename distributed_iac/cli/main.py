@@ -21,6 +21,7 @@ from distributed_iac.cli.phantom import phantom
 from distributed_iac.cli.plan import plan
 from distributed_iac.cli.predict import predict
 from distributed_iac.cli.prepare import prepare
+from distributed_iac.cli.report import report
 from distributed_iac.cli.schema import schema
 from distributed_iac.cli.search import search
 from distributed_iac.cli.status import status
@@ -56,7 +57,19 @@ def _root(
     del version, debug  # both act before or around the commands
 
 
-for command in (phantom, check, prepare, plan, search, sweep, status, export, predict, schema):
+for command in (
+    phantom,
+    check,
+    prepare,
+    plan,
+    search,
+    sweep,
+    status,
+    report,
+    export,
+    predict,
+    schema,
+):
     app.command()(command)
 
 

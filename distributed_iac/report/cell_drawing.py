@@ -13,6 +13,7 @@ labelled besides. ``per_skip`` genotypes get a panel a tap.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -56,6 +57,9 @@ SPACING = 0.055
 """Between neighbouring strands of a bundle, in data units."""
 HEAD = 0.17
 """Length of an arrowhead, in data units."""
+SENTENCE_WIDTH = 72
+"""Letters in a line above the smallest cell's picture."""
+LEGEND_COLUMNS = 5
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,8 @@ def draw_discretisation(result: Discretisation, taps: Sequence[str] = ()) -> Fig
         Line2D([], [], color=INK, linewidth=LEAST_WIDTH, label="confidence 0.5"),
         Line2D([], [], color=INK, linewidth=2.4, linestyle=(0, (2, 1)), label="undecided"),
     )
-    headline = f"cell {result.genotype.id}\n{result.distinction.sentence}"
+    sentence = textwrap.fill(result.distinction.sentence, SENTENCE_WIDTH)
+    headline = f"cell {result.genotype.id}\n{sentence}"
     return draw(pictures, headline, notes)
 
 
@@ -193,7 +198,7 @@ def draw(pictures: Sequence[CellPicture], headline: str, notes: Sequence[Line2D]
     figure.legend(
         handles=[*_operations_of(pictures), *notes],
         loc="outside lower center",
-        ncols=min(8, max(4, len(COLOURS))),
+        ncols=LEGEND_COLUMNS,
         frameon=False,
         fontsize=9,
         labelcolor=INK,

@@ -1,25 +1,32 @@
-"""When which job ran: how full a machine or cluster was, and what everything waited for.
+"""When which job ran: what a machine or cluster did, group by group, and how full it was.
 
 ::
 
     figure = timeline([Span("acdc/basic_unet/pretrain", "pretrain", start=0.0, end=61.5), ...])
     figure.savefig("timeline.png")
 
-Jobs that overlap are stacked; a job takes the lowest lane that is free, so the height is how many
-ran at once.
+A band for every group (data set and backbone), in the order in which they began. Inside a band,
+jobs that overlap are stacked: a job takes the lowest lane that is free. Where one group's
+searches stand above another's pre-training, nobody waited for a common phase to end. The strip
+on top is the number of jobs at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import JobKind
+
+Ending = Literal["done", "failed", "lost", "running"]
+"""lost: its worker, or the whole driver, went away; the job was started again later, if it was."""
 
 KIND_COLOURS: dict[JobKind, str] = {
     "prepare": "#8d99ae",
@@ -29,8 +36,9 @@ KIND_COLOURS: dict[JobKind, str] = {
     "baseline": "#8e5ea2",
     "evaluate": "#e08e0b",
 }
-LABELLED = 40
-"""Most jobs whose names are written into their bars."""
+HATCHES: dict[Ending, str] = {"done": "", "failed": "xxxx", "lost": "////", "running": "\\\\\\\\"}
+UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+"""The largest unit of which a run took at least three is shown."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Span:
         kind: What it does.
         start: In seconds on any clock that all spans share.
         end: On the same clock, not before the start.
-        status: How it ended; failed ones are hatched.
+        status: How it ended; all but ``done`` are hatched.
 
     Raises:
         ConfigError: An end before the start.
@@ -52,13 +60,18 @@ class Span:
     kind: JobKind
     start: float
     end: float
-    status: Literal["done", "failed", "running"] = "done"
+    status: Ending = "done"
 
     def __post_init__(self) -> None:
         if not self.start <= self.end:
             raise ConfigError(
                 "a span ends after its start", came=f"{self.start} to {self.end}", where=self.key
             )
+
+    @property
+    def group(self) -> str:
+        """Data set and backbone; only the data set for ``prepare``."""
+        return "/".join(self.key.split("/")[: 1 if self.kind == "prepare" else 2])
 
 
 def lanes(spans: Sequence[Span]) -> tuple[int, ...]:
@@ -80,35 +93,103 @@ def lanes(spans: Sequence[Span]) -> tuple[int, ...]:
     return tuple(found)
 
 
+def bands(spans: Sequence[Span]) -> dict[str, tuple[Span, ...]]:
+    """Group to its spans, the group that began first coming first."""
+    found: dict[str, list[Span]] = {}
+    for span in sorted(spans, key=lambda span: (span.start, span.key)):
+        found.setdefault(span.group, []).append(span)
+    return {group: tuple(own) for group, own in found.items()}
+
+
 def timeline(spans: Sequence[Span]) -> Figure:
     """Draw all spans from the first start on; an empty run gives a figure that says so."""
-    placed = lanes(spans)
-    height = max(placed, default=0) + 1
-    figure = Figure(figsize=(11, min(12.0, 1.2 + 0.35 * height)), layout="constrained")
-    axis = figure.subplots()
-    origin = min((span.start for span in spans), default=0.0)
-    for span, lane in zip(spans, placed, strict=True):
-        left, width = span.start - origin, span.end - span.start
-        (bar,) = axis.barh(
-            lane,
-            width,
-            left=left,
-            height=0.85,
-            color=KIND_COLOURS[span.kind],
-            edgecolor="white",
-            linewidth=0.5,
-            hatch="///" if span.status == "failed" else None,
-        )
-        if len(spans) <= LABELLED:
-            name = axis.text(left, lane, f" {span.key}", fontsize=6, va="center", color="white")
-            name.set_clip_path(bar)
-    axis.set_ylim(height - 0.5, -0.5)
-    axis.set_xlabel("seconds since the first start")
-    axis.set_ylabel("jobs at once")
-    axis.set_yticks(range(height), labels=[str(lane + 1) for lane in range(height)])
-    kinds = {span.kind for span in spans}
-    handles = [Patch(color=c, label=kind) for kind, c in KIND_COLOURS.items() if kind in kinds]
-    if handles:
-        figure.legend(handles=handles, loc="outside upper right", ncols=6, fontsize=8)
-    axis.set_title("" if spans else "No job has run yet", fontsize=9)
+    placed = {group: lanes(own) for group, own in bands(spans).items()}
+    height = sum(max(own) + 1 for own in placed.values())
+    figure = Figure(figsize=(8, min(14.0, 1.9 + 0.2 * height)), layout="constrained")
+    if not spans:
+        figure.suptitle("No job has run yet")
+        return figure
+    origin = min(span.start for span in spans)
+    length = max(1.0, *(span.end - origin for span in spans))
+    unit, name = _unit(length)
+    strip, chart = figure.subplots(2, 1, sharex=True, height_ratios=(0.75, max(1.2, 0.2 * height)))
+    _draw_occupancy(strip, spans, origin, unit)
+    _draw_bands(chart, bands(spans), placed, origin, unit)
+    chart.set_xlim(0, 1.01 * length / unit)
+    chart.set_xlabel(f"{name} since the first start")
+    figure.legend(handles=_handles(spans), loc="outside upper center", ncols=6, **_QUIET)
     return figure
+
+
+_QUIET: Mapping[str, object] = {"fontsize": 8, "frameon": False}
+
+
+def occupancy(spans: Sequence[Span]) -> tuple[list[float], list[int]]:
+    """When the number of running jobs changes, and what it is from there on."""
+    changes: dict[float, int] = {}
+    for span in spans:
+        changes[span.start] = changes.get(span.start, 0) + 1
+        changes[span.end] = changes.get(span.end, 0) - 1
+    times = sorted(changes)
+    return times, np.cumsum([changes[time] for time in times]).tolist()
+
+
+def _unit(length: float) -> tuple[float, str]:
+    return next(((unit, name) for unit, name in UNITS if length >= 3 * unit), UNITS[-1])
+
+
+def _draw_occupancy(axis: Axes, spans: Sequence[Span], origin: float, unit: float) -> None:
+    times, counts = occupancy(spans)
+    axis.fill_between(
+        [(time - origin) / unit for time in times], counts, step="post", color="0.75", linewidth=0
+    )
+    axis.set_ylabel("at once", fontsize=8)
+    axis.set_ylim(0, max(1, *counts) * 1.15)
+    axis.yaxis.get_major_locator().set_params(integer=True, nbins=3)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_bands(
+    axis: Axes,
+    groups: Mapping[str, Sequence[Span]],
+    placed: Mapping[str, Sequence[int]],
+    origin: float,
+    unit: float,
+) -> None:
+    top, middles = 0, []
+    for group, own in groups.items():
+        for span, lane in zip(own, placed[group], strict=True):
+            axis.barh(
+                top + lane,
+                (span.end - span.start) / unit,
+                left=(span.start - origin) / unit,
+                height=0.82,
+                color=KIND_COLOURS[span.kind],
+                edgecolor="white",
+                linewidth=0.4,
+                hatch=HATCHES[span.status],
+            )
+        used = max(placed[group]) + 1
+        middles.append(top + (used - 1) / 2)
+        top += used
+        axis.axhline(top - 0.5, color="0.85", linewidth=0.6)
+    axis.set_ylim(top - 0.5, -0.5)
+    axis.set_yticks(middles, labels=list(groups), fontsize=8)
+    axis.tick_params(axis="y", length=0)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _handles(spans: Sequence[Span]) -> list[Patch]:
+    kinds, endings = {span.kind for span in spans}, {span.status for span in spans} - {"done"}
+    return [
+        *(
+            Patch(color=colour, label=kind)
+            for kind, colour in KIND_COLOURS.items()
+            if kind in kinds
+        ),
+        *(
+            Patch(facecolor="0.8", edgecolor="white", hatch=HATCHES[ending], label=ending)
+            for ending in HATCHES
+            if ending in endings
+        ),
+    ]

@@ -1,0 +1,29 @@
+"""``distributed-iac report``: tables, figures and the page of a run, made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SHOWN = 5
+"""Warnings that are printed; the page has all of them."""
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/NAME.")],
+) -> None:
+    """Make tables, figures and report.html of a run again, from its folder and kept results alone.
+
+    Works at any time: on a finished sweep, on a running one, after a crash, after everything that
+    a report writes was deleted. The same run gives the same bytes.
+    """
+    from distributed_iac.report.rebuild import rebuild
+
+    rebuilt = rebuild(run)
+    typer.echo(f"{rebuilt.page}: {rebuilt.progress}")
+    for warning in rebuilt.warnings[:SHOWN]:
+        typer.echo(f"  - {warning}")
+    if len(rebuilt.warnings) > SHOWN:
+        typer.echo(f"  - and {len(rebuilt.warnings) - SHOWN} more, all on the page")

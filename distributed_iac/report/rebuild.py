@@ -1,0 +1,138 @@
+"""Everything that a report of a run consists of, made again from the run folder and its results.
+
+::
+
+    rebuilt = rebuild(Path("runs/acdc"))
+    rebuilt.page                        # runs/acdc/report.html
+
+Nothing that it writes is read by it, and no clock is asked: delete all of it, and the same bytes
+come back. Files of an earlier report that this one does not have are removed; those folders
+(cells/, tables/, figures/) belong to the report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed_iac.evaluation.tables import write_patients
+from distributed_iac.files import write_atomically
+from distributed_iac.genotype import Genotype
+from distributed_iac.report.comparison_tables import records
+from distributed_iac.report.page.assemble import page_of, standing
+from distributed_iac.report.page.model import State
+from distributed_iac.report.page.render import render
+from distributed_iac.report.run_figures import RunFigures, run_figures
+from distributed_iac.report.run_record import RunRecord, read_run
+from distributed_iac.report.run_tables import run_tables
+from distributed_iac.report.tables import Table, csv_text, latex, markdown
+from distributed_iac.training.sweep.collect import write_tables
+from distributed_iac.training.work.result import read_result
+
+PAGE = "report.html"
+OWNED = {"cells": (".json",), "tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png")}
+"""Folders of the report, and the files in them that are its."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What was made.
+
+    Args:
+        page: The page.
+        state: How far the run is.
+        progress: The same for people.
+        warnings: What is missing, one sentence each.
+    """
+
+    page: Path
+    state: State
+    progress: str
+    warnings: tuple[str, ...]
+
+
+def rebuild(folder: Path) -> Rebuilt:
+    """Write all tables, figures and the page of a run, at any time.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        RunError: It is not the folder of a sweep.
+        CheckpointError: A kept result is damaged.
+        OSError: Disk full or folder unwritable.
+    """
+    record = read_run(folder)
+    tables, figures = run_tables(record), run_figures(record)
+    page = page_of(record, tables, figures)
+    write_tables(folder, record.tables)
+    write_patients(folder / "patients.parquet", record.patients)
+    _write_text(folder / "comparison.json", record.comparison.to_json() + "\n")
+    _write_text(folder / "selection.json", _json([one.to_dict() for one in record.selections]))
+    written = dict(_files(record, tables, figures))
+    for name, data in written.items():
+        write_atomically(folder / name, data)
+    _remove_others(folder, written)
+    _write_text(folder / PAGE, render(page))
+    state, progress = standing(record)
+    return Rebuilt(folder / PAGE, state, progress, page.warnings)
+
+
+def _files(
+    record: RunRecord, tables: Mapping[str, Table], figures: RunFigures
+) -> Iterator[tuple[str, bytes]]:
+    """Files of the report's own folders."""
+    for identity, cell in _cells(record).items():
+        yield f"cells/{identity}.json", _json(cell).encode()
+    for name, table in tables.items():
+        yield f"tables/{name}.md", markdown(table).encode()
+        yield f"tables/{name}.tex", latex(table, f"tab:{name}").encode()
+        yield f"tables/{name}.csv", csv_text(table).encode()
+    for name, table in records(record.comparison).items():
+        yield f"tables/{name}.csv", csv_text(table).encode()
+    for drawing in figures.drawings:
+        yield f"figures/{drawing.name}.svg", drawing.svg
+        yield f"figures/{drawing.name}.png", drawing.png
+
+
+def _cells(record: RunRecord) -> dict[str, dict[str, Any]]:
+    """Every genotype of the run: by whom it was found, how sure, and who was trained with it."""
+    cells: dict[str, dict[str, Any]] = {}
+
+    def cell(genotype: Genotype) -> dict[str, Any]:
+        start = {
+            "id": genotype.id,
+            "genotype": genotype.to_dict(),
+            "found_by": [],
+            "trained_by": [],
+        }
+        return cells.setdefault(genotype.id, start)
+
+    for one in record.searches:
+        details = one.result.cell.to_dict()
+        found = {name: value for name, value in details.items() if name != "genotype"}
+        cell(one.result.genotype)["found_by"].append({"search": one.job.key, **found})
+    for job in record.graph.jobs():
+        if job.kind == "retrain" and job.key in record.tables.folders:
+            text = read_result(record.tables.folders[job.key]).get("genotype")
+            if text is not None:
+                cell(Genotype.from_json(text))["trained_by"].append(job.key)
+    return cells
+
+
+def _remove_others(folder: Path, written: Mapping[str, bytes]) -> None:
+    for name, suffixes in OWNED.items():
+        for path in sorted((folder / name).glob("*")):
+            if path.suffix in suffixes and f"{name}/{path.name}" not in written:
+                path.unlink()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, text.encode())

@@ -1,0 +1,195 @@
+"""All that a run folder and its kept results say, as values: what every page and table is made of.
+
+::
+
+    record = read_run(Path("runs/acdc"))
+    record.comparison.speed
+    record.patients                     # a row a model, case and target
+    [found.key for found in record.searches]
+
+At any time: before the first job has ended, while the sweep runs, after a crash. Nothing that a
+report has written is read, and no clock is asked, so the same run gives the same record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from distributed_iac.comparison.compare import Comparison, compare
+from distributed_iac.comparison.likeness import Evidence
+from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.config.run import RunConfig
+from distributed_iac.errors import RunError
+from distributed_iac.evaluation.tables import merge_patients, read_patients
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+from distributed_iac.report.spans import spans_of
+from distributed_iac.report.timeline import Span
+from distributed_iac.selection.decision import Selection
+from distributed_iac.selection.select import select
+from distributed_iac.training.run_folder import MARK
+from distributed_iac.training.sweep.collect import RunTables, collect_run
+from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.training.work.cells import SearchResult, candidate_of, read_search
+from distributed_iac.training.work.contract import PATIENTS
+from distributed_iac.training.work.result import read_result
+
+ENVIRONMENT = "environment.json"
+
+
+@dataclass(frozen=True)
+class FoundCell:
+    """A finished search and what it found.
+
+    Args:
+        job: The search.
+        result: Its cell, history and epochs.
+        scalars: Its ``result.json``.
+    """
+
+    job: Job
+    result: SearchResult
+    scalars: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as far as it has come.
+
+    Args:
+        config: What was asked for.
+        environment: Versions, machine and command line of the last start; empty if not written.
+        graph: All jobs.
+        tables: Rows of jobs and epochs, folders of kept results.
+        patients: The table of scored patients.
+        searches: Finished searches, in the graph's order.
+        selections: Which cells were chosen, for every group and arm with a finished search.
+        comparison: Candidate against reference, controls and baselines.
+        spans: When which job ran.
+    """
+
+    config: RunConfig
+    environment: Mapping[str, Any]
+    graph: JobGraph
+    tables: RunTables
+    patients: pa.Table
+    searches: tuple[FoundCell, ...]
+    selections: tuple[Selection, ...]
+    comparison: Comparison
+    spans: tuple[Span, ...]
+
+    @property
+    def job_rows(self) -> list[dict[str, Any]]:
+        """The jobs table as mappings."""
+        rows: list[dict[str, Any]] = self.tables.jobs.to_pylist()
+        return rows
+
+    @property
+    def patient_rows(self) -> list[PatientRow]:
+        """The patients table as values."""
+        return [PatientRow.from_mapping(row) for row in self.patients.to_pylist()]
+
+    @property
+    def prepared(self) -> list[dict[str, Any]]:
+        """``result.json`` of every finished prepare job: the sizes of the data."""
+        return [
+            read_result(self.tables.folders[job.key])
+            for job in self.graph.jobs()
+            if job.kind == "prepare" and job.key in self.tables.folders
+        ]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """``dataset/backbone`` of all searches, in the graph's order."""
+        return tuple(dict.fromkeys(j.group for j in self.graph.jobs() if j.kind == "search"))
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run folder and the kept results of its jobs.
+
+    Raises:
+        RunError: It is not the folder of a sweep, or of one that this version cannot read.
+        CheckpointError: A kept result is damaged.
+    """
+    run = SweepFolder(folder)
+    graph = run.plan().graph
+    config = _config(folder)
+    tables = collect_run(folder)
+    patients = _patients(tables.folders.values())
+    searches = tuple(_searches(graph, tables.folders))
+    return RunRecord(
+        config=config,
+        environment=_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {},
+        graph=graph,
+        tables=tables,
+        patients=patients,
+        searches=searches,
+        selections=tuple(_selections(config, searches)),
+        comparison=_compare(config, tables, patients, searches),
+        spans=spans_of(graph, run.journal.read()),
+    )
+
+
+def _config(folder: Path) -> RunConfig:
+    try:
+        return RunConfig.model_validate(_json(folder / MARK))
+    except (OSError, ValidationError) as error:
+        raise RunError(
+            f"the folder of a run holds its configuration, {MARK}, of this version's form",
+            came=str(error),
+            remedy="report it with the version that ran it, or run it again",
+            where=folder,
+        ) from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _patients(folders: Iterable[Path]) -> pa.Table:
+    paths = (folder / PATIENTS for folder in folders)
+    return merge_patients(read_patients(path) for path in paths if path.exists())
+
+
+def _searches(graph: JobGraph, folders: Mapping[str, Path]) -> Iterable[FoundCell]:
+    for job in graph.jobs():
+        if job.kind == "search" and job.key in folders:
+            folder = folders[job.key]
+            yield FoundCell(job, read_search(folder), read_result(folder))
+
+
+def _selections(config: RunConfig, searches: Sequence[FoundCell]) -> Iterable[Selection]:
+    """The same calls that the retrainings made: under ``each`` one for every seed."""
+    places = dict.fromkeys((found.job.group, found.job.name) for found in searches)
+    for group, arm in places:
+        own = [one for one in searches if (one.job.group, one.job.name) == (group, arm)]
+        candidates = [candidate_of(one.result.folder) for one in own]
+        seeds = [one.job.seed for one in own] if config.selection.rule == "each" else [None]
+        for seed in seeds:
+            yield select(candidates, config.selection, seed=seed, planned=config.seeds)
+
+
+def _compare(
+    config: RunConfig, tables: RunTables, patients: pa.Table, searches: Sequence[FoundCell]
+) -> Comparison:
+    evidence = [
+        Evidence(one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history)
+        for one in searches
+        if one.job.seed is not None
+    ]
+    return compare(
+        [JobRow.from_mapping(row) for row in tables.jobs.to_pylist()],
+        [PatientRow.from_mapping(row) for row in patients.to_pylist()],
+        config.comparison,
+        planned_epochs=config.search.epochs,
+        controls=(*config.controls, *(baseline.key for baseline in config.baselines)),
+        evidence=evidence,
+    )
