@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -9,27 +10,29 @@ import torch
 from distributed_iac.config.training import Precision
 from distributed_iac.errors import ConfigError
 
+KNOWN = re.compile(r"cpu|cuda(:(0|[1-9]\d?))?")
+"""Devices besides ``auto``. torch knows more: ``meta`` computes nothing, and others were never
+tried."""
+
 
 def choose_device(name: str) -> torch.device:
     """Resolve a device name; ``auto`` takes the first accelerator there is.
 
     Raises:
-        ConfigError: The device that was asked for is not there.
+        ConfigError: There is no such device, or it is not there.
     """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
+    if not KNOWN.fullmatch(name):
         raise ConfigError(
-            "a device is auto, cpu, cuda or cuda:<number>", came=repr(name)
-        ) from error
-    missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
-        device.type == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing:
+            "a device is auto, cpu, cuda or cuda:<number>",
+            came=repr(name),
+            remedy="use device: auto, the first GPU or else the CPU",
+        )
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"the device {name} is not available here",
             came=f"{torch.cuda.device_count()} CUDA devices visible",

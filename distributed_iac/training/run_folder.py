@@ -8,12 +8,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from distributed_iac.config.difference import first_difference
 from distributed_iac.config.load import to_plain, to_yaml
 from distributed_iac.config.run import RunConfig
-from distributed_iac.errors import ConfigError
+from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
 from distributed_iac.provenance import describe_environment
 
@@ -28,12 +29,13 @@ def claim_run_folder(config: RunConfig) -> None:
 
     Raises:
         ConfigError: The folder holds a run of another configuration; the first difference is
-            named.
+            named. Or it cannot be created.
+        RunError: What the folder says of its run cannot be read.
     """
+    _make(config.folder)
     mark = config.folder / MARK
     if mark.exists():
-        stored = json.loads(mark.read_text(encoding="utf-8"))
-        difference = first_difference(_what(stored), _what(to_plain(config)))
+        difference = first_difference(_what(_stored(mark)), _what(to_plain(config)))
         if difference is not None:
             raise ConfigError(
                 f"the run folder {config.folder} holds a run of another configuration",
@@ -43,6 +45,39 @@ def claim_run_folder(config: RunConfig) -> None:
     write_atomically(config.folder / "config.yaml", to_yaml(config).encode())
     write_json(config.folder / "environment.json", describe_environment())
     write_json(mark, to_plain(config))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "out is a folder in which folders of runs can be created",
+            came=error.strerror or str(error),
+            remedy="set out to another folder",
+            where=folder,
+        ) from error
+
+
+def _stored(mark: Path) -> dict[str, Any]:
+    """The configuration that claimed the folder."""
+    try:
+        stored = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(mark, str(error)) from error
+    if not isinstance(stored, dict):
+        raise _unreadable(mark, "no mapping of settings")
+    return stored
+
+
+def _unreadable(mark: Path, came: str) -> RunError:
+    return RunError(
+        "the configuration that claimed a run folder must be readable",
+        came=came,
+        remedy="delete this file if the folder is this run's, its results are kept; otherwise "
+        "give this run another name",
+        where=mark,
+    )
 
 
 def _what(plain: dict[str, Any]) -> dict[str, Any]:
