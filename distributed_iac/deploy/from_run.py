@@ -207,10 +207,8 @@ def choose_model(
         alike = [m for m in models if m.genotype_id is not None and m.genotype_id.startswith(cell)]
         if not alike or len({model.genotype_id for model in alike}) > 1:
             known = sorted({model.genotype_id for model in models if model.genotype_id})
-            raise ConfigError(
-                f"the finished cells of this run are {', '.join(known) or 'none'}",
-                came=cell if not alike else f"{cell}, with which several of them begin",
-            )
+            came = f"{cell}, with which several of them begin" if alike else cell
+            raise _no_such_cell(known, came)
         return max(alike, key=lambda model: _defined(model.val_dice))
     for model in models:
         if model.job.key == key:
@@ -223,6 +221,21 @@ def choose_model(
         remedy=f"did you mean {near[0]}?"
         if near
         else "list them with `distributed-iac export RUN`",
+    )
+
+
+def _no_such_cell(known: Sequence[str], came: str) -> ConfigError:
+    if not known:
+        return ConfigError(
+            "no network with a cell is finished in this run",
+            came=came,
+            remedy="let the run go on: its retrainings make them; "
+            "`distributed-iac export RUN` lists what is finished",
+        )
+    return ConfigError(
+        f"the finished cells of this run are {', '.join(known)}",
+        came=came,
+        remedy="name one of them, by enough of its beginning to tell it from the others",
     )
 
 

@@ -61,12 +61,26 @@ def predict_images(
         dtype: Data type of the label maps.
 
     Raises:
-        ConfigError: A label map would overwrite an image.
+        ConfigError: A label map would overwrite an image, or the folder cannot be created.
         RunError: A label map cannot be written.
     """
     targets = {case.case_id: out / f"{case.case_id}.nii.gz" for case in images.cases}
     _require_apart(images, targets)
+    _make(out)
     return _outcomes(model, images, out, targets, existing, dtype)
+
+
+def _make(out: Path) -> None:
+    """Fail before the long work rather than after it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "label maps go to a folder that can be created",
+            came=error.strerror or str(error),
+            remedy="name another folder",
+            where=out,
+        ) from error
 
 
 def _outcomes(
