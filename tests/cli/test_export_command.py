@@ -20,7 +20,8 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.phantom import make_phantom
 from distributed_iac.data.store import Store
-from distributed_iac.evaluation.dice import case_dice
+from distributed_iac.evaluation.conventions import conventions_for
+from distributed_iac.evaluation.rows import score_case
 from distributed_iac.evaluation.tables import read_patients
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.training.local_sweep import LocalSweep
@@ -124,15 +125,10 @@ def test_an_exported_network_scores_on_raw_files_what_its_evaluation_scored(
     assert any(0 < dice < 1 for dice in expected.values())  # else equality would say little
     for case in store.cases("test"):
         labels = np.asarray(nib.load(tmp_path / "out" / f"{case.case_id}.nii.gz").dataobj)
-        rows = case_dice(
-            labels.astype(np.uint8),
-            store.native_label(case.case_id),
-            store.fingerprint.labels,
-            patient_id=case.patient_id,
-            case_id=case.case_id,
-            unannotated=case.unannotated,
-        )
-        for row in rows:
+        label = store.native_label(case.case_id)
+        facts = store.fingerprint
+        conventions = conventions_for(config.evaluation, facts)
+        for row in score_case(labels.astype(np.uint8), label, case, facts.labels, conventions):
             np.testing.assert_equal(row.dice, expected[case.case_id, row.target])
 
 
