@@ -26,7 +26,7 @@ import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from distributed_iac.data.contract import Case, Modality
 from distributed_iac.data.fingerprint import Fingerprint
@@ -36,7 +36,8 @@ from distributed_iac.deploy.card import WEIGHTS, ModelCard, read_card
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.network import build_network, load_exactly
-from distributed_iac.errors import CheckpointError, NumericalError, SourceError
+from distributed_iac.errors import CheckpointError, SourceError
+from distributed_iac.evaluation.predict import slice_probabilities
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.device import choose_device
 
@@ -106,24 +107,15 @@ class Model:
         _require_same_channels(case, self.card.fingerprint)
         prepared = preprocess_case(replace(case, label=None), recipe, scheme)
         return prepared.geometry.restore_probabilities(
-            self._probabilities(prepared.images),
+            slice_probabilities(
+                self.network, self._batches(prepared.images), regions=scheme.regions
+            ),
             lambda outputs: decode_probabilities(outputs, scheme),
         )
 
-    def _probabilities(self, images: NDArray[np.float16]) -> Iterator[NDArray[np.float32]]:
-        """Yield (K, H, W) slice by slice, so that no large volume lies in memory whole."""
-        regions = bool(self.card.fingerprint.labels.regions)
-        with torch.no_grad():
-            for start in range(0, len(images), self.batch_size):
-                batch = torch.from_numpy(images[start : start + self.batch_size])
-                logits = self.network(batch.to(self.device).float()).float()
-                if not bool(logits.isfinite().all()):
-                    raise NumericalError(
-                        "a network's outputs are finite numbers",
-                        came="NaN or infinity",
-                        remedy="check the run that trained it; its epochs table shows the losses",
-                    )
-                yield from (logits.sigmoid() if regions else logits.softmax(1)).cpu().numpy()
+    def _batches(self, images: NDArray[np.float16]) -> Iterator[Tensor]:
+        for start in range(0, len(images), self.batch_size):
+            yield torch.from_numpy(images[start : start + self.batch_size]).to(self.device).float()
 
 
 def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH_SIZE) -> Model:
