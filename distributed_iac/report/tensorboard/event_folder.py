@@ -10,7 +10,8 @@ The records of a run are given whole every time. What is written already is comp
 
 * they begin with it: the rest is appended;
 * they do not (an epoch was trained again after a crash, or a finished job's own table filled a
-  gap): a new file with all of them takes the place of the old one, as a whole or not at all.
+  gap): a new file with all of them takes the place of the old one, as a whole or not at all; the
+  old one is emptied.
 
 Hence nothing has to know what a restart is, and writing everything again changes nothing. Files
 are open only while they are written.
@@ -22,6 +23,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +36,9 @@ POSITION, STAGED, LOCK = "position.json", "staged.bin", ".lock"
 _FILE = "events.out.tfevents.{:010d}.distributed_iac"
 """TensorBoard reads the files of a run by name; a later number is a later file."""
 _FILES = "events.out.tfevents.*"
+EMPTIED = 8
+"""Files that were replaced and are kept, empty, for those who still read them. Our choice: two
+minutes of updates, four times as long as TensorBoard takes to look again."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,9 @@ class EventFolder:
         (folder / STAGED).replace(folder / file)
         self._remember(run, file, records, stamp)
         for path in old:
+            # Not deleted: a TensorBoard that reads it would not go on to the next one.
+            os.truncate(path, 0)
+        for path in old[:-EMPTIED]:
             path.unlink()
 
     def _remember(self, run: str, file: str, records: Sequence[Record], stamp: str) -> None:
@@ -130,8 +138,9 @@ class EventFolder:
             position = Position(**json.loads((folder / POSITION).read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None  # none yet, or another version's: everything is written anew
-        files = {path.name: path.stat().st_size for path in folder.glob(_FILES)}
-        return position if files == {position.file: position.size} else None
+        sizes = {path.name: path.stat().st_size for path in folder.glob(_FILES)}
+        written = {name: size for name, size in sizes.items() if size}
+        return position if written == {position.file: position.size} else None
 
 
 def _begins_with(records: Sequence[Record], position: Position) -> bool:

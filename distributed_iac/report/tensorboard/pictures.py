@@ -11,13 +11,13 @@ Shapes: R rows (edges of all cells), O operations; see :mod:`distributed_iac.imp
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from PIL import Image
 
 from distributed_iac.genotype import OPERATIONS, node_name
 from distributed_iac.importance.arrays import FloatArray
@@ -27,17 +27,20 @@ from distributed_iac.report.cell_drawing import LABELS, CellPicture, Strand, dra
 from distributed_iac.report.tensorboard.record import Picture
 
 DPI = 80
+COLOURS = 128
+"""Of a picture's palette."""
 COLUMNS = 4
 """Cells side by side in a heat-map."""
 
 
 def rasterise(figure: Figure) -> Picture:
     """Draw a figure into a PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    png = buffer.getvalue()
-    width, height = struct.unpack(">II", png[16:24])
-    return Picture(png, width, height)
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    # A palette takes a quarter of the bytes, of which a sweep of hundreds of searches has many.
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(COLOURS).save(buffer, format="png", optimize=True)
+        return Picture(buffer.getvalue(), *picture.size)
 
 
 def heat_map(layout: Layout, epochs: Sequence[EpochImportance]) -> Figure:
@@ -69,7 +72,7 @@ def heat_map(layout: Layout, epochs: Sequence[EpochImportance]) -> Figure:
     if drawn is not None:
         figure.colorbar(drawn, ax=panels, label="weight, mean over the epoch", shrink=0.5)
     order = ", ".join(LABELS[name] for name in OPERATIONS)
-    figure.suptitle(f"Importance; in each band from above: {order}", fontsize=8)
+    figure.suptitle(f"Weights of the operations; in each band from above:\n{order}", fontsize=8)
     return figure
 
 

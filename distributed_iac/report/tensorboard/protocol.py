@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
-from tensorboard.compat.proto.summary_pb2 import SummaryMetadata as Metadata
 from tensorboard.plugins.custom_scalar import layout_pb2 as layout
 from tensorboard.plugins.custom_scalar import metadata as custom_scalar
+from tensorboard.plugins.histogram import metadata as histogram
 from tensorboard.plugins.hparams import api_pb2 as hparams_api
 from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.hparams.plugin_data_pb2 import (
@@ -44,13 +44,13 @@ __all__ = [
     "HParamsPluginData",
     "HistogramProto",
     "Image",
-    "Metadata",
     "SessionEndInfo",
     "SessionStartInfo",
     "Summary",
     "Value",
     "custom_scalar",
     "framed",
+    "histogram_metadata",
     "hparams",
     "hparams_api",
     "hparams_value",
@@ -81,6 +81,11 @@ def opening(at: float) -> bytes:
     version = Event(wall_time=at, file_version=VERSION)
     start = Event(wall_time=at, step=0, session_log=SessionLog(status=SessionLog.START))
     return b"".join(framed(event.SerializeToString()) for event in (version, start))
+
+
+def histogram_metadata(description: str) -> Any:
+    """What the histograms dashboard says beside a tag."""
+    return histogram.create_summary_metadata(display_name=None, description=description)
 
 
 def text_value(tag: str, markdown: str) -> Value:

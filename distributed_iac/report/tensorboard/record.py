@@ -20,9 +20,9 @@ from distributed_iac.report.tensorboard.protocol import (
     Event,
     HistogramProto,
     Image,
-    Metadata,
     Summary,
     Value,
+    histogram_metadata,
     new_value,
     text_value,
 )
@@ -103,9 +103,7 @@ def shares(tag: str, step: int, at: float, weights: Sequence[float], description
             bucket_limit=[float(number + 1) for number in range(len(weights))],
             bucket=list(weights),
         )
-        return new_value(
-            tag=tag, histo=histogram, metadata=Metadata(summary_description=description)
-        )
+        return new_value(tag=tag, histo=histogram, metadata=histogram_metadata(description))
 
     return Record(tag, step, at, f"{description}{[float(w) for w in weights]!r}", build)
 
