@@ -4,42 +4,73 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-COMMANDS = ("phantom", "check", "prepare", "search", "schema")
+from distributed_iac.cli.main import app, main
+from distributed_iac.errors import ConfigError
+
+COMMANDS = tuple(command.callback.__name__ for command in app.registered_commands)
+
+HEAVY = {"torch", "ray", "monai", "numpy", "scipy", "pyarrow", "nibabel", "matplotlib"}
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "distributed_iac.cli.main", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        timeout=120,
-    )
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
 
 
-def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process."""
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["distributed-iac", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        shown = capsys.readouterr()
+        assert isinstance(caught.value.code, int)
+        return Done(caught.value.code, shown.out, shown.err)
+
+    return call
+
+
+def test_the_command_starts_and_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from distributed_iac.cli.main import app; "
-        "heavy = {'torch', 'ray', 'monai', 'numpy', 'scipy', 'pyarrow', 'nibabel', 'matplotlib'}; "
-        "print(sorted(heavy & set(sys.modules)))"
+        "import sys; from distributed_iac.cli.main import main\n"
+        "try: main()\n"
+        f"finally: print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "[]"
+    assert "Usage" in done.stdout
+
+
+def test_help_lists_every_command(run: Run) -> None:
+    assert len(COMMANDS) >= 10
     shown = run("--help")
-    assert shown.returncode == 0
-    assert all(command in shown.stdout for command in COMMANDS)
+    assert shown.code == 0
+    listed = {line.split()[0] for line in shown.out.splitlines() if line.startswith("  ")}
+    assert set(COMMANDS) <= listed
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
+def test_every_command_explains_itself(run: Run, command: str) -> None:
     done = run(command, "--help")
-    assert done.returncode == 0
-    assert "Usage" in done.stdout
+    assert done.code == 0
+    assert f"Usage: distributed-iac {command}" in done.out
 
 
 REFUSED = [
@@ -50,7 +81,7 @@ REFUSED = [
     (("search", "typo.yaml"), 2, "did you mean search?"),
     (("search", "good.yaml", "--set", "nonsense"), 2, "key.path=value"),
     (("search", "good.yaml", "--dataset", "acd"), 2, "did you mean acdc?"),
-    (("search", "good.yaml"), 3, "prepare"),
+    (("search", "good.yaml"), 3, "absent_source"),
     (("prepare", "good.yaml"), 3, "absent_source"),
     (("check", "absent_source"), 3, "absent_source"),
     (("check", "empty"), 3, "empty"),
@@ -62,20 +93,28 @@ REFUSED = [
     ("arguments", "code", "said"), REFUSED, ids=[" ".join(a) for a, *_ in REFUSED]
 )
 def test_what_cannot_be_ends_with_its_exit_code_and_one_readable_block(
-    tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Run,
+    arguments: tuple[str, ...],
+    code: int,
+    said: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.yaml").write_text("a: [1\n", encoding="utf-8")
     good = "name: run\ndata: [{name: acdc, source: absent_source}]\n"
     (tmp_path / "good.yaml").write_text(good, encoding="utf-8")
     (tmp_path / "typo.yaml").write_text(good + "serch: {}\n", encoding="utf-8")
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    done = run(*arguments)
+    assert done.code == code, done.err
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
 
 
-def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = run("search", "absent.yaml", "--debug", cwd=tmp_path)
-    assert "Traceback" in done.stderr
+def test_debug_lets_the_traceback_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["distributed-iac", "search", "absent.yaml", "--debug"])
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        main()
