@@ -132,8 +132,14 @@ def read_blocks(header: NiftiHeader) -> Iterator[tuple[int, NDArray[Any]]]:
                     raise DamageError(_too_short(path, done, frames * voxels * itemsize))
                 yield frame, _scaled(data, header)
         with _damage(path):
-            while stream.read(BLOCK_VOXELS):
-                pass
+            _read_on(stream)
+
+
+def _read_on(stream: gzip.GzipFile | BufferedReader) -> None:
+    """Read to the end, where gzip compares checksum and length and raises if they differ."""
+    rest = -1
+    while rest != 0:
+        rest = len(stream.read(BLOCK_VOXELS))
 
 
 def _scaled(data: bytes, header: NiftiHeader) -> NDArray[Any]:
