@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "round_trip": ("--folder", "{scratch}"),
     "supernet": (),
     "planted": (),
+    "scheduler_cost": (),
     "search_phantoms": ("--folder", "{scratch}"),
 }
 """Module below ``benchmarks`` to its arguments; ``{scratch}`` is an empty folder."""
