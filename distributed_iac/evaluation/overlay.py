@@ -112,4 +112,5 @@ def grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Scale an image (H, W) to black and white between :data:`PERCENTILES`."""
     low, high = np.percentile(image, PERCENTILES)
     scaled = (image - low) / max(high - low, 1e-6)
-    return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
+    shades: NDArray[np.uint8] = (scaled.clip(0, 1) * 255).round().astype(np.uint8)
+    return shades

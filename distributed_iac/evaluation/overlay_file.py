@@ -87,13 +87,14 @@ def read_overlays(path: Path) -> tuple[Overlay, ...]:
         DataError: The file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        # From memory: numpy leaves a damaged file open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
             facts = json.loads(str(content["facts"]))
             return tuple(
                 _overlay(one, *(content[f"{name}{number}"] for name in _ARRAYS))
                 for number, one in enumerate(facts)
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(
             f"pictures of cases are a complete {OVERLAYS}",
             came=error,
@@ -102,13 +103,16 @@ def read_overlays(path: Path) -> tuple[Overlay, ...]:
         ) from error
 
 
-def _overlay(facts: Mapping[str, Any], *arrays: NDArray[np.uint8]) -> Overlay:
+def _overlay(
+    facts: Mapping[str, Any],
+    image: NDArray[np.uint8],
+    label: NDArray[np.uint8],
+    predicted: NDArray[np.uint8],
+) -> Overlay:
     """Undo what JSON does to tuples and to keys."""
-    return Overlay(
-        **{
-            **facts,
-            "spacing": tuple(facts["spacing"]),
-            "classes": {int(value): name for value, name in facts["classes"].items()},
-        },
-        **dict(zip(_ARRAYS, arrays, strict=True)),
-    )
+    plain = {
+        **facts,
+        "spacing": tuple(facts["spacing"]),
+        "classes": {int(value): name for value, name in facts["classes"].items()},
+    }
+    return Overlay(**plain, image=image, label=label, predicted=predicted)

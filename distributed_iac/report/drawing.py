@@ -21,7 +21,6 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 PNG_DPI = 144
-_RC = {"svg.hashsalt": "distributed-iac", "svg.fonttype": "none"}
 _IDS = re.compile(rb'(\bid="|xlink:href="#|url\(#)')
 
 
@@ -50,7 +49,7 @@ def render(figure: Figure, name: str) -> Drawing:
     svg, png = io.BytesIO(), io.BytesIO()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # what was laid out once need not be for every format
-    with mpl.rc_context(_RC):
+    with mpl.rc_context({"svg.hashsalt": "distributed-iac", "svg.fonttype": "none"}):
         figure.savefig(
             svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )

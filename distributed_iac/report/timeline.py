@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import JobKind
@@ -117,11 +118,17 @@ def timeline(spans: Sequence[Span]) -> Figure:
     _draw_bands(chart, bands(spans), placed, origin, unit)
     chart.set_xlim(0, 1.01 * length / unit)
     chart.set_xlabel(f"{name} since the first start")
-    figure.legend(handles=_handles(spans), loc="outside upper center", ncols=6, **_QUIET)
+    handles = _handles(spans)
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=len(handles),
+        fontsize=8,
+        frameon=False,
+        handlelength=1.2,
+        columnspacing=1.2,
+    )
     return figure
-
-
-_QUIET: Mapping[str, object] = {"fontsize": 8, "frameon": False}
 
 
 def occupancy(spans: Sequence[Span]) -> tuple[list[float], list[int]]:
@@ -145,7 +152,7 @@ def _draw_occupancy(axis: Axes, spans: Sequence[Span], origin: float, unit: floa
     )
     axis.set_ylabel("at once", fontsize=8)
     axis.set_ylim(0, max(1, *counts) * 1.15)
-    axis.yaxis.get_major_locator().set_params(integer=True, nbins=3)
+    axis.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     axis.spines[["top", "right"]].set_visible(False)
 
 

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import io
+
+from distributed_iac.report.course_figure import PANELS, Course, arm_colours, course_figure
+
+
+def rows(count: int, **more: object) -> list[dict[str, object]]:
+    return [
+        {"epoch": e, "js_mean": 0.5 / e, "live_operations": 80 - e, "entropy": 0.9, **more}
+        for e in range(1, count + 1)
+    ]
+
+
+def test_an_arm_has_one_colour_and_a_search_one_line() -> None:
+    arms = ("full", "lth", "rank")
+    courses = [Course("full", 0, rows(9)), Course("lth", 0, rows(4)), Course("lth", 1, rows(5))]
+    figure = course_figure(courses, arms, tau=0.01)
+    colours = arm_colours(arms)
+    live = figure.axes[[key for key, _, _ in PANELS].index("live_operations")]
+    lines = [line for line in live.lines if len(line.get_xdata()) > 1]
+    assert [line.get_color() for line in lines] == [colours[one.arm] for one in courses]
+    assert [list(line.get_ydata()) for line in lines] == [
+        [80 - e for e in range(1, count + 1)] for count in (9, 4, 5)
+    ]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["full", "lth"]
+    figure.savefig(io.BytesIO())
+
+
+def test_what_was_not_reported_yet_is_left_open() -> None:
+    figure = course_figure([Course("lth", 0, rows(3, js_mean=float("nan")))], ("lth",), None)
+    figure.savefig(io.BytesIO())
+    dice = figure.axes[-1]
+    assert all(str(value) == "nan" for line in dice.lines for value in line.get_ydata())
