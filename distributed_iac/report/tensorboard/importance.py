@@ -29,13 +29,15 @@ from distributed_iac.report.tensorboard.pictures import (
     rasterise,
     supernet,
 )
-from distributed_iac.report.tensorboard.record import Record, digest, image, shares
+from distributed_iac.report.tensorboard.record import Record, digest, image, shares, text
 
 EVERY_EPOCH_UNTIL, THEN_EVERY = 20, 5
 """Epochs with histograms: most happens early, and a search has 15 histograms or more."""
 FIRST_MAP = 5
 """Epoch of the first heat-map; the next ones follow each time that has doubled."""
-OPERATION_NUMBERS = "Bars: " + ", ".join(f"{i} {name}" for i, name in enumerate(OPERATIONS))
+OPERATION_NUMBERS = "Bars of the histograms of operations: " + ", ".join(
+    f"{i} {name}" for i, name in enumerate(OPERATIONS)
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,8 @@ def epoch_importance(layout: Layout, dated: Sequence[Dated]) -> Iterator[Record]
     """
     last = dated[-1]
     epoch = last.importance.epoch
+    if len(dated) == 1:
+        yield text("importance/bars", epoch, last.at, OPERATION_NUMBERS)
     if epoch <= EVERY_EPOCH_UNTIL or epoch % THEN_EVERY == 0:
         yield from _histograms(layout, last)
     if _doubled(epoch):

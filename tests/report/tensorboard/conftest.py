@@ -236,7 +236,7 @@ class Board:
     def read(self, run: str) -> EventAccumulator:
         """Everything; the accumulator itself would thin out long series."""
         accumulator = EventAccumulator(
-            str(self.folder / run), dict.fromkeys(("scalars", "images", "tensors"), 0)
+            str(self.folder / run), dict.fromkeys(("scalars", "images", "histograms", "tensors"), 0)
         )
         return accumulator.Reload()
 
