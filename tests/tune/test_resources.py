@@ -45,13 +45,13 @@ def test_what_fits_is_not_refused() -> None:
     require_fit(reserve(KindResources(), BOX, "auto"), BOX)
 
 
-def test_device_seconds_count_the_share_of_the_gpu_else_the_cores() -> None:
+def test_device_seconds_count_the_share_of_the_gpu_and_are_none_without() -> None:
     settings = KindResources(
         search=ResourceSettings(cpus=2, gpus=0.5), retrain=ResourceSettings(cpus=4, gpus=0.0)
     )
     reserved = reserve(settings, BOX, "auto")
     assert reserved["search"].device_seconds(10.0) == 5.0
-    assert reserved["retrain"].device_seconds(10.0) == 40.0
+    assert reserved["retrain"].device_seconds(10.0) is None
 
 
 def test_snapshots_are_rarer_for_more_jobs_unless_told() -> None:

@@ -43,7 +43,7 @@ JOBS_SCHEMA = pa.schema(
         pa.field("stop_reason", _TEXT),
         pa.field("epochs", _COUNT, nullable=False),
         pa.field("seconds", _NUMBER, nullable=False),
-        pa.field("device_seconds", _NUMBER, nullable=False),
+        pa.field("device_seconds", _NUMBER),
         pa.field("op_evaluations", _NUMBER),
         pa.field("full_epochs", _NUMBER),
         pa.field("val_dice", _NUMBER),
@@ -55,7 +55,7 @@ JOBS_SCHEMA = pa.schema(
     ]
 )
 """``seconds``: work in all epochs that count. ``device_seconds``: times the share of a GPU that
-was reserved, or of CPU cores where there was none. ``losses``: how often a worker was lost."""
+was reserved; null where there was none. ``losses``: how often a worker was lost."""
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,9 @@ class Reserved:
     gpus: float = 0.0
     memory: float = 0.0
 
-    def device_seconds(self, seconds: float) -> float:
-        """Seconds of GPU that a job took; of CPU cores where it had no GPU."""
-        return seconds * (self.gpus or self.cpus)
+    def device_seconds(self, seconds: float) -> float | None:
+        """Seconds of a whole GPU that a job took: its time by its share; None without a GPU."""
+        return seconds * self.gpus if self.gpus else None
 
 
 @dataclass(frozen=True)

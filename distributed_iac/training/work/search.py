@@ -23,7 +23,6 @@ from distributed_iac.training.work.contract import (
     require_success,
 )
 from distributed_iac.training.work.discrete import discrete_val_dice
-from distributed_iac.training.work.train import device_seconds
 from distributed_iac.verdict.judge import Judge
 from distributed_iac.verdict.report import ReportKeys
 from distributed_iac.verdict.role import Role
@@ -73,7 +72,6 @@ class SearchWork:
             "stop_reason": self._stop_reason or last.get("stop_reason") or last["reason"],
             "op_evaluations": last["op_evaluations"],
             "full_epochs": last["full_epochs"],
-            "device_seconds": device_seconds(self._group, rows),
             **self._cell(cell),
         }
 

@@ -60,7 +60,6 @@ class TrainingWork:
             "val_dice": stage.best.score,
             "best_epoch": stage.best.epoch,
             "stop_reason": stage.reason,
-            "device_seconds": device_seconds(self._group, rows),
             **self._facts,
         }
 
@@ -85,10 +84,3 @@ class NothingWork:
         """Say that there was nothing to do."""
         del folder, rows
         return {"stop_reason": self._reason, "val_dice": None, "genotype_id": None}
-
-
-def device_seconds(group: Group, rows: Sequence[Row]) -> float | None:
-    """Seconds that a GPU was held for; None on a CPU."""
-    if group.device.type != "cuda":
-        return None
-    return sum(float(row.get("seconds") or 0.0) for row in rows)
