@@ -21,9 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distributed_iac.cell.structure import CellStructure
@@ -91,14 +89,6 @@ class ArchitectureParameters(nn.Module):
         live = self.live.any(dim=-1).unsqueeze(1) & self._ends_in
         scores = self.beta.unsqueeze(1).masked_fill(~live, -torch.inf)
         return torch.softmax(scores, dim=-1).sum(dim=1)
-
-    def operation_importance(self) -> NDArray[np.float64]:
-        """Return the operation weights as an array (cells, E, O), detached."""
-        return self.operation_weights().detach().cpu().double().numpy()
-
-    def edge_importance(self) -> NDArray[np.float64]:
-        """Return the edge weights as an array (cells, E), detached."""
-        return self.edge_weights().detach().cpu().double().numpy()
 
     def remove_operation(self, cell: int, edge: int, operation: str) -> None:
         """Take one live operation from an edge for good.

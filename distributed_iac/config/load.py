@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,11 +42,6 @@ def to_plain(settings: Settings) -> dict[str, Any]:
     """Return plain JSON-able values, equal for equal settings (sets are sorted)."""
     plain: dict[str, Any] = _sorted_sets(settings.model_dump(mode="python"))
     return plain
-
-
-def canonical_json(settings: Settings) -> str:
-    """Return one line of JSON that is equal for equal settings."""
-    return json.dumps(to_plain(settings), sort_keys=True, separators=(",", ":"))
 
 
 def to_yaml(settings: Settings) -> str:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 
@@ -144,14 +143,7 @@ def test_all_of_it_is_in_the_state_dict(architecture: ArchitectureParameters) ->
     assert set(architecture.state_dict()) == {"alpha", "beta", "live"}
     assert torch.equal(fresh.alpha, architecture.alpha)
     assert fresh.structures == architecture.structures
-    assert np.array_equal(fresh.operation_importance(), architecture.operation_importance())
-
-
-def test_importance_is_detached_and_double(architecture: ArchitectureParameters) -> None:
-    importance, edges = architecture.operation_importance(), architecture.edge_importance()
-    assert importance.shape == (2, 9, 8)
-    assert edges.shape == (2, 9)
-    assert importance.dtype == edges.dtype == np.float64
+    assert torch.equal(fresh.operation_weights(), architecture.operation_weights())
 
 
 def test_masking_leaves_an_operation_out_for_a_while(
