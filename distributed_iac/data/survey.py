@@ -109,7 +109,8 @@ def nonzero_box(image: NDArray[np.float32], geometry: SliceGeometry) -> tuple[Bo
 def _labelled_box(volume: Volume, geometry: SliceGeometry, scheme: LabelScheme) -> Box | None:
     if volume.label is None:
         return None
-    mask: NDArray[np.bool_] = geometry.to_slices(_foreground(volume.label, scheme)).any(axis=0)
+    foreground = geometry.to_slices(_foreground(volume.label, scheme))
+    mask: NDArray[np.bool_] = np.any(foreground, axis=0)
     if not mask.any():
         return None
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
