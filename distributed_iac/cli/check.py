@@ -12,10 +12,8 @@ Progress goes to standard error, the result to standard output.
 from __future__ import annotations
 
 import json as json_format
-import time
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,11 +22,6 @@ from distributed_iac.errors import ConfigError, DataError, RunError
 if TYPE_CHECKING:
     from distributed_iac.data.check.gallery import Picture
     from distributed_iac.data.check.report import CheckReport
-
-Step = TypeVar("Step")
-
-PLAIN_INTERVAL = 10.0
-"""Seconds between progress lines where no terminal can show a bar."""
 
 
 def check(
@@ -53,6 +46,7 @@ def check(
     """
     from rich.console import Console
 
+    from distributed_iac.cli.steps import follow
     from distributed_iac.data.check.document import to_document
     from distributed_iac.data.check.report import check_source
     from distributed_iac.data.check.summary import summarise
@@ -64,7 +58,9 @@ def check(
         _prepare_folder(figures)
     processes = worker_count(workers or "auto")
     found = read_source(source, format_name)
-    report = check_source(found, processes, _follow("checking", len(found.cases)))
+    report = check_source(
+        found, processes, lambda findings: follow("checking cases", findings, len(found.cases))
+    )
     pictures = [] if figures is None else _draw(report, figures, processes)
     summary = summarise(report)
     if json:
@@ -92,12 +88,12 @@ def _prepare_folder(folder: Path) -> None:
 
 
 def _draw(report: CheckReport, folder: Path, workers: int) -> list[Picture]:
+    from distributed_iac.cli.steps import follow
     from distributed_iac.data.check.gallery import draw_cases, write_index
 
-    follow: Callable[[Iterable[Picture]], Iterable[Picture]]
-    follow = _follow("drawing", len(report.facts))
+    drawn = draw_cases(report, folder, workers)
     try:
-        pictures = list(follow(draw_cases(report, folder, workers)))
+        pictures = list(follow("drawing cases", drawn, len(report.facts)))
         write_index(report, pictures, folder)
     except OSError as error:
         raise RunError(
@@ -107,30 +103,3 @@ def _draw(report: CheckReport, folder: Path, workers: int) -> list[Picture]:
             remedy="free some space or name another folder",
         ) from error
     return pictures
-
-
-def _follow(title: str, total: int) -> Callable[[Iterable[Step]], Iterable[Step]]:
-    """Return a watcher that shows progress and the time left on standard error."""
-    from rich.console import Console
-
-    from distributed_iac.cli.progress import duration
-
-    console = Console(stderr=True)
-
-    def bar(steps: Iterable[Step]) -> Iterator[Step]:
-        from rich.progress import Progress
-
-        with Progress(console=console, transient=True) as progress:
-            yield from progress.track(steps, total=total, description=title)
-
-    def plain(steps: Iterable[Step]) -> Iterator[Step]:
-        start = shown = time.monotonic()
-        for done, step in enumerate(steps, start=1):
-            yield step
-            now = time.monotonic()
-            if now - shown >= PLAIN_INTERVAL:
-                left = (now - start) / done * (total - done)
-                typer.echo(f"{title}: {done} of {total} cases, {duration(left)} left", err=True)
-                shown = now
-
-    return bar if console.is_terminal else plain
