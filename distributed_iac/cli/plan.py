@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from distributed_iac.cli.plan_simulation import STARTUP, Assumptions, show_simulation
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,13 +29,27 @@ def plan(
         bool, typer.Option(help="Measure memory and time of each kind on a few batches.")
     ] = True,
     jobs: Annotated[bool, typer.Option("--jobs", help="List every job with its needs.")] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Replay the sweep on 1 to 1,024 virtual GPUs.")
+    ] = False,
+    traces: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="Sweep to replay jobs of; repeat for more."),
+    ] = None,
+    gpu_speed: Annotated[
+        float, typer.Option(help="Recorded seconds that a planned GPU does in one.")
+    ] = 1.0,
+    startup: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that a process takes to start.")
+    ] = STARTUP,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
     ] = None,
 ) -> None:
     """Show what a sweep would do; runs none of it.
 
-    Memory and time are measured with the first data set, once its store is prepared.
+    Memory and time are measured with the first data set, once its store is prepared. A simulation
+    replays the jobs that --traces holds; without, what was measured here.
     """
     from rich.console import Console
 
@@ -46,11 +62,13 @@ def plan(
     if jobs:
         for job in graph.jobs():
             typer.echo(f"{job.key}  <- {', '.join(job.needs) or 'nothing'}")
-    probes = _probes(settings, graph) if measure else {}
+    probes = _probes(settings, graph) if measure and not traces else {}
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
     if probes:
         typer.echo(_estimate(settings, graph, probes))
+    if simulate or traces:
+        show_simulation(console, settings, traces or [], probes, Assumptions(gpu_speed, startup))
 
 
 def _probes(config: RunConfig, graph: JobGraph) -> Mapping[JobKind, Probe]:

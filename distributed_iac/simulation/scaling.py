@@ -40,6 +40,7 @@ class Outcome:
         paid: Slot-seconds until everything is done.
         utilisation: ``busy`` over ``paid``.
         critical: Seconds that no number of slots makes shorter.
+        searching: Slot-seconds that searches held, of ``busy``.
     """
 
     slots: int
@@ -48,6 +49,7 @@ class Outcome:
     paid: float
     utilisation: float
     critical: float
+    searching: float
 
     @classmethod
     def of(cls, schedule: Schedule) -> Outcome:
@@ -59,6 +61,7 @@ class Outcome:
             schedule.paid,
             schedule.utilisation,
             schedule.critical,
+            schedule.held_by("search"),
         )
 
 

@@ -23,11 +23,6 @@ from distributed_iac.simulation.trace import Trace
 
 Unit = Literal["GPU", "core"]
 
-STARTUP = 20.0
-"""Seconds that a fresh process takes until it works: it starts, imports torch and monai, opens its
-data. Seen between the end of a preparation and the start of the pre-training that waited for it:
-14 to 21 s with Ray on two busy cores."""
-
 
 @dataclass(frozen=True)
 class Scenario:

@@ -32,6 +32,7 @@ from distributed_iac.simulation.course import Course
 from distributed_iac.simulation.schedule import Purpose, Schedule, Span
 from distributed_iac.simulation.slots import Grant, Slots
 from distributed_iac.verdict.judge import Judge
+from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
 from distributed_iac.verdict.verdict import StopCode, Verdict
 
@@ -76,14 +77,29 @@ def simulate(sweep: PaperSweep, slots: int) -> Schedule:
 
 @dataclass
 class _Process:
-    """One that runs now."""
+    """One that runs now; judged: whether its reports may stop it."""
 
+    key: str
     job: Job
     purpose: Purpose
+    course: Course
+    judged: bool
     begin: float
     grant: Grant
     epochs: int = 0
     verdict: Verdict | None = None
+    last: Report | None = None
+
+    @property
+    def closes(self) -> bool:
+        """Whether no epoch follows any more."""
+        return self.verdict is not None or self.epochs == len(self.course.seconds)
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was stopped because of others, before its own end."""
+        others = self.verdict is not None and self.verdict.code in BECAUSE_OF_OTHERS
+        return others and self.epochs < len(self.course.seconds)
 
 
 class _Simulation:
@@ -121,7 +137,7 @@ class _Simulation:
             if grant is None:
                 return
             self._queue.popleft()
-            self._start(_Process(job, purpose, now, grant))
+            self._start(job, purpose, now, grant)
 
     def _ask(self) -> bool:
         """Ask for one job ahead: a stopped one that waits for its conclusion, else a ready one."""
@@ -134,21 +150,20 @@ class _Simulation:
             self._queue.append((ready[0], "work"))
         return bool(ready)
 
-    def _start(self, process: _Process) -> None:
-        job, course = process.job, self._sweep.courses[process.job.key]
-        if process.purpose == "conclusion" or not any(course.reports):
-            self._come_back(process, process.begin + self._whole(process))
-            return
-        self._judge.add(job.key, Role(job.key, job.kind, job.group, job.name, str(job.seed)))
-        self._come_back(process, process.begin + self._sweep.startup + course.seconds[0])
-
-    def _whole(self, process: _Process) -> float:
-        """Seconds of a process during which nothing is decided."""
-        course = self._sweep.courses[process.job.key]
-        work = 0.0
-        if process.purpose == "work":
-            process.epochs, work = len(course.seconds), sum(course.seconds)
-        return self._sweep.startup + work + course.closing
+    def _start(self, job: Job, purpose: Purpose, now: float, grant: Grant) -> None:
+        key = job.key
+        course = self._sweep.courses[key]
+        judged = purpose == "work" and any(course.reports)
+        process = _Process(key, job, purpose, course, judged, now, grant)
+        ready = now + self._sweep.startup
+        if judged:
+            self._judge.add(key, Role(key, job.kind, job.group, job.name, str(job.seed)))
+            self._come_back(process, ready + course.seconds[0])
+        elif purpose == "work":
+            process.epochs = len(course.seconds)
+            self._come_back(process, ready + sum(course.seconds) + course.closing)
+        else:
+            self._come_back(process, ready + course.closing)
 
     def _come_back(self, process: _Process, when: float) -> None:
         self._numbers += 1
@@ -156,41 +171,36 @@ class _Simulation:
 
     def _advance(self, process: _Process, now: float) -> bool:
         """A stretch of work is over; whether the process is."""
-        course = self._sweep.courses[process.job.key]
-        judged = process.purpose == "work" and any(course.reports)
-        if not judged or self._is_closed(process, course):
+        if not process.judged or process.closes:
             self._end(process, now)
             return True
         process.epochs += 1
-        self._report(process, course)
-        if process.verdict is not None and process.verdict.code in BECAUSE_OF_OTHERS:
+        self._report(process)
+        if process.cut:
             self._end(process, now)
             return True
-        closing = self._is_closed(process, course)
-        stretch = course.closing if closing else course.seconds[process.epochs]
+        course = process.course
+        stretch = course.closing if process.closes else course.seconds[process.epochs]
         self._come_back(process, now + stretch)
         return False
 
-    def _is_closed(self, process: _Process, course: Course) -> bool:
-        """Whether no epoch follows any more."""
-        return process.verdict is not None or process.epochs == len(course.seconds)
-
-    def _report(self, process: _Process, course: Course) -> None:
-        report = course.reports[process.epochs - 1]
+    def _report(self, process: _Process) -> None:
+        report = process.course.reports[process.epochs - 1]
         if report is None:
             return
-        process.verdict = self._judge.report(process.job.key, report)
-        if self._is_closed(process, course):
-            self._judge.end(process.job.key, report)
+        process.verdict = self._judge.report(process.key, report)
+        process.last = report
 
     def _end(self, process: _Process, now: float) -> None:
         code = None if process.verdict is None else process.verdict.code
-        job, share = process.job, self._sweep.shares[process.job.kind]
+        share = self._sweep.shares[process.job.kind]
         self._spans.append(
-            Span(job.key, process.purpose, process.begin, now, share, process.epochs, code)
+            Span(process.key, process.purpose, process.begin, now, share, process.epochs, code)
         )
         self._slots.give_back(process.grant)
-        if code in BECAUSE_OF_OTHERS:
-            self._stopped.append(job)
+        if process.last is not None:  # the last report comes after the conclusion: only now a vote
+            self._judge.end(process.key, process.last)
+        if process.cut:
+            self._stopped.append(process.job)
         else:
-            self._progress.finish(job.key)
+            self._progress.finish(process.key)
