@@ -1,38 +1,280 @@
-"""The README speaks of things that exist."""
+"""What the README and CONTRIBUTING say exists, and commands in them are spelt as they work."""
 
 from __future__ import annotations
 
+import ast
+import importlib
+import json
 import re
+import shlex
+import xml.etree.ElementTree as ElementTree
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any, get_args
 
+import click
 import pytest
+import typer
+import yaml
 
 from distributed_iac.cli.main import app
+from distributed_iac.config.controls import CONTROLS
+from distributed_iac.config.load import load_config
+from distributed_iac.config.pruning import PolicyName, SignalSettings
+from distributed_iac.config.run import RunConfig
+from distributed_iac.config.selection import SelectionRule
+from distributed_iac.data.formats.registry import READERS
+from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.registry import REGISTRY
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = {command.callback.__name__ for command in app.registered_commands if command.callback}
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+DOCUMENTS = {"README.md": README, "CONTRIBUTING.md": CONTRIBUTING}
+
+MADE = re.compile(r"(data|stores|runs|quickstart)/")
+"""Paths that users or commands make; everything else that is named lies in the repository."""
+
+TAGS = sorted(set(re.findall(r"`((?:importance|stability|pruning|cell)/\w+)`", README)))
+"""Of TensorBoard; they look like paths."""
+
+both = pytest.mark.parametrize("text", DOCUMENTS.values(), ids=DOCUMENTS)
 
 
-def test_every_command_in_it_exists() -> None:
-    named = re.findall(r"^distributed-iac (\w+)", README, flags=re.MULTILINE)
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    """Words of every command in bash blocks, those inside quotation marks (`ray exec`) as well."""
+    found = []
+    for line in "".join(blocks(text, "bash")).splitlines():
+        words = [w for w in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=\w+$", w)]
+        found.append(words)
+        for quoted in (word for word in words if "&&" in word):
+            found += [shlex.split(part) for part in quoted.split("&&")]
+    return [words for words in found if words]
+
+
+def calls(program: str, text: str = README + CONTRIBUTING) -> list[list[str]]:
+    return [words[1:] for words in commands(text) if words[0] == program]
+
+
+def modules(text: str) -> set[str]:
+    """Dotted names of everything that Python code imports."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}:{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def config_of(text: str, folder: Path) -> Any:
+    """Load YAML of the README, made whole where it is a branch of a configuration."""
+    content = yaml.safe_load(text)
+    whole = {"name": "x", "data": [{"name": "x", "source": "data/x"}], **content}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(whole), encoding="utf-8")
+    return load_config(path)
+
+
+def test_every_program_it_calls_comes_with_the_project_or_the_shell() -> None:
+    installed = {script.name for script in entry_points(group="console_scripts")}
+    called = {words[0] for words in commands(README + CONTRIBUTING)}
+    assert {"distributed-iac", "make", "ray", "tensorboard", "pip"} == called - {"cd"}
+    assert called - installed <= {"make", "pip", "cd"}
+
+
+@pytest.mark.parametrize("words", calls("distributed-iac"), ids=" ".join)
+def test_every_command_parses_with_its_options(words: list[str]) -> None:
+    command: Any = typer.main.get_command(app)
+    name, *arguments = words
+    assert name in command.commands
+    with command.make_context("distributed-iac", ["--help"], resilient_parsing=True) as parent:
+        # Raises a usage error for an unknown option, a missing or a surplus argument.
+        command.commands[name].make_context(name, arguments, parent=parent)
+
+
+def test_every_command_of_the_program_but_the_schema_is_shown() -> None:
+    command: Any = typer.main.get_command(app)
+    assert {words[0] for words in calls("distributed-iac", README)} == set(command.commands) - {
+        "schema"
+    }
+
+
+def test_an_option_that_does_not_exist_would_be_noticed() -> None:
+    command: Any = typer.main.get_command(app)
+    with pytest.raises(Exception, match="No such option") as caught:
+        command.commands["sweep"].make_context("sweep", ["x.yaml", "--adress", "auto"])
+    assert isinstance(caught.value, click.UsageError) or hasattr(caught.value, "exit_code")
+
+
+@both
+def test_every_make_target_is_in_the_makefile(text: str) -> None:
+    named = set(re.findall(r"^make (\w+)|`make (\w+)`", text, flags=re.MULTILINE))
+    targets = {first or second for first, second in named}
+    assert targets
+    assert not [t for t in targets if not re.search(rf"^{t}:", MAKEFILE, flags=re.MULTILINE)]
+
+
+def test_the_two_commands_of_the_start_come_first() -> None:
+    assert [words[:2] for words in commands(README)][:2] == [
+        ["make", "quickstart"],
+        ["make", "test"],
+    ]
+
+
+@both
+def test_every_file_and_folder_it_names_is_there(text: str) -> None:
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    linked = set(re.findall(r"\]\(([\w./-]+)\)", prose))
+    quoted = set(re.findall(r"`([\w.-]+/[\w./-]*|\w+\.(?:md|txt|yaml))`", prose))
+    named = linked | {path for path in quoted if "NAME" not in path and not MADE.match(path)}
+    named -= {*TAGS, *(path for path in named if (ROOT / "distributed_iac" / path).is_dir())}
     assert named
-    assert set(named) <= COMMANDS
+    assert not [path for path in named if not (ROOT / path).exists()]
 
 
-@pytest.mark.parametrize("target", ["quickstart", "test", "lint", "types", "bench", "schema"])
-def test_every_make_target_it_names_is_in_the_makefile(target: str) -> None:
-    assert f"make {target}" in README
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+def test_every_configuration_in_a_command_is_there_and_loads() -> None:
+    named = {word for words in commands(README) for word in words if "configs/" in word}
+    paths = {word.removeprefix("distributed-iac/") for word in named if " " not in word}
+    assert "configs/sweep_all.yaml" in paths
+    for path in paths:
+        assert load_config(ROOT / path).name
 
 
-def test_every_file_it_points_to_is_there() -> None:
-    named = set(re.findall(r"`((?:configs|benchmarks)/[\w./]+)`|\]\(([\w./]+)\)", README))
-    paths = {first or second for first, second in named}
-    assert paths
-    assert not [path for path in paths if not (ROOT / path).exists()]
+def test_every_anchor_is_a_heading() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", README)) <= anchors
 
 
-def test_every_backbone_is_named() -> None:
-    assert not [name for name in REGISTRY if f"`{name}`" not in README]
+def test_every_run_folder_in_a_command_is_that_of_a_published_configuration() -> None:
+    words = [word for words in calls("distributed-iac", README) for word in words]
+    runs = {word.split("/")[1] for word in words if word.startswith("runs/")}
+    published = (path.read_text(encoding="utf-8") for path in (ROOT / "configs").glob("*.yaml"))
+    names = {yaml.safe_load(text).get("name") for text in published}
+    assert runs
+    assert runs <= names
+
+
+def test_the_exported_model_is_one_that_its_run_trains() -> None:
+    (words,) = [w for w in calls("distributed-iac", README) if w[0] == "export" and len(w) > 2]
+    run, key = words[1:3]
+    assert run == "runs/acdc"
+    assert plan_jobs(load_config(ROOT / "configs/acdc.yaml"))[key].kind == "retrain"
+
+
+@pytest.mark.parametrize("words", calls("ray"), ids=" ".join)
+def test_every_ray_command_parses(words: list[str]) -> None:
+    from ray.scripts.scripts import cli
+
+    command = cli.commands[words[0]]
+    command.make_context(words[0], list(words[1:]), resilient_parsing=False)
+
+
+@pytest.mark.parametrize("block", blocks(README, "yaml"))
+def test_every_configuration_in_it_is_valid(block: str, tmp_path: Path) -> None:
+    assert isinstance(config_of(block, tmp_path), RunConfig)
+
+
+@pytest.mark.parametrize("pair", sorted(set(re.findall(r"--set ([\w.]+)=([\w.]+)", README))))
+def test_every_override_in_it_is_accepted(pair: tuple[str, str]) -> None:
+    key, value = pair
+    load_config(ROOT / "configs/acdc.yaml", [f"{key}={value}"])
+
+
+def test_every_setting_it_names_exists() -> None:
+    sections = "|".join(("preprocess", *RunConfig.model_fields))
+    named = set(re.findall(rf"`((?:{sections})\.(?!png|py)\w+)", README + CONTRIBUTING))
+    assert {"sweep.max_failures", "selection.rule", "comparison.dice_margin"} <= named
+    config = load_config(ROOT / "configs/acdc.yaml")
+    roots = {**dict(config), "preprocess": config.data[0].preprocess}
+    for path in named:
+        section, field = path.split(".")
+        assert field in type(roots[section]).model_fields, path
+
+
+@pytest.mark.parametrize("block", blocks(README, "python"))
+def test_python_in_it_compiles_and_imports_what_is_there(block: str) -> None:
+    compile(block, "README.md", "exec")
+    for name in modules(block):
+        module, _, attribute = name.partition(":")
+        assert not attribute or hasattr(importlib.import_module(module), attribute)
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"python -m (benchmarks\.\w+)", README))))
+def test_every_benchmark_it_names_is_a_module_with_a_section(name: str) -> None:
+    assert (ROOT / f"{name.replace('.', '/')}.py").exists()
+
+
+def test_figures_that_follow_from_no_machine_are_those_of_the_results() -> None:
+    planted = json.loads((ROOT / "benchmarks/results/planted.json").read_text())["summary"]
+    full, lth = (planted[arm]["families"] for arm in ("full", "lth"))
+    assert f"full {full[0]} of {full[1]}, LTH {lth[0]} of {lth[1]}, by chance" in README
+    assert f"by chance {full[1] // 3} " in README
+    parity = json.loads((ROOT / "benchmarks/results/metric_parity.json").read_text())["results"]
+    rules = {k: v for k, v in parity.items() if not k.startswith("other definition")}
+    assert sum(one["disagreements"] for one in rules.values()) == 0
+    assert "no disagreement in 200 random pairs" in README
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_backbone_is_named(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("choice", [*CONTROLS, *get_args(SelectionRule)])
+def test_controls_and_selection_rules_are_named(choice: str) -> None:
+    assert re.search(rf"`(selection\.rule: )?{choice}`", README)
+
+
+def test_every_guard_is_explained() -> None:
+    guards = get_args(SignalSettings.model_fields["guard"].annotation)
+    assert all(f"* `{guard}`" in README for guard in guards)
+    assert SignalSettings().guard == "distinguished"
+    assert "`distinguished` (the default)" in README
+    assert f"({SignalSettings().horizon} by" in README
+
+
+def test_tables_that_contributors_are_sent_to_hold_what_is_there() -> None:
+    formats = (ROOT / "distributed_iac/data/formats/registry.py").read_text(encoding="utf-8")
+    assert "READERS" in formats
+    assert "LOOKS" in formats
+    assert set(READERS) >= {"acdc", "brats", "kits", "amos"}
+    policies = (ROOT / "tests/rules/test_pruning_policies.py").read_text(encoding="utf-8")
+    assert all(f'policy="{name}"' in policies for name in get_args(PolicyName))
+
+
+def test_names_of_code_in_the_contributing_guide_are_in_the_files_named_with_them() -> None:
+    pairs = re.findall(r"`(\w+)`[^`.]{0,40}`((?:distributed_iac|tests)/[\w/]+\.py)`", CONTRIBUTING)
+    assert len(pairs) >= 6
+    missing = [
+        (name, path)
+        for name, path in pairs
+        if not re.search(rf"\b{name}\b", (ROOT / path).read_text(encoding="utf-8"))
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_every_tensorboard_tag_is_written(tag: str) -> None:
+    package = ROOT / "distributed_iac/report/tensorboard"
+    assert any(f'"{tag}"' in path.read_text(encoding="utf-8") for path in package.glob("*.py"))
+
+
+def test_every_section_of_the_report_it_sends_readers_to_is_on_the_page() -> None:
+    page = ROOT / "distributed_iac/report/page"
+    text = "".join(path.read_text(encoding="utf-8") for path in page.iterdir() if path.is_file())
+    named = re.findall(r"^\d\. \*([^*]+)\*:", README, flags=re.MULTILINE)
+    assert len(named) == 4
+    assert not [title for title in named if title not in text]
+
+
+def test_figures_are_well_formed_and_small() -> None:
+    for path in re.findall(r"!\[[^]]+\]\(([\w./]+)\)", README):
+        assert (ROOT / path).stat().st_size < 200_000
+        assert ElementTree.parse(ROOT / path).getroot().tag.endswith("svg")
