@@ -44,16 +44,16 @@ CONFIG = {
             },
         }
     ],
-    "backbones": [{"name": "basic_unet", "features": "tiny"}],
+    "backbones": [{"name": "basic_unet", "features": [4, 4, 4, 4, 4, 4], "label": "unet"}],
     "batches": {"batch_size": 2, "steps_per_epoch": 1},
     "cell": {"nodes": 1, "partial_channels": 1},
     "pretrain": {"epochs": 1},
     "search": {"epochs": 2, "warmup_epochs": 1},
-    "arms": {"full": {"policy": "none"}, "lth": {"policy": "js"}},
+    "arms": {"lth": {"policy": "js"}},
     "retrain": {"epochs": 1},
 }
 PATIENTS = 5
-BACKBONE = "basic_unet-tiny"
+BACKBONE = "unet"
 MODEL = f"lesion/{BACKBONE}/pretrain"
 SPLIT = {
     "weights": ["case0"],
@@ -303,7 +303,7 @@ USAGE = (
     Row("no-check-workers", ("check", SOURCE, "--workers", "0"), 2, ("--workers",)),
     Row("unknown-format", ("check", SOURCE, "--format", "nnunet"), 2, ("nnunet_raw",)),
     Row("unknown-data-set", ("prepare", "good.yaml", "--dataset", "lesio"), 2, ("mean lesion?",)),
-    Row("unknown-network", ("search", "good.yaml", "--backbone", "unet"), 2, (BACKBONE,)),
+    Row("unknown-network", ("search", "good.yaml", "--backbone", "unett"), 2, ("mean unet?",)),
     Row("unknown-arm", ("search", "good.yaml", "--arm", "lht"), 2, ("mean lth?",)),
     Row("unknown-phantom", ("phantom", "lungs", "new"), 2, ("acdc",)),
     Row("no-patients", ("phantom", "acdc", "new", "--patients", "0"), 2, ("--patients",)),
@@ -441,7 +441,13 @@ STATE = (
         lambda here: (here / "runs/run/config.json").write_text("[]"),
     ),
     searching("out-is-file", "out=good.yaml", 2, "good.yaml", "another folder"),
-    searching("store-missing", "stores=new", 3, "prepare"),
+    searching(
+        "store-and-source-missing",
+        "stores=new",
+        3,
+        "check the path",
+        spoil=lambda here: shutil.rmtree(here / SOURCE),
+    ),
     searching(
         "store-manifest-broken",
         "",
@@ -453,7 +459,7 @@ STATE = (
         "store-manifest-missing",
         "",
         3,
-        "prepare",
+        "choose an empty folder",
         spoil=lambda here: (here / "stores/lesion/manifest.json").unlink(),
     ),
     searching(
@@ -672,11 +678,13 @@ def test_bad_input_is_refused_with_one_helpful_message(
     after = contents(here)
     changed = {name for name in before if before[name] != after.get(name)}
     assert {Path(name).name for name in changed} <= REWRITTEN, changed
+    journals = [name for name in changed if name.endswith(".jsonl")]
+    assert all(after[name].startswith(before[name]) for name in journals), "the past was rewritten"
     assert not (here / "poisoned").exists(), "a file of the user's was executed"
 
 
-REWRITTEN = {"environment.json", "config.yaml"}
-"""Files that every start of a run writes anew."""
+REWRITTEN = {"environment.json", "config.yaml", "jobs.json", "journal.jsonl"}
+"""Files that every start of a run writes anew or, the journal, adds to."""
 
 
 def test_there_are_many_rows_and_each_has_its_own_name() -> None:
