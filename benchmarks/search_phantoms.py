@@ -54,8 +54,8 @@ def sweeps(config: RunConfig) -> Iterator[RunConfig]:
     """The three sweeps, the longest searches first."""
     lth = {"lth": config.arms["lth"]}
     yield config.model_copy(update={"name": "both-arms", "seeds": config.seeds[:1]})
-    yield config.model_copy(update={"name": "lth-seeds", "arms": lth})
     yield config.model_copy(update={"name": "first-set", "data": config.data[:1]})
+    yield config.model_copy(update={"name": "lth-seeds", "arms": lth})
 
 
 def make_phantoms(config: RunConfig) -> None:
