@@ -3,8 +3,8 @@
     python -m benchmarks.search_phantoms --folder phantoms          # run it in an empty folder
 
 Makes the phantoms and runs three sweeps through Ray, which share their results: both arms with
-the first seed on every data set; LTH and the controls with all seeds on every data set; both arms
-with all seeds on the first data set. Killed, it continues. Then it reports
+the first seed on every data set; both arms with all seeds on the first data set; LTH and the
+controls with all seeds on every data set. Killed, it continues. Then it reports
 
 1. cost: epochs, seconds, operation evaluations, and seconds an epoch at the start and the end;
 2. whether importance really left uniform (median over edges of the leading weight, full search);
