@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 
-STARTUP = 20.0
-"""Seconds that a fresh process takes until it works: it starts, imports torch and monai, opens its
-data. Seen between the end of a preparation and the start of the pre-training that waited for it:
-14 to 21 s with Ray on two busy cores."""
+STARTUP = 15.0
+"""Seconds from a job's end to the first work of the next in its place: a fresh process starts,
+imports torch and monai, opens its data. Seen in sweeps with Ray on two busy cores: 10 to 21 s."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from distributed_iac.config.controls import Control
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.simulation.trace import Trace
@@ -26,6 +27,9 @@ Difference = Literal["model", "backbone", "data set", "seed"]
 SHORT_KINDS: tuple[JobKind, ...] = ("prepare", "evaluate")
 """Kinds that may be missing from the traces. They have one epoch without training, and a run that
 found a finished store has not timed its making: they then take no time, as :func:`told` says."""
+
+WITHOUT_CELL: Control = "plain_extra"
+"""The retraining that trains no cell, and so costs less than all others."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,9 @@ def _may_stand_in(trace: Trace, job: Job) -> bool:
 
 
 def _distance(trace: Trace, job: Job) -> tuple[bool, ...]:
+    """The model counts twice where one has a cell and the other has none."""
     return (
+        (trace.name == WITHOUT_CELL) != (job.name == WITHOUT_CELL),
         trace.name != job.name,
         trace.backbone != job.backbone,
         trace.dataset != job.dataset,
@@ -91,7 +97,9 @@ def _distance(trace: Trace, job: Job) -> tuple[bool, ...]:
 
 def _differences(trace: Trace, job: Job) -> tuple[Difference, ...]:
     names: tuple[Difference, ...] = ("model", "backbone", "data set", "seed")
-    return tuple(name for name, other in zip(names, _distance(trace, job), strict=True) if other)
+    return tuple(
+        name for name, other in zip(names, _distance(trace, job)[1:], strict=True) if other
+    )
 
 
 def _source(loan: Loan) -> str:

@@ -77,6 +77,13 @@ def test_a_retraining_may_replay_another_model() -> None:
     assert lend(job("retrain", "lth"), [trace("retrain", "full")]).differs == ("model",)
 
 
+def test_a_cell_is_rather_replayed_by_a_cell_of_other_data_than_by_none() -> None:
+    known = [trace("retrain", "plain_extra"), trace("retrain", "random", 1, "brats")]
+    assert lend(job("retrain", "lth"), known).differs == ("model", "data set", "seed")
+    assert lend(job("retrain", "lth"), known[:1]).differs == ("model",)
+    assert lend(job("retrain", "plain_extra", 1), known).trace == known[0]
+
+
 def test_only_short_kinds_may_be_unknown_and_are_named() -> None:
     loans = [lend(job(kind), [trace("search")]) for kind in ("prepare", "evaluate", "search")]
     assert [loan.trace is None for loan in loans] == [True, True, False]

@@ -1,0 +1,134 @@
+"""Time and GPU hours of the whole sweep on 1 to 1,024 virtual GPUs, replayed from recorded jobs.
+
+    python -m benchmarks.scaling --traces runs/NAME [--traces ...] [--gpu-speed 20]
+
+The sweep is ``configs/sweep_all.yaml``: four data sets, two backbones, full and lth, three seeds.
+Job graph, order and stopping rules are the real ones, the clock is not
+(:mod:`distributed_iac.simulation`). Recorded sweeps that ran in one piece are also replayed as they
+were, on as many slots as they kept busy, and the time so found is compared with the time they took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.harness import write_result
+from distributed_iac.cli.plan_simulation import (
+    STARTUP,
+    Assumptions,
+    assumptions,
+    findings,
+    recorded_scenario,
+    scaling_table,
+)
+from distributed_iac.config.load import load_config
+from distributed_iac.simulation.scaling import enough, scale
+from distributed_iac.simulation.simulate import simulate
+from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.training.sweep.journal import Event
+
+CONFIG = Path("configs/sweep_all.yaml")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A recorded sweep against its own replay.
+
+    Args:
+        run: Name of its folder.
+        slots: Most jobs that it ran at a time.
+        recorded: Seconds from its first job's start to its last one's end.
+        simulated: The same, on paper.
+    """
+
+    run: str
+    slots: int
+    recorded: float
+    simulated: float
+
+
+def replay(run: Path, startup: float) -> Replayed | None:
+    """Simulate a recorded sweep on the slots that it had.
+
+    Args:
+        run: Its folder.
+        startup: Seconds that a process takes before it works.
+
+    Returns:
+        None for one that was interrupted, lost workers or found results of earlier runs: its
+        journal does not tell how long it would have taken.
+    """
+    events = list(takewhile(lambda event: event.kind != "close", SweepFolder(run).journal.read()))
+    starts = [event for event in events if event.kind == "start"]
+    ends = [event for event in events if event.kind == "end"]
+    config = load_config(run / "config.yaml", [])
+    scenario = recorded_scenario(config, [run], {}, Assumptions(1.0, startup))
+    whole = {job.key for job in scenario.sweep.graph.jobs()}
+    if not sorted(one.job for one in starts) == sorted(one.job for one in ends) == sorted(whole):
+        return None
+    slots = _most_at_a_time(events)
+    shares = dict.fromkeys(scenario.sweep.shares, 1.0)
+    schedule = simulate(replace(scenario.sweep, shares=shares), slots)
+    recorded = ends[-1].at - starts[0].at
+    return Replayed(run.name, slots, recorded, schedule.makespan - startup)
+
+
+def _most_at_a_time(events: Sequence[Event]) -> int:
+    running = most = 0
+    for event in events:
+        running += (event.kind == "start") - (event.kind == "end")
+        most = max(most, running)
+    return most
+
+
+def main() -> None:
+    """Simulate, print the table, write the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--traces", type=Path, action="append", required=True)
+    parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument("--gpu-speed", type=float, default=1.0)
+    parser.add_argument("--startup", type=float, default=STARTUP)
+    asked = parser.parse_args()
+    config, given = load_config(asked.config, []), Assumptions(asked.gpu_speed, asked.startup)
+    scenario = recorded_scenario(config, asked.traces, {}, given)
+    begun = time.process_time()
+    study = scale(scenario.sweep, tuple(config.arms))
+    took = time.process_time() - begun
+    told = [*findings(study, scenario.unit), *assumptions(scenario, asked.traces, given)]
+    replays = [one for run in asked.traces if (one := replay(run, asked.startup)) is not None]
+    console = Console()
+    console.print(scaling_table(study, scenario.unit))
+    for line in told:
+        console.print(line, highlight=False, soft_wrap=True)
+    for one in replays:
+        print(f"{one.run} took {one.recorded:.0f} s; on paper {one.simulated:.0f} s")
+    path = write_result(
+        "scaling",
+        settings={
+            "config": str(asked.config),
+            "traces": [run.name for run in asked.traces],
+            "recorded_seconds_per_second": given.speed,
+            "startup_seconds": given.startup,
+        },
+        results={
+            "jobs": len(scenario.sweep.graph),
+            "sizes": {name: [asdict(one) for one in rows] for name, rows in study.items()},
+            "enough": {name: enough(rows).slots for name, rows in study.items()},
+            "said": told,
+            "recorded_against_replayed": [asdict(one) for one in replays],
+            "simulation_cpu_seconds": took,
+        },
+        packages=(),
+    )
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
