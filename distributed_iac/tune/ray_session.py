@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import AuthenticationError
 
 from distributed_iac.config.sweep import SweepSettings
 from distributed_iac.errors import RunError
+from distributed_iac.tune.address import no_cluster, require_answer
 from distributed_iac.tune.resources import Capacity
 
 LOOPBACK = "127.0.0.1"
@@ -26,6 +26,9 @@ PENDING = 8
 """Jobs that Tune asks for ahead. By default it is one, and a job that waits for a GPU would hold up
 those that need none; many would be started in the order in which they became ready instead of the
 most urgent first. Our choice between the two."""
+START_SECONDS, JOIN_TRIES = 120, 3
+"""``RAY_gcs_server_port_wait_time_s``: seconds for a Ray that is started here (30 by default, which
+a busy machine was seen to miss); tries of up to 40 seconds for one that is joined."""
 LOGGERS = ("ray", "ray.tune", "ray.train")
 """What they would say is in the journal: progress, lost workers, failed jobs."""
 
@@ -44,7 +47,9 @@ def ray_session(settings: SweepSettings, jobs: int) -> Iterator[Capacity]:
         What the cluster has.
 
     Raises:
-        RunError: There is no cluster at the address.
+        ConfigError: That is no address.
+        RunError: There is no cluster at the address, it does not let this machine in, or Ray does
+            not start on this machine.
     """
     with _environment(_variables(settings, jobs)), _quiet():
         ours = not ray.is_initialized()
@@ -67,16 +72,29 @@ def _connect(settings: SweepSettings) -> None:
             "dashboard_host": LOOPBACK,
         }
     else:
+        require_answer(settings.address)
         options |= {"address": settings.address}
     try:
         ray.init(**options)
-    except (ConnectionError, AuthenticationError) as error:
-        raise RunError(
-            "a Ray cluster answers at the address and lets this machine in",
-            came=f"{settings.address}: {str(error).splitlines()[0]}",
-            remedy="start one with `ray start --head` or `ray up`, with the same RAY_AUTH_MODE and "
-            "token as here, or leave --address out",
-        ) from error
+    except Exception as error:  # Ray raises bare ones where a start takes too long
+        ray.shutdown()
+        raise _not_connected(settings.address, _one_line(error)) from error
+
+
+def _not_connected(address: str | None, came: str) -> RunError:
+    if address is not None:
+        return no_cluster(address, came)
+    return RunError(
+        "Ray starts on this machine",
+        came=came,
+        remedy="look for other processes that keep the machine busy, and for a full disk or "
+        "/dev/shm, then run the same command again; Ray's logs: /tmp/ray/session_latest/logs",
+    )
+
+
+def _one_line(error: Exception) -> str:
+    """The first line of a message that may be a page, or the error's name."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _variables(settings: SweepSettings, jobs: int) -> dict[str, str]:
@@ -91,6 +109,9 @@ def _variables(settings: SweepSettings, jobs: int) -> dict[str, str]:
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_GLOBAL_CHECKPOINT_S": f"{settings.snapshot_period(jobs):g}",
         "TUNE_MAX_PENDING_TRIALS_PG": str(PENDING),
+        "RAY_gcs_server_port_wait_time_s": str(
+            START_SECONDS if settings.address is None else JOIN_TRIES
+        ),
         "RAY_AIR_NEW_OUTPUT": "0",
         # Relative paths of a configuration start where the sweep was started.
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
