@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from distributed_iac.cli.plan_simulation import STARTUP, Assumptions, show_simulation
+from distributed_iac.errors import RunError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +49,9 @@ def plan(
 ) -> None:
     """Show what a sweep would do; runs none of it.
 
-    Memory and time are measured with the first data set, once its store is prepared. A simulation
-    replays the jobs that --traces holds; without, what was measured here.
+    Memory and time are measured with the first data set, once its store is prepared; exits with
+    4 if a kind of job cannot run here. A simulation replays the jobs that --traces holds; without,
+    what was measured here.
     """
     from rich.console import Console
 
@@ -62,30 +64,41 @@ def plan(
     if jobs:
         for job in graph.jobs():
             typer.echo(f"{job.key}  <- {', '.join(job.needs) or 'nothing'}")
-    probes = _probes(settings, graph) if measure and not traces else {}
+    probes, failed = _probes(settings, graph) if measure and not traces else ({}, {})
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
-    if probes:
+    if probes and not failed:
         typer.echo(_estimate(settings, graph, probes))
+    for error in failed.values():
+        typer.echo(f"error: {error}", err=True)
+    if failed:
+        raise typer.Exit(RunError.exit_code)
     if simulate or traces:
         show_simulation(console, settings, traces or [], probes, Assumptions(gpu_speed, startup))
 
 
-def _probes(config: RunConfig, graph: JobGraph) -> Mapping[JobKind, Probe]:
-    """One measurement for each kind that trains; none while there is no store."""
-    from distributed_iac.errors import StoreError
+def _probes(
+    config: RunConfig, graph: JobGraph
+) -> tuple[dict[JobKind, Probe], dict[JobKind, RunError]]:
+    """One measurement for each kind that trains, and why some could not be made.
+
+    Both are empty while there is no store.
+    """
     from distributed_iac.training.sweep.probe import ProbedKind, probe
 
     kinds = {job.kind for job in graph.jobs()}
     found: dict[JobKind, Probe] = {}
-    try:
-        for kind in get_args(ProbedKind):
-            if kind in kinds:
-                found[kind] = probe(config, kind)
-    except StoreError as error:
-        typer.echo(f"memory and time are not measured: {error.message}", err=True)
-        typer.echo("prepare the first data set: `distributed-iac prepare CONFIG`", err=True)
-    return found
+    failed: dict[JobKind, RunError] = {}
+    for kind in [one for one in get_args(ProbedKind) if one in kinds]:
+        typer.echo(f"measuring a few batches: {kind}", err=True)
+        try:
+            found[kind] = probe(config, kind)
+        except RunError as error:
+            failed[kind] = error
+        except StoreError as error:
+            typer.echo(f"memory and time are unknown: {error}", err=True)
+            return {}, {}
+    return found, failed
 
 
 def _table(config: RunConfig, graph: JobGraph, probes: Mapping[JobKind, Probe]) -> Table:

@@ -1,0 +1,155 @@
+"""``distributed-iac plan``: what it says with and without data, and what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+from typer.testing import CliRunner
+
+from distributed_iac.cli.main import app
+from distributed_iac.config.load import load_config
+from distributed_iac.config.run import RunConfig
+from distributed_iac.data.phantom import make_phantom
+from distributed_iac.data.store import Store, StoredCase
+from distributed_iac.errors import ConfigError
+from distributed_iac.training.sweep.measure import measure
+from distributed_iac.training.sweep.probe import Probe, probe
+
+CONFIG = """
+name: demo
+out: {root}/runs
+stores: {root}/stores
+device: cpu
+threads: 1
+data:
+- {{name: hearts, source: {root}/raw,
+    preprocess: {{spacing: [2.4, 2.0], patch: [48, 48], workers: 1}}}}
+backbones: [{{name: basic_unet, features: [4, 4, 4, 8, 8, 4], label: unet}}]
+baselines: [{{name: attention_unet, channels: [4, 4, 4, 8, 8], label: attention}}]
+cell: {{nodes: 1, partial_channels: 2}}
+batches: {{batch_size: 4, steps_per_epoch: 2, augmentation: none}}
+pretrain: {{epochs: 20}}
+search: {{epochs: 10, warmup_epochs: 0}}
+retrain: {{epochs: 5}}
+"""
+
+RATE = "pretrain.optimiser={kind: sgd, learning_rate: 1.0e+30}"
+"""With which the first batch leads to infinity."""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration whose data set is prepared."""
+    root = tmp_path_factory.mktemp("plan")
+    make_phantom("acdc", root / "raw", patients=6, seed=0, size="tiny")
+    path = root / "run.yaml"
+    path.write_text(CONFIG.format(root=root), encoding="utf-8")
+    done = CliRunner().invoke(app, ["prepare", str(path)])
+    assert done.exit_code == 0, done.output
+    return path
+
+
+def plan(config: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["plan", str(config), *options])
+
+
+def rows(output: str) -> dict[str, list[str]]:
+    """Words of the table's lines, by kind."""
+    kinds = {"prepare", "pretrain", "search", "retrain", "baseline", "evaluate"}
+    lines = [line.split() for line in output.splitlines()]
+    return {line[0]: line[1:] for line in lines if line and line[0] in kinds}
+
+
+def test_jobs_are_counted_by_kind_and_trained_ones_measured(prepared: Path) -> None:
+    done = plan(prepared)
+    assert done.exit_code == 0, done.output
+    table = rows(done.stdout)
+    counts = {kind: cells[0] for kind, cells in table.items()}
+    assert counts == {
+        "prepare": "1",
+        "pretrain": "1",
+        "baseline": "1",
+        "evaluate": "1",
+        "search": "2",
+        "retrain": "4",
+    }
+    measured = {kind for kind, cells in table.items() if cells[-1] == "GB"}
+    assert measured == {"pretrain", "baseline", "search", "retrain"}
+    assert "10 jobs in" in done.stdout
+    assert "at most" in done.stdout
+    assert not load_config(prepared, []).folder.exists(), "a plan leaves nothing behind"
+
+
+def test_every_job_is_listed_with_its_needs(prepared: Path) -> None:
+    listed = plan(prepared, "--no-measure", "--jobs").stdout.splitlines()
+    assert "hearts/unet/search/lth/seed0  <- hearts/unet/pretrain" in listed
+    assert "hearts/prepare  <- nothing" in listed
+
+
+def test_without_a_store_it_says_what_is_unknown_and_what_to_do(prepared: Path) -> None:
+    done = plan(prepared, "--set", f"stores={prepared.parent / 'nowhere'}")
+    assert done.exit_code == 0, done.output
+    assert rows(done.stdout)["search"][0] == "2"
+    assert "GB" not in done.stdout
+    assert "memory and time are unknown" in done.stderr
+    assert "no such folder" in done.stderr
+    assert "run `distributed-iac prepare`" in done.stderr
+
+
+def test_kinds_that_cannot_run_here_are_named(prepared: Path) -> None:
+    done = plan(prepared, "--set", RATE, "--set", "baselines=[]")
+    assert done.exit_code == 4, done.output
+    assert "a pretrain job gets through" in done.stderr
+    assert "diverged" in done.stderr
+    assert "lower the learning rates" in done.stderr
+    assert rows(done.stdout)["search"][-1] == "GB", "the others are measured all the same"
+
+
+def test_an_unknown_setting_is_a_configuration_error(prepared: Path) -> None:
+    error = plan(prepared, "--set", "serach.epochs=3").exception
+    assert isinstance(error, ConfigError)
+    assert error.exit_code == 2
+
+
+@pytest.fixture
+def config(prepared: Path) -> RunConfig:
+    torch.set_num_threads(1)
+    return load_config(prepared, [])
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "search", "retrain", "baseline"])
+def test_the_test_patients_are_left_alone(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    asked: set[str] = set()
+    cases = Store.cases
+
+    def noted(self: Store, part: str) -> tuple[StoredCase, ...]:
+        asked.add(part)
+        return cases(self, part)
+
+    monkeypatch.setattr(Store, "cases", noted)
+    one = measure(config, kind)  # type: ignore[arg-type]  # parametrised by name
+    assert "val" in asked
+    assert asked <= {"weights", "architecture", "val"}
+    assert one.epochs == {"pretrain": 20, "search": 10, "retrain": 5, "baseline": 25}[kind]
+
+
+def test_an_epoch_of_many_batches_takes_as_much_longer(config: RunConfig) -> None:
+    many = config.batches.model_copy(update={"steps_per_epoch": 1000})
+    few, lots = (
+        measure(one, "pretrain") for one in (config, config.model_copy(update={"batches": many}))
+    )
+    assert lots.epoch_seconds > 20 * few.epoch_seconds
+    assert lots.seconds == lots.epoch_seconds * 20
+
+
+def test_memory_is_that_of_a_process_of_its_own(config: RunConfig) -> None:
+    ballast = bytearray(2 * 10**9)
+    ballast[::4096] = b"x" * len(ballast[::4096])  # else the memory is only promised
+    one = probe(config, "pretrain")
+    assert isinstance(one, Probe)
+    assert 10**8 < one.peak_bytes < 1.5 * 10**9
