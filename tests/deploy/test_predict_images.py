@@ -15,7 +15,7 @@ from distributed_iac.data.contract import Case
 from distributed_iac.deploy import Model
 from distributed_iac.deploy.images import Images, find_images
 from distributed_iac.deploy.predict import predict_images
-from distributed_iac.errors import ConfigError, RunError
+from distributed_iac.errors import ConfigError
 
 Save = Callable[[Path], None]
 
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_written_ends_the_work(
 ) -> None:
     (tmp_path / "out").write_text("a file")
     found = find_images(folder, model.card.fingerprint)
-    with pytest.raises(RunError, match="written completely"):
+    with pytest.raises(ConfigError, match="can be created"):
         list(predict_images(model, found, tmp_path / "out"))
 
 
