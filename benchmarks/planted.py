@@ -26,6 +26,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -316,20 +317,41 @@ def _told(outcome: Outcome) -> Outcome:
     return outcome
 
 
+def known(path: Path) -> tuple[list[Outcome], list[dict[str, float]]]:
+    """Outcomes and checks of an earlier run, which must have had the same settings."""
+    if not path.exists():
+        return [], []
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    assert earlier["settings"] == settings(), f"{path} was made with other settings"
+    return [Outcome(**one) for one in earlier["outcomes"]], earlier["trained_anew"]
+
+
+def settings() -> dict[str, Any]:
+    """What every outcome depends on."""
+    return {
+        "cell": json.loads(CELL.model_dump_json()),
+        "search": json.loads(SEARCH.model_dump_json()),
+    }
+
+
 def main() -> None:
     """Run all searches, two processes at a time, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=12)
-    parser.add_argument("--first", type=int, default=0, help="first seed, to add fresh ones")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--add", action="store_true", help="to the outcomes that are there")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS / "planted.json")
     options = parser.parse_args()
+    before, checks = known(options.out) if options.add else ([], [])
     seeds = range(options.first, options.first + options.seeds)
-    jobs = [(arm, seed) for seed in seeds for arm in ARMS]
+    jobs = [(arm, seed) for seed in seeds for arm in options.arms]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         found = pool.map(search, *zip(*jobs, strict=True))
-        checks = list(pool.map(trained_anew, seeds))
-        outcomes = [_told(outcome) for outcome in found]
+        fresh = pool.map(trained_anew, seeds)
+        outcomes = [*before, *(_told(outcome) for outcome in found)]
+        checks = [*checks, *fresh]
     summary = show(Console(), outcomes)
     for name in ("planted", "random"):
         scores = [one[name] for one in checks]
@@ -341,10 +363,7 @@ def main() -> None:
             "environment": describe_environment(),
             "summary": summary,
             "trained_anew": checks,
-            "settings": {
-                "cell": json.loads(CELL.model_dump_json()),
-                "search": json.loads(SEARCH.model_dump_json()),
-            },
+            "settings": settings(),
             "outcomes": [asdict(outcome) for outcome in outcomes],
         },
     )
