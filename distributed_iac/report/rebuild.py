@@ -29,6 +29,7 @@ from distributed_iac.report.run_figures import RunFigures, run_figures
 from distributed_iac.report.run_record import RunRecord, read_run
 from distributed_iac.report.run_tables import run_tables
 from distributed_iac.report.tables import Table, csv_text, latex, markdown
+from distributed_iac.report.tensorboard.run_board import write_tensorboard
 from distributed_iac.training.sweep.collect import write_tables
 from distributed_iac.training.work.result import read_result
 
@@ -77,6 +78,7 @@ def rebuild(folder: Path) -> Rebuilt:
         write_atomically(folder / name, data)
     _remove_others(folder, written)
     _write_text(folder / PAGE, render(page))
+    write_tensorboard(folder, figures.drawings, tables)
     state, progress = standing(record)
     return Rebuilt(folder / PAGE, state, progress, page.warnings)
 

@@ -14,11 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from distributed_iac.comparison.pairing import MEAN, Metric, pair
 from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.evaluation.overlay_file import Overlay
 from distributed_iac.genotype import Genotype
 from distributed_iac.importance.history import EpochImportance
 from distributed_iac.importance.layout import Layout
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.report.cell_drawing import draw_discretisation
+from distributed_iac.report.overlay_figure import overlay_figure
 from distributed_iac.report.tensorboard.course import Course, Epoch
 from distributed_iac.report.tensorboard.curves import number, scalars
 from distributed_iac.report.tensorboard.importance import (
@@ -76,6 +78,8 @@ def _closing(course: Course, kept: Kept | None, epochs: Sequence[Epoch]) -> Iter
     search = None if kept is None else kept.search
     if search is not None:
         yield _cell_record(search, step, at)
+    if kept is not None and kept.overlays:
+        yield _overlay_record(kept.overlays, step, at)
     if kept is not None:
         yield from trial_result(_metrics(kept), step, at)
     result = {} if kept is None else kept.result
@@ -88,6 +92,13 @@ def _cell_record(search: SearchResult, step: int, at: float) -> Record:
     content = repr((search.cell.genotype.to_json(), search.cell.kept))
     return image(
         "cell/found", step, at, content, lambda: rasterise(draw_discretisation(search.cell))
+    )
+
+
+def _overlay_record(overlays: Sequence[Overlay], step: int, at: float) -> Record:
+    content = repr([(one.role, one.case_id, one.slice_number, one.dice) for one in overlays])
+    return image(
+        "prediction/best_and_worst", step, at, content, lambda: rasterise(overlay_figure(overlays))
     )
 
 

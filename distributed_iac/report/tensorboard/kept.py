@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
 from distributed_iac.evaluation.tables import read_patients
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.training.sweep.search_payload import read_decision
@@ -35,6 +36,7 @@ class Kept:
         search: Cell and importance; None unless it is a search.
         decisions: Of a search.
         patients: Scores of the test patients; empty where there are none.
+        overlays: Best and worst of the test cases; empty where there are none.
     """
 
     result: Mapping[str, Any]
@@ -42,6 +44,7 @@ class Kept:
     search: SearchResult | None
     decisions: tuple[PruneDecision, ...]
     patients: tuple[PatientRow, ...]
+    overlays: tuple[Overlay, ...]
 
 
 def read_kept(folder: Path) -> Kept:
@@ -59,6 +62,7 @@ def read_kept(folder: Path) -> Kept:
         search=read_search(folder) if _has(folder, HISTORY) else None,
         decisions=tuple(read_decision(one) for one in decisions),
         patients=tuple(PatientRow.from_mapping(row) for row in patients),
+        overlays=read_overlays(folder / OVERLAYS) if _has(folder, OVERLAYS) else (),
     )
 
 

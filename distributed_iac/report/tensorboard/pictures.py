@@ -43,6 +43,12 @@ def rasterise(figure: Figure) -> Picture:
         return Picture(buffer.getvalue(), *picture.size)
 
 
+def picture_of(png: bytes) -> Picture:
+    """A PNG file as it is."""
+    with Image.open(io.BytesIO(png)) as picture:
+        return Picture(png, *picture.size)
+
+
 def heat_map(layout: Layout, epochs: Sequence[EpochImportance]) -> Figure:
     """Draw the weight of every operation of every edge over the epochs.
 

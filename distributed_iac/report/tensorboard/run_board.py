@@ -4,7 +4,7 @@
 
     board = RunBoard(Path("runs/acdc"))
     board.update()                          # again whenever something may have happened
-    write_tensorboard(Path("runs/acdc"), figures, tables)   # once, with the comparison
+    write_tensorboard(Path("runs/acdc"), drawings, tables)   # once, with the comparison
 
 What is there already is left alone, so that updating a finished run costs next to nothing, and
 doing it in two processes at once does no harm.
@@ -13,13 +13,13 @@ doing it in two processes at once does no harm.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from matplotlib.figure import Figure
 
+from distributed_iac.report.drawing import Drawing
 from distributed_iac.report.tables import Table, markdown
 from distributed_iac.report.tensorboard.course import Course, Courses
 from distributed_iac.report.tensorboard.event_folder import EventFolder
@@ -27,7 +27,7 @@ from distributed_iac.report.tensorboard.job_records import job_records
 from distributed_iac.report.tensorboard.kept import read_kept
 from distributed_iac.report.tensorboard.means import SearchMeans, layout_record
 from distributed_iac.report.tensorboard.names import COMPARISON, SUMMARY, run_name
-from distributed_iac.report.tensorboard.pictures import rasterise
+from distributed_iac.report.tensorboard.pictures import picture_of
 from distributed_iac.report.tensorboard.record import Picture, Record, digest, image, text
 from distributed_iac.report.tensorboard.trials import experiment, trial_settings
 from distributed_iac.training.run_folder import MARK
@@ -114,13 +114,13 @@ class RunBoard:
 
 
 def write_tensorboard(
-    folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, Table]
+    folder: Path, drawings: Iterable[Drawing], tables: Mapping[str, Table]
 ) -> None:
     """Bring a run's TensorBoard folder up to date, the comparison included.
 
     Args:
         folder: The run folder.
-        figures: By name; shown as images of the run ``summary/comparison``.
+        drawings: The report's figures; shown as images of the run ``summary/comparison``.
         tables: By name; shown as texts there.
 
     Raises:
@@ -131,7 +131,7 @@ def write_tensorboard(
     board = RunBoard(folder)
     board.update()
     at = board.last_event
-    records = [_figure(name, at, rasterise(figure)) for name, figure in figures.items()]
+    records = [_figure(one.name, at, picture_of(one.png)) for one in drawings]
     records += [
         text(f"comparison/{name}", 0, at, markdown(table)) for name, table in tables.items()
     ]

@@ -34,7 +34,6 @@ METRICS: Mapping[str, str] = {
     "confidence": "mean over the edges of a cell, in [0.5, 1]",
     "epochs": "",
     "seconds": "work in all epochs that count",
-    "device_seconds": "the same on a GPU",
     "op_evaluations": "operations executed, over all steps",
     "full_epochs": "the same in epochs of the full supernet",
     "cell_parameters": "of all implanted cells",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
+from distributed_iac.evaluation.overlay import take_overlays
+from distributed_iac.evaluation.overlay_file import OVERLAYS, write_overlays
 from distributed_iac.evaluation.patients import evaluate_patients
 from distributed_iac.evaluation.tables import ScoredModel, patients_table, write_patients
 from distributed_iac.jobs.job import Job
@@ -20,7 +22,10 @@ from distributed_iac.training.work.once import OnceStage
 
 
 def write_test_scores(group: Group, job: Job, network: nn.Module, folder: Path) -> None:
-    """Score a finished model on the test patients, in native geometry, as ``patients.parquet``."""
+    """Score a finished model on the test patients, in native geometry.
+
+    Leaves ``patients.parquet``, and its best and worst case as pictures in ``overlays.npz``.
+    """
     model = ScoredModel(job.key, job.dataset, job.backbone, job.name, job.arm, job.seed)
     settings = group.config.evaluation
     rows = evaluate_patients(
@@ -32,6 +37,7 @@ def write_test_scores(group: Group, job: Job, network: nn.Module, folder: Path) 
         device=group.device,
     )
     write_patients(folder / PATIENTS, patients_table(model, rows))
+    write_overlays(folder / OVERLAYS, take_overlays(network, group.store, rows, group.device))
 
 
 def val_dice(group: Group, network: nn.Module) -> float:

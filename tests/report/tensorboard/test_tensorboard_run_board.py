@@ -10,6 +10,7 @@ from PIL import Image
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata as hparams
 
+from distributed_iac.report.drawing import render
 from distributed_iac.report.tables import Table
 from distributed_iac.report.tensorboard.run_board import RunBoard, write_tensorboard
 
@@ -211,7 +212,7 @@ def test_the_comparison_is_shown_beside_the_runs_and_replaced_when_it_changes(ru
     run.epochs("pretrain", 1)
     for cell in ("8.2x", "8.4x"):
         tables = {"cost": Table("Search cost", ("group", "speed-up"), (("acdc", cell),))}
-        write_tensorboard(run.folder, {"cost": Figure()}, tables)
+        write_tensorboard(run.folder, [render(Figure(), "cost")], tables)
         assert cell in board.texts("summary/comparison", "comparison/cost")[0]
         assert len(board.raw("summary/comparison")) == 2
 

@@ -35,14 +35,14 @@ MakeConfig = Callable[..., RunConfig]
 UNET = "acdc/basic_unet-tiny"
 TRAINED = {"result.json", "epochs.parquet", "best.safetensors"}
 SEARCHED = TRAINED | {"genotype.json", "decisions.json", "history.json"}
-SCORED = TRAINED | {"patients.parquet"}
+SCORED = TRAINED | {"patients.parquet", "overlays.npz"}
 LEFT = {
     "prepare": {"result.json"},
     "pretrain": TRAINED,
     "search": SEARCHED,
     "retrain": SCORED,
     "baseline": SCORED,
-    "evaluate": {"result.json", "patients.parquet"},
+    "evaluate": {"result.json", "patients.parquet", "overlays.npz"},
 }
 
 
