@@ -73,6 +73,10 @@ class JobGraph:
                 stack += self._jobs[need].needs
         return frozenset(found)
 
+    def children(self, key: str) -> tuple[str, ...]:
+        """Keys of the jobs that name this one among their needs."""
+        return tuple(self._children[self[key].key])
+
     def descendants(self, key: str) -> frozenset[str]:
         """Keys of all jobs that need this one, at any remove."""
         found: set[str] = set()

@@ -10,11 +10,13 @@
     progress.requeue("running")             # after a crash: what was running has to start again
 
 A job's way: waiting -> running -> done | failed; everything that needs a failed job is skipped at
-once, with the reason.
+once, with the reason. What a job's start or end costs does not depend on how many jobs there are,
+but on how many need it.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -43,15 +45,16 @@ class Progress:
         critical = graph.critical_seconds(seconds)
         # sorted() is stable: jobs that are equally urgent keep the graph's order.
         self._by_urgency = sorted(graph.jobs(), key=lambda job: -critical[job.key])
+        self._rank = {job.key: rank for rank, job in enumerate(self._by_urgency)}
+        self._recount()
 
     def ready(self) -> tuple[Job, ...]:
         """Waiting jobs whose needs are all done, those with the longest way to the end first."""
-        return tuple(
-            job
-            for job in self._by_urgency
-            if self._status[job.key] == "waiting"
-            and all(self._status[need] == "done" for need in job.needs)
-        )
+        return tuple(self._by_urgency[rank] for rank in self._ready)
+
+    def next_ready(self) -> Job | None:
+        """The first of :meth:`ready`; None if nothing is."""
+        return self._by_urgency[self._ready[0]] if self._ready else None
 
     def start(self, key: str) -> None:
         """A ready job begins.
@@ -67,6 +70,7 @@ class Progress:
                 f"{key} starts after all that it needs", came=f"{unfinished[0]} is not done"
             )
         self._status[key] = "running"
+        del self._ready[bisect_left(self._ready, self._rank[key])]
 
     def finish(self, key: str) -> None:
         """A running job has succeeded.
@@ -76,6 +80,11 @@ class Progress:
         """
         self._require(key, "running")
         self._status[key] = "done"
+        self._open -= 1
+        for child in self.graph.children(key):
+            self._unmet[child] -= 1
+            if not self._unmet[child] and self._status[child] == "waiting":
+                insort(self._ready, self._rank[child])
 
     def fail(self, key: str, reason: str) -> None:
         """A running job has failed for good; all that need it are skipped.
@@ -86,7 +95,9 @@ class Progress:
         self._require(key, "running")
         self._status[key] = "failed"
         self._reasons[key] = reason
-        for child in self.graph.descendants(key):
+        self._open -= 1
+        for child in self.graph.descendants(key):  # all of them waited, or were skipped before
+            self._open -= self._status[child] == "waiting"
             self._status[child] = "skipped"
             self._reasons.setdefault(child, f"needs {key}, which failed")
 
@@ -104,12 +115,13 @@ class Progress:
         for key, value in self._status.items():
             if value == "skipped" and not self._has_failed_ancestor(key):
                 self._wait(key)
+        self._recount()
         return keys
 
     @property
     def finished(self) -> bool:
         """Whether nothing waits or runs."""
-        return not {"waiting", "running"} & set(self._status.values())
+        return not self._open
 
     def status(self, key: str) -> JobStatus:
         """Where a job stands."""
@@ -145,7 +157,21 @@ class Progress:
             )
         progress._status.update(state["status"])
         progress._reasons.update(state["reasons"])
+        progress._recount()
         return progress
+
+    def _recount(self) -> None:
+        """Work out anew what else is kept up to date with every change."""
+        needs = {job.key: set(job.needs) for job in self._by_urgency}
+        self._unmet = {
+            key: sum(self._status[need] != "done" for need in needs[key]) for key in needs
+        }
+        self._ready = [
+            rank
+            for rank, job in enumerate(self._by_urgency)
+            if self._status[job.key] == "waiting" and not self._unmet[job.key]
+        ]
+        self._open = sum(one in ("waiting", "running") for one in self._status.values())
 
     def _wait(self, key: str) -> None:
         self._status[key] = "waiting"

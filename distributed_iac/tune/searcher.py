@@ -115,11 +115,11 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         for key, until in self._until.items():
             if key not in self._trials.values():
                 return TrialConfig.of(self._workshop.graph[key]).concluding(until)
-        ready = self.progress.ready()
-        if not ready:
+        ready = self.progress.next_ready()
+        if ready is None:
             return None
-        self.progress.start(ready[0].key)
-        return TrialConfig.of(ready[0])
+        self.progress.start(ready.key)
+        return TrialConfig.of(ready)
 
     def _begin(self, taken_up: Collection[str]) -> Progress:
         """The state of all jobs as the kept results tell it.

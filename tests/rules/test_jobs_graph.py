@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -155,6 +156,21 @@ def test_failed_jobs_asked_for_again_bring_back_what_was_skipped(
     state = progress.to_state()
     assert state["status"] == {k: "waiting" if s in gone else s for k, s in before.items()}
     assert state["reasons"] == {}
+
+
+@given(graphs, st.data(), st.sampled_from(["running", "failed"]))
+def test_what_is_counted_on_the_way_is_what_the_statuses_say(
+    graph: JobGraph, data: st.DataObject, again: Literal["running", "failed"]
+) -> None:
+    progress = Progress(graph, SECONDS)
+    for _ in range(2):
+        run(progress, data, steps=8)
+        anew = Progress.from_state(graph, progress.to_state(), SECONDS)
+        assert progress.ready() == anew.ready()
+        assert progress.next_ready() == next(iter(anew.ready()), None)
+        statuses = {progress.status(job.key) for job in graph.jobs()}
+        assert progress.finished is statuses.isdisjoint({"waiting", "running"})
+        progress.requeue(again)
 
 
 def test_keys_are_the_addresses_of_jobs() -> None:
