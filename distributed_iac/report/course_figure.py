@@ -89,7 +89,7 @@ def _draw(axis: Axes, course: Course, key: str, colour: str) -> None:
     epochs, values = column(course.rows, "epoch"), column(course.rows, key)
     if axis.get_yscale() == "log":
         values = np.where(values > 0, values, np.nan)
-    axis.plot(epochs, values, color=colour, linewidth=1.3, alpha=0.85)
-    known = np.flatnonzero(np.isfinite(values))
-    if len(known):
-        axis.plot(epochs[known[-1]], values[known[-1]], "o", color=colour, markersize=3.5)
+    known = np.isfinite(values)  # what is measured every few epochs is joined over the gaps
+    axis.plot(epochs[known], values[known], color=colour, linewidth=1.3, alpha=0.85)
+    if known.any():
+        axis.plot(epochs[known][-1], values[known][-1], "o", color=colour, markersize=3.5)

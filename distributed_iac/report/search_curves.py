@@ -87,8 +87,14 @@ def _draw(axis: Axes, panel: Panel, name: str, rows: Rows, colour: str) -> None:
         values = column(rows, key)
         if panel.scale == "log":
             values = np.where(values > 0, values, np.nan)
+        known = np.isfinite(values)  # what is measured every few epochs is joined over the gaps
         axis.plot(
-            epochs, values, style, color=colour, linewidth=1.4, label=name if not number else None
+            epochs[known],
+            values[known],
+            style,
+            color=colour,
+            linewidth=1.4,
+            label=name if not number else None,
         )
 
 

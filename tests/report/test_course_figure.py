@@ -31,4 +31,11 @@ def test_what_was_not_reported_yet_is_left_open() -> None:
     figure = course_figure([Course("lth", 0, rows(3, js_mean=float("nan")))], ("lth",), None)
     figure.savefig(io.BytesIO())
     dice = figure.axes[-1]
-    assert all(str(value) == "nan" for line in dice.lines for value in line.get_ydata())
+    assert all(len(line.get_ydata()) == 0 for line in dice.lines)
+
+
+def test_what_is_measured_every_few_epochs_is_one_line() -> None:
+    some = [row | {"val_dice": 0.1 * e if e % 5 == 0 else None} for e, row in enumerate(rows(20))]
+    figure = course_figure([Course("lth", 0, some)], ("lth",), None)
+    line = max(figure.axes[-1].lines, key=lambda one: len(one.get_xdata()))
+    assert list(line.get_xdata()) == [1, 6, 11, 16]
