@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 
@@ -18,14 +19,15 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a kill at any instant leaves the old file or the new one.
 
     The temporary file lies beside the target, because a rename is only atomic within one file
-    system.
+    system. Each thread of each process has its own: of several that write the same file, the last
+    one wins, whole.
 
     Raises:
         OSError: The folder is not writable or the disk is full; the old file is untouched and
             the temporary file removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,20 @@ def test_a_file_is_replaced_as_a_whole_and_nothing_else_remains(tmp_path: Path) 
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_threads_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    contents = [bytes([number]) * 10_000 for number in range(4)]
+
+    def write(content: bytes) -> None:
+        for _ in range(25):
+            write_atomically(path, content)
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        list(pool.map(write, contents))
+    assert path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_remains(tmp_path: Path) -> None:
