@@ -29,6 +29,9 @@ most urgent first. Our choice between the two."""
 START_SECONDS, JOIN_TRIES = 120, 3
 """``RAY_gcs_server_port_wait_time_s``: seconds for a Ray that is started here (30 by default, which
 a busy machine was seen to miss); tries of up to 40 seconds for one that is joined."""
+START_TRIES = 3
+"""A Ray that is started here gives its own helpers about 15 seconds, which no setting changes, and
+dies if they miss them, as was seen on a busy machine."""
 LOGGERS = ("ray", "ray.tune", "ray.train")
 """What they would say is in the journal: progress, lost workers, failed jobs."""
 
@@ -74,11 +77,20 @@ def _connect(settings: SweepSettings) -> None:
     else:
         require_answer(settings.address)
         options |= {"address": settings.address}
-    try:
-        ray.init(**options)
-    except Exception as error:  # Ray raises bare ones where a start takes too long
-        ray.shutdown()
-        raise _not_connected(settings.address, _one_line(error)) from error
+    _initialise(settings.address, options)
+
+
+def _initialise(address: str | None, options: Mapping[str, Any]) -> None:
+    """Start or join; what remains of a start that failed ends with this process."""
+    for left in reversed(range(START_TRIES if address is None else 1)):
+        try:
+            ray.init(**options)
+        except Exception as error:  # Ray raises bare ones where a start takes too long
+            ray.shutdown()
+            if not left:
+                raise _not_connected(address, _one_line(error)) from error
+        else:
+            return
 
 
 def _not_connected(address: str | None, came: str) -> RunError:
