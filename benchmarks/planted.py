@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -357,10 +358,12 @@ def main() -> None:
         scores = [one[name] for one in checks]
         print(f"val Dice of the {name} cell trained anew: median {np.median(scores):.3f}", end=" ")
         print(f"({min(scores):.3f} to {max(scores):.3f})")
+    environment = describe_environment()
+    environment["command"] = ["python", "-m", "benchmarks.planted", *sys.argv[1:]]
     write_json(
         options.out,
         {
-            "environment": describe_environment(),
+            "environment": environment,
             "summary": summary,
             "trained_anew": checks,
             "settings": settings(),

@@ -203,13 +203,15 @@ def scores(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
             "dataset": dataset,
             "model": name,
             "mean_dice": float(np.mean(list(by_seed.values()))),
-            "sd_over_seeds": float(np.std(list(by_seed.values()), ddof=1))
-            if len(by_seed) > 1
-            else float("nan"),
+            "sd_over_seeds": _deviation(list(by_seed.values())),
             "by_seed": {str(seed): value for seed, value in by_seed.items()},
         }
         for (dataset, name), by_seed in sorted(found.items())
     ]
+
+
+def _deviation(values: list[float]) -> float | None:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def show(rows: list[dict[str, Any]], title: str) -> None:
@@ -256,6 +258,7 @@ def report(config: RunConfig) -> None:
     write_result(
         "search_phantoms",
         settings=config.model_dump(mode="json", include={"search", "batches", "arms", "retrain"}),
+        packages=("ray", "monai"),
         results={
             **tables,
             "early": {
