@@ -25,9 +25,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,10 @@ class Round:
     losses: int = 0
     seconds: float = 0.0
     differences: list[str] = field(default_factory=list)
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return vars(self) | {"hits": dict(self.hits), "damages": dict(self.damages)}
 
 
 class Machines:
@@ -324,9 +328,7 @@ def undisturbed(folder: Path, machines: Machines) -> Ending:
     return ending
 
 
-def rounds(
-    kills: int, seed: int, minutes: float, folder: Path, show: Callable[[Round], None]
-) -> list[Round]:
+def rounds(kills: int, seed: int, minutes: float, folder: Path, console: Console) -> list[Round]:
     """Rounds until there were enough hits, or the time is over."""
     machines, done = Machines(), list[Round]()
     end = time.monotonic() + 60 * minutes
@@ -343,7 +345,7 @@ def rounds(
             report.differences = Ending.read(run).differences(expected)
             report.losses = sum(collect_run(run).jobs.column("losses").to_pylist())
             done.append(report)
-            show(report)
+            console.print(report.to_plain())
     finally:
         machines.close()
     return done
@@ -391,9 +393,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = (given.folder or Path(scratch)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        done = rounds(
-            given.kills, given.seed, given.minutes, folder, lambda one: console.print(asdict(one))
-        )
+        done = rounds(given.kills, given.seed, given.minutes, folder, console)
     console.print(table_of(done))
     hits = sum((one.hits for one in done), Counter[str]())
     path = write_result(
@@ -408,7 +408,7 @@ def main() -> None:
         results={
             "hits": dict(hits),
             "total_hits": hits.total(),
-            "rounds": [asdict(one) for one in done],
+            "rounds": [one.to_plain() for one in done],
             "rounds_as_undisturbed": sum(not one.differences for one in done),
         },
         packages=("ray",),
