@@ -25,6 +25,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.tune.experiment_state import snapshot_problem
 from distributed_iac.tune.trial_config import TrialConfig
 
 LOGGER = logging.getLogger(__name__)
@@ -81,6 +82,10 @@ class Experiment:
         path = f"{self.storage}/{name}"
         try:
             if not tune.Tuner.can_restore(path):
+                return False
+            if (problem := snapshot_problem(path)) is not None:
+                LOGGER.warning("a new Ray Tune experiment replaces %s: %s", path, problem)
+                journal.write("open", values={"experiment": name, "unreadable": problem})
                 return False
             tuner = tune.Tuner.restore(path, self.trainable, resume_errored=True)
             journal.write("open", values={"experiment": name, "restored": True})

@@ -29,6 +29,7 @@ from pyarrow import fs
 
 from distributed_iac.errors import CheckpointError
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.tune.storage import resolve
 
 SLOTS = ("a.pt", "b.pt")
 NUMBER = "checkpoint_number"
@@ -72,7 +73,7 @@ class Shelf:
         number = self._number + 1
         name = SLOTS[number % len(SLOTS)]
         numbered = {**state, NUMBER: number}
-        system, path = _resolve(self.folder)
+        system, path = resolve(self.folder)
         if isinstance(system, fs.LocalFileSystem):
             write_checkpoint(Path(path) / name, numbered)
         else:
@@ -102,13 +103,13 @@ class Shelf:
 
     def clear(self) -> None:
         """Remove the checkpoints of a job that is finished."""
-        system, path = _resolve(self.folder)
+        system, path = resolve(self.folder)
         if system.get_file_info(path).type == fs.FileType.Directory:
             system.delete_dir(path)
 
     def _read(self, name: str) -> dict[str, Any] | None:
         """The state in a slot; None for an empty slot."""
-        system, path = _resolve(self.folder)
+        system, path = resolve(self.folder)
         file = f"{path}/{name}"
         if system.get_file_info(file).type != fs.FileType.File:
             return None
@@ -119,11 +120,3 @@ class Shelf:
             with system.open_input_stream(file) as stream:
                 local.write_bytes(stream.read())
             return read_checkpoint(local)
-
-
-def _resolve(folder: str) -> tuple[Any, str]:
-    """File system and path of a local folder or URI."""
-    if "://" not in folder:
-        return fs.LocalFileSystem(), str(Path(folder).absolute())
-    system, path = fs.FileSystem.from_uri(folder)
-    return system, path

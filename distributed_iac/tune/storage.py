@@ -1,0 +1,26 @@
+"""Folders that may lie on this machine or in an object store.
+
+::
+
+    system, path = resolve("s3://bucket/runs/acdc")
+    system.get_file_info(path)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs
+
+
+def resolve(folder: str) -> tuple[Any, str]:
+    """File system and path of a local folder or URI.
+
+    Args:
+        folder: Local, or a URI of a file system that pyarrow knows.
+    """
+    if "://" not in folder:
+        return fs.LocalFileSystem(), str(Path(folder).absolute())
+    system, path = fs.FileSystem.from_uri(folder)
+    return system, path
