@@ -7,9 +7,6 @@
         batch = next(batches)                   # images (B, C, H, W), labels (B, H, W), rows (B,)
     state = batches.state_dict()                # load it, and the next batch is the same bits
 
-    for case, batch in evaluation_batches(store, "val", batch_size=32, device=device):
-        ...                                     # every slice of every case, in order
-
 There are no worker processes and no prefetching: 32 slices of 256 x 256 reach a float32 tensor
 in 2 to 3 ms on a busy core (``benchmarks/results/store.json``), little beside a training step,
 and a stream that reads nothing ahead has no state but its sampler's and its generator's.
@@ -17,7 +14,7 @@ and a stream that reads nothing ahead has no state but its sampler's and its gen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -175,28 +172,6 @@ class Batches:
         self._sampler.load_state_dict(state["sampler"])
         if self._augmentation is not None:
             self._augmentation.load_state_dict(state["augmentation"])
-
-
-def evaluation_batches(
-    source: CaseSource, part: str, *, batch_size: int, device: torch.device
-) -> Iterator[tuple[CaseSlices, Batch]]:
-    """Walk through every slice of a part, case by case, in slice order.
-
-    No slice is dropped or repeated, whether it has a label or not: Dice over the slices that
-    happen to contain foreground hides every false positive elsewhere.
-
-    Args:
-        source: The store.
-        part: Which patients.
-        batch_size: Slices at a time, at most; no batch holds slices of two cases.
-        device: Where the batches are needed.
-
-    Yields:
-        The case and its next slices, not augmented.
-    """
-    for case in source.cases(part):
-        for start in range(0, len(case.rows), batch_size):
-            yield case, read_batch(source, case.rows[start : start + batch_size], device)
 
 
 def read_batch(source: SliceSource, rows: IntArray, device: torch.device) -> Batch:

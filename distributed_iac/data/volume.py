@@ -98,18 +98,6 @@ def read_header(path: Path) -> VolumeHeader:
     return _header(_open(path), path)
 
 
-def load_channel(channel: Channel) -> NDArray[np.float32]:
-    """Read one image channel, (X, Y, Z) float32.
-
-    Raises:
-        SourceError: As :func:`read_header`; or the voxels are truncated or not real numbers.
-    """
-    image = _open(channel.path)
-    voxels = np.empty(_header(image, channel.path).shape, dtype=np.float32, order="F")
-    _read_channel(image, channel, voxels)
-    return voxels
-
-
 def load_label(path: Path) -> NDArray[np.integer[Any]]:
     """Read a label map, (X, Y, Z).
 
@@ -117,7 +105,7 @@ def load_label(path: Path) -> NDArray[np.integer[Any]]:
         uint8 where every value fits, else int32.
 
     Raises:
-        SourceError: As :func:`load_channel`; or a value is no whole number.
+        SourceError: As :func:`read_header`; or the voxels are truncated, or no whole numbers.
     """
     image = _open(path)
     header = _header(image, path)
@@ -135,7 +123,8 @@ def load_case(case: Case) -> Volume:
     """Read all channels and the label of a case.
 
     Raises:
-        SourceError: As :func:`load_channel`; or the files disagree in shape or voxel size.
+        SourceError: As :func:`load_label`; or an image's voxels are no real numbers, or the files
+            disagree in shape or voxel size.
     """
     images = {channel.path: _open(channel.path) for channel in case.channels}
     first = case.channels[0].path

@@ -2,9 +2,8 @@
 
 ::
 
-    per_step = operations_per_step(history.live_operations)        # 98 for a full 14-edge cell
-    spent += per_step * steps
-    full_epoch_equivalents(spent, rows=14, steps_per_epoch=30)
+    spent = 98 * 30                                                # a full 14-edge cell, 30 steps
+    full_epoch_equivalents(spent, rows=14, steps_per_epoch=30)     # 1.0
 
 An operation counts once for every step of the search that executes it, on every live edge.
 ``none`` does not count: it takes part in the mixture but nothing is executed for it. Without it
@@ -15,26 +14,16 @@ from __future__ import annotations
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import OPERATIONS
-from distributed_iac.importance.arrays import BoolArray
 
 EXECUTED = len(OPERATIONS) - 1
 """Operations of a full edge that are executed: all but ``none``."""
-
-
-def operations_per_step(live_operations: BoolArray) -> int:
-    """Operations that one pass through the cells executes.
-
-    Args:
-        live_operations: ``(R, O)``, all false on removed edges.
-    """
-    return int(live_operations[:, OPERATIONS.index("none") + 1 :].sum())
 
 
 def full_epoch_equivalents(evaluations: int, rows: int, steps_per_epoch: int) -> float:
     """Evaluations in units of one epoch of the full supernet.
 
     Args:
-        evaluations: Sum over all steps so far of :func:`operations_per_step`.
+        evaluations: Executed operations, summed over all steps so far.
         rows: R, edges of all cells.
         steps_per_epoch: Steps of an epoch, counted as they were for ``evaluations``.
 

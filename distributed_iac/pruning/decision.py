@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from distributed_iac.config.pruning import PolicyName
-from distributed_iac.importance.removal import EdgeRemoval, OperationRemoval, Removal
+from distributed_iac.importance.removal import Removal
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,6 @@ class PruneDecision:
     removals: tuple[Removal, ...] = ()
     newly_undecided: tuple[Undecided, ...] = ()
     converged: Convergence | None = None
-
-    @property
-    def operation_removals(self) -> tuple[OperationRemoval, ...]:
-        """Operations that leave an edge which stays."""
-        return tuple(one for one in self.removals if isinstance(one, OperationRemoval))
-
-    @property
-    def edge_removals(self) -> tuple[EdgeRemoval, ...]:
-        """Edges that leave with all their operations."""
-        return tuple(one for one in self.removals if isinstance(one, EdgeRemoval))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""

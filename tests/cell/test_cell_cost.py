@@ -10,19 +10,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from distributed_iac.cell.cost import (
-    Cost,
-    derived_cell_cost,
-    derived_network_cost,
-    search_cell_cost,
-    search_network_cost,
-)
+from distributed_iac.cell.cost import Cost, derived_cell_cost, derived_network_cost
 from distributed_iac.cell.derived import DerivedCell
-from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
-from distributed_iac.cell.oracle import OracleCell
+from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.cell.random_genotype import random_genotype
-from distributed_iac.cell.search_cell import SearchCellShape
-from distributed_iac.cell.structure import CellStructure
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.genotype import CellTopology
 from distributed_iac.nets.contract import Backbone
@@ -50,45 +41,13 @@ def test_discrete_cells_are_counted_exactly(seed: int) -> None:
     assert counted == measured(cell.parameters(), lambda: cell(images()))
 
 
-@pytest.mark.parametrize("k", [1, 2, 4])
-@pytest.mark.parametrize("removals", [0, 20, 40])
-def test_searched_cells_are_counted_exactly(
-    k: int,
-    removals: int,
-    prune_once: Callable[[CellStructure, torch.Generator], CellStructure],
-    generator: torch.Generator,
-) -> None:
-    structure = CellStructure.full(TOPOLOGY)
-    for _ in range(removals):
-        structure = prune_once(structure, generator)
-    cell = OracleCell(SearchCellShape(TOPOLOGY, CHANNELS, 8, k), structure)
-    weights = torch.rand(len(TOPOLOGY.edges), 8), torch.rand(len(TOPOLOGY.edges))
-    counted = search_cell_cost(structure, CHANNELS, 8, k, pixels=90)
-    assert counted == measured(cell.parameters(), lambda: cell(images(), *weights))
-
-
 def test_networks_are_counted_exactly(
     backbone: Backbone, settings: CellSettings, generator: torch.Generator
 ) -> None:
     x = torch.randn(1, 1, 16, 20)
     plain = measured([], lambda: backbone(x)).macs
-    searched = SearchNetwork(backbone, settings, generator, OracleCell)
     genotype = random_genotype(settings.topology, np.random.default_rng(0))
-    discrete = DerivedNetwork(backbone, genotype, settings, generator)
-    counted = (
-        search_network_cost(backbone.taps, searched.architecture.structures, settings, (16, 20)),
-        derived_network_cost(backbone.taps, genotype, settings, (16, 20)),
-    )
-    for network, cost in zip((searched, discrete), counted, strict=True):
-        whole = measured(network.cell_parameters(), lambda net=network: net(x))
-        assert cost == Cost(whole.parameters, whole.macs - plain)
-
-
-def test_pruning_pays() -> None:
-    full = CellStructure.full(TOPOLOGY)
-    costs = [
-        search_cell_cost(structure, CHANNELS, 8, 2, 90)
-        for structure in (full, full.without_operation(0, "sep_conv_3x3"), full.without_edge(0))
-    ]
-    assert costs[0].macs > costs[1].macs > costs[2].macs
-    assert costs[0].parameters > costs[1].parameters > costs[2].parameters
+    network = DerivedNetwork(backbone, genotype, settings, generator)
+    whole = measured(network.cell_parameters(), lambda: network(x))
+    counted = derived_network_cost(backbone.taps, genotype, settings, (16, 20))
+    assert counted == Cost(whole.parameters, whole.macs - plain)

@@ -11,7 +11,7 @@ import pytest
 
 from distributed_iac.data import volume
 from distributed_iac.data.contract import Case, Channel, SliceLayout
-from distributed_iac.data.volume import load_case, load_channel, load_label, read_header
+from distributed_iac.data.volume import load_case, load_label, read_header
 from distributed_iac.errors import SourceError
 
 LAYOUT = SliceLayout("as_stored", 2)
@@ -28,6 +28,12 @@ def case(label: Path | None, *channels: Channel) -> Case:
     return Case("a", "a", channels, label, "MR", LAYOUT)
 
 
+def load_image(channel: Channel) -> Any:
+    """The only channel of a case, (X, Y, Z)."""
+    (image,) = load_case(case(None, channel)).image
+    return image
+
+
 @pytest.fixture
 def voxels() -> Any:
     return np.random.default_rng(0).normal(size=SHAPE)
@@ -41,7 +47,7 @@ def test_a_channel_is_read_as_stored_in_any_chunking(
 ) -> None:
     stored = np.random.default_rng(0).integers(0, 200, SHAPE).astype(dtype)
     monkeypatch.setattr(volume, "CHUNK_VOXELS", chunk)
-    loaded = load_channel(Channel("ct", write(tmp_path / f"a{ending}", stored)))
+    loaded = load_image(Channel("ct", write(tmp_path / f"a{ending}", stored)))
     assert loaded.dtype == np.float32
     np.testing.assert_array_equal(loaded, stored.astype(np.float32))
 
@@ -50,7 +56,7 @@ def test_scaled_integers_come_out_in_the_sources_units(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.full(SHAPE, -1000, np.int16), np.eye(4))
     image.header.set_slope_inter(0.5, 10)
     nib.save(image, tmp_path / "a.nii.gz")
-    np.testing.assert_allclose(load_channel(Channel("ct", tmp_path / "a.nii.gz")), -490.0)
+    np.testing.assert_allclose(load_image(Channel("ct", tmp_path / "a.nii.gz")), -490.0)
 
 
 def test_channels_of_a_four_dimensional_file_keep_their_order(tmp_path: Path) -> None:
@@ -66,7 +72,7 @@ def test_channels_of_a_four_dimensional_file_keep_their_order(tmp_path: Path) ->
 def test_a_trailing_axis_of_one_is_no_fourth_dimension(tmp_path: Path, voxels: Any) -> None:
     path = write(tmp_path / "a.nii", voxels[..., None].astype(np.float32))
     assert read_header(path).frames == 1
-    assert load_channel(Channel("t1", path)).shape == SHAPE
+    assert load_image(Channel("t1", path)).shape == SHAPE
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,7 @@ def test_a_truncated_file_is_refused_by_name(
     data = path.read_bytes()
     path.write_bytes(data[: int(keep if keep >= 1 else keep * len(data))])
     with pytest.raises(SourceError, match=path.name) as caught:
-        load_channel(Channel("ct", path))
+        load_image(Channel("ct", path))
     assert caught.value.remedy is not None
 
 
@@ -110,7 +116,7 @@ def test_what_is_no_nifti_file_is_refused(tmp_path: Path, voxels: Any) -> None:
     nib.save(nib.MGHImage(voxels.astype(np.float32), np.eye(4)), other)
     for path in (text, other, tmp_path / "missing.nii"):
         with pytest.raises(SourceError, match=path.name):
-            load_channel(Channel("ct", path))
+            load_image(Channel("ct", path))
 
 
 @pytest.mark.parametrize(
@@ -121,13 +127,13 @@ def test_the_number_of_dimensions_must_fit(
 ) -> None:
     path = write(tmp_path / "a.nii", np.zeros(shape, np.float32))
     with pytest.raises(SourceError):
-        load_channel(Channel("ct", path, index))
+        load_image(Channel("ct", path, index))
 
 
 def test_colour_images_are_refused(tmp_path: Path) -> None:
     rgb = np.zeros(SHAPE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
     with pytest.raises(SourceError, match="real numbers"):
-        load_channel(Channel("ct", write(tmp_path / "a.nii", rgb)))
+        load_image(Channel("ct", write(tmp_path / "a.nii", rgb)))
 
 
 def test_image_and_label_must_share_shape_and_spacing(tmp_path: Path, voxels: Any) -> None:

@@ -14,12 +14,22 @@ from distributed_iac.config.pruning import JsSettings, SignalSettings, Stability
 from distributed_iac.genotype import OPERATIONS, CellTopology
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.importance.measures import perturbation
+from distributed_iac.importance.removal import EdgeRemoval, OperationRemoval
+from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.pruning.discretise import discretise
 from distributed_iac.pruning.js import JsPolicy
 from distributed_iac.pruning.never import NoPruning
 from distributed_iac.stability import assess
 
 QUICK = JsPolicy(StabilitySettings(window=2, tau=0.02, patience=2, warmup=4, max_wait=4))
+
+
+def operations_of(decision: PruneDecision) -> list[OperationRemoval]:
+    return [one for one in decision.removals if isinstance(one, OperationRemoval)]
+
+
+def edges_of(decision: PruneDecision) -> list[EdgeRemoval]:
+    return [one for one in decision.removals if isinstance(one, EdgeRemoval)]
 
 
 def ladder(rows: int = 14, none: float = 0.0) -> np.ndarray:
@@ -119,7 +129,7 @@ def test_an_edge_thins_out_in_stages_with_patience_between(simulation, start) ->
     counts, epochs = [7], []
     speed, edge_speed = planted(start)
     for history, decision in drift(simulation, start, QUICK, speed, edge_speed):
-        if any(one.row == 0 for one in decision.operation_removals):
+        if any(one.row == 0 for one in operations_of(decision)):
             counts.append(int(history.live_operations[0, 1:].sum()))
             epochs.append(decision.epoch)
     assert counts[-1] == 1
@@ -136,10 +146,10 @@ def test_keep_top_operations_stay_and_the_edge_counts_as_done(simulation, start)
     assert decision.converged
     assert (history.live_operations[history.live_edges, 1:].sum(axis=1) == 3).all()
     first = next(
-        d for _, d in drift(simulation, start, policy, speed, edge_speed) if d.operation_removals
+        d for _, d in drift(simulation, start, policy, speed, edge_speed) if operations_of(d)
     )
-    best = np.argsort(-speed[first.operation_removals[0].row, 1:])[:3] + 1
-    assert not {one.column for one in first.operation_removals if one.row == 0} & set(best)
+    best = np.argsort(-speed[operations_of(first)[0].row, 1:])[:3] + 1
+    assert not {one.column for one in operations_of(first) if one.row == 0} & set(best)
 
 
 def test_ties_are_never_broken_and_end_undecided(simulation, start) -> None:
@@ -176,7 +186,7 @@ def test_exact_ties_at_the_border_of_the_protected_protect_both(simulation, star
         decision = QUICK.decide(history)
         if decision.removals:
             break
-    gone = {one.operation for one in decision.operation_removals if one.row == 0}
+    gone = {one.operation for one in operations_of(decision) if one.row == 0}
     assert gone == {"none", "max_pool_3x3", "avg_pool_3x3"}
 
 
@@ -215,7 +225,7 @@ def test_late_evidence_ends_being_undecided(simulation, start) -> None:
         alpha = alphas[-1]
         history = simulation.show(history, epoch, alphas)
         decision = QUICK.decide(history)
-        lost += len(decision.operation_removals)
+        lost += len(operations_of(decision))
         history = history.prune(decision.removals)
     assert lost == 8 - history.live_operations[0].sum() > 0
     assert history.live_operations[1:].all()
@@ -262,13 +272,13 @@ def test_edges_wait_for_the_operations_of_their_node(simulation, start) -> None:
     speed, edge_speed = planted(start)
     edges_gone = False
     for history, decision in drift(simulation, start, QUICK, speed, edge_speed):
-        for one in decision.edge_removals:
+        for one in edges_of(decision):
             edges_gone = True
             node = history.layout.node_of[one.row]
             rows = history.layout.slots[node, history.live_slots[node]]
             assert (history.live_operations[rows, 1:].sum(axis=1) == 1).all()
             assert len(one.winners) == 2
-            assert not {r.row for r in decision.operation_removals} & set(rows)
+            assert not {r.row for r in operations_of(decision)} & set(rows)
     assert edges_gone
 
 
@@ -299,8 +309,8 @@ def test_operations_can_be_ranked_by_perturbation(simulation, start) -> None:
         plain = QUICK.decide(history)
         ranked = QUICK.decide(history, perturbation(scores, 0.8, history.live_operations))
         protected = set(zip(range(14), weakest, strict=True))
-        assert not {(r.row, r.column) for r in ranked.operation_removals} & protected
-        seen += bool({(r.row, r.column) for r in plain.operation_removals} & protected)
+        assert not {(r.row, r.column) for r in operations_of(ranked)} & protected
+        seen += bool({(r.row, r.column) for r in operations_of(plain)} & protected)
     assert seen
 
 
@@ -329,7 +339,7 @@ def _decisions(simulation, speed, edge_speed, seed, order) -> list[set[tuple[int
         alpha, beta = alphas[-1], betas[-1]
         history = simulation.show(history, epoch, alphas[..., order], betas)
         decision = QUICK.decide(history)
-        removed.append({(one.row, one.column) for one in decision.operation_removals})
+        removed.append({(one.row, one.column) for one in operations_of(decision)})
         history = history.prune(decision.removals)
     return removed
 
@@ -348,12 +358,12 @@ def test_cells_do_not_influence_each_other(simulation) -> None:
         alone = simulation.show(alone, epoch, alphas[:, 14:])
         of_second = [
             (one.edge, one.operation, one.p_value)
-            for one in QUICK.decide(both).operation_removals
+            for one in operations_of(QUICK.decide(both))
             if one.cell == 1
         ]
         by_itself = QUICK.decide(alone)
         assert of_second == [
-            (one.edge, one.operation, one.p_value) for one in by_itself.operation_removals
+            (one.edge, one.operation, one.p_value) for one in operations_of(by_itself)
         ]
         both, alone = both.prune(QUICK.decide(both).removals), alone.prune(by_itself.removals)
 
@@ -386,7 +396,7 @@ def test_decisions_explain_themselves_and_are_json_able(simulation, start) -> No
         assert json.loads(json.dumps(value, allow_nan=False)) == value
         kinds |= {one["kind"] for one in value["removals"]}
         text = decision.explain()
-        for one in decision.operation_removals:
+        for one in operations_of(decision):
             assert f"edge {one.edge} of cell 0 lost {one.operation}: {one.winner} weighs" in text
             assert one.ratio >= 1.5
             assert one.p_value <= 0.01

@@ -15,6 +15,8 @@ from distributed_iac.config.pruning import (
 from distributed_iac.genotype import OPERATIONS, CellTopology
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.importance.measures import perturbation
+from distributed_iac.importance.removal import EdgeRemoval, OperationRemoval
+from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.pruning.never import NoPruning
 from distributed_iac.pruning.policy import policy_from
 from distributed_iac.pruning.rank import LEARNABLE, RankPolicy
@@ -33,6 +35,14 @@ EVERY = {
     ),
     "rank": PruningSettings(policy="rank", rank=RankSettings(epochs=3)),
 }
+
+
+def operations_of(decision: PruneDecision) -> list[OperationRemoval]:
+    return [one for one in decision.removals if isinstance(one, OperationRemoval)]
+
+
+def edges_of(decision: PruneDecision) -> list[EdgeRemoval]:
+    return [one for one in decision.removals if isinstance(one, EdgeRemoval)]
 
 
 def observed(simulation, start: ImportanceHistory, alphas, betas=None) -> ImportanceHistory:
@@ -84,7 +94,7 @@ def test_every_policy_takes_another_ranking(simulation, policy, start) -> None:
     history = observed(simulation, start, np.zeros((12, 14, 8)))
     scores = np.tile(np.linspace(0.8, 0.7, 8), (14, 1))
     decision = policy.decide(history, perturbation(scores, 0.8, history.live_operations))
-    for one in decision.operation_removals:
+    for one in operations_of(decision):
         assert one.operation != "dil_conv_5x5"
 
 
@@ -134,13 +144,13 @@ def test_the_schedule_ranks_edges_by_beta_times_the_best_operation(simulation, s
     beta[2:5] = [-1.0, 0.2, 0.1]
     history = observed(simulation, start, [alpha], [beta])
     decision = policy.decide(history)
-    assert {one.row for one in decision.edge_removals if one.row < 5} == {4}
+    assert {one.row for one in edges_of(decision) if one.row < 5} == {4}
 
 
 def test_the_schedule_says_where_the_order_broke_a_tie(simulation, start) -> None:
     policy = SchedulePolicy(ScheduleSettings(at=(1, 2), keep=(5, 1)))
     decision = policy.decide(observed(simulation, start, np.zeros((1, 14, 8))))
-    of_first = [one for one in decision.operation_removals if one.row == 0]
+    of_first = [one for one in operations_of(decision) if one.row == 0]
     assert [one.operation for one in of_first] == list(OPERATIONS[5:])
     assert all("tied with" in one.explain() for one in of_first)
 

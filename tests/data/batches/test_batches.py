@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from distributed_iac.config.batches import BatchSettings
-from distributed_iac.data.batches import Batch, Batches, evaluation_batches
+from distributed_iac.data.batches import Batch, Batches
 from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.errors import CheckpointError
 
@@ -114,18 +113,3 @@ def test_a_state_of_another_store_is_refused(slice_store: Stores) -> None:
         stream(slice_store(slices=7)).load_state_dict(state)
     with pytest.raises(CheckpointError):
         stream(slice_store(), "architecture").load_state_dict(state)
-
-
-@pytest.mark.parametrize("batch_size", [1, 4, 6, 100])
-def test_evaluation_sees_every_slice_of_every_case_once_and_in_order(
-    slice_store: Stores, batch_size: int
-) -> None:
-    store = slice_store()
-    seen: dict[str, list[int]] = {}
-    for case, batch in evaluation_batches(store, "val", batch_size=batch_size, device=CPU):
-        assert 0 < len(batch.rows) <= batch_size
-        seen.setdefault(case.case_id, []).extend(batch.rows.tolist())
-        np.testing.assert_array_equal(batch.images.numpy(), store.images(batch.rows))
-    assert list(seen) == ["p5_a", "p5_b"]
-    assert list(chain.from_iterable(seen.values())) == store.rows("val").tolist()
-    assert (store.foreground(store.rows("val")) == 0).any()

@@ -14,7 +14,7 @@ import torch
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
-from distributed_iac.data.batches import Batches, CaseSource, evaluation_batches
+from distributed_iac.data.batches import Batches, CaseSource
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.data.prepare import prepare_store
@@ -126,15 +126,6 @@ def test_batches_resume_bit_for_bit_on_every_source(source: CaseSource, augmenta
         expected, batch = next(running), next(resumed)
         assert torch.equal(batch.images, expected.images)
         assert torch.equal(batch.labels, expected.labels)
-
-
-def test_evaluation_counts_slices_without_foreground(source: CaseSource) -> None:
-    batches = [b for _, b in evaluation_batches(source, "test", batch_size=3, device=CPU)]
-    rows = np.concatenate([batch.rows for batch in batches])
-    np.testing.assert_array_equal(rows, source.rows("test"))
-    labels = torch.cat([batch.labels for batch in batches])
-    np.testing.assert_array_equal(labels.numpy(), source.labels(rows))
-    assert not labels.flatten(1).any(dim=1).all()
 
 
 def test_the_store_on_disk_is_what_batches_read(prepared: Store) -> None:
