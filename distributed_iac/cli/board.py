@@ -4,17 +4,23 @@
 
     board = Board(Path("runs/acdc"))
     board.refresh()                     # reads what the journal has since
-    console.print(board.table())
+    console.print(board.view(console.width))
     board.line()                        # "31/48 jobs done, 6 running, 1 failed; 1:10 h left"
 
-Made from the run folder's files alone, so it works from another terminal and after a crash.
+Made from the run folder's files alone, so it works from another terminal and after a crash. What
+does not fit the screen is left out from the least urgent on: first the remarks move below the
+table, then jobs that are done or wait are only counted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -25,8 +31,16 @@ from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.sweep.forecast import epochs_planned, forecast
 from distributed_iac.training.sweep.standing import Replay, Standing
 
-MOST_ROWS = 40
-"""Jobs that a table shows one by one; of larger sweeps, those that run or failed."""
+MOST_ROWS = 60
+"""Lines of a table that shows all jobs one by one; of larger sweeps, those that run or failed."""
+
+AROUND = 4
+"""Lines that a terminal needs beside the jobs: title, headings, what is not shown, the cursor."""
+
+WIDE = 110
+"""Columns from which on remarks stand beside the jobs."""
+
+NUMBERS = ("epoch", "Dice", "stable", "time")
 
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "skipped": "yellow", "waiting": ""}
 
@@ -67,17 +81,19 @@ class Board:
         time = "" if left is None else f"; about {duration(left)} left"
         return ", ".join(parts) + time
 
-    def table(self) -> Table:
-        """All jobs of a small sweep; of a large one those that run or failed."""
-        table = Table(title=self._title(), box=None, title_justify="left", pad_edge=False)
-        table.add_column("job", overflow="fold")
-        table.add_column("status")
-        for name in ("epoch", "Dice", "stable", "time"):
-            table.add_column(name, justify="right")
-        table.add_column("remark", overflow="fold")
-        for one in self._shown():
-            table.add_row(one.job.key, Text(one.status, STYLES[one.status]), *_cells(one))
-        return table
+    def view(self, width: int, height: int | None = None) -> RenderableType:
+        """All jobs if they fit, else those that run or failed.
+
+        Args:
+            width: Columns there are.
+            height: Lines there are; None where the output may be as long as it likes.
+        """
+        shown = self._shown(MOST_ROWS if height is None else min(MOST_ROWS, height - AROUND))
+        if width >= WIDE:
+            return self._table(shown, (*NUMBERS, "remark"))
+        remarks = ((one.job.key, _cells(one)["remark"]) for one in shown)
+        beneath = (f"{key}: {remark}" for key, remark in remarks if remark)
+        return Group(self._table(shown, NUMBERS), *beneath)
 
     def failures(self) -> list[str]:
         """A block for every job that failed: which, and why."""
@@ -87,27 +103,50 @@ class Board:
         driven = "" if self.is_over or self._folder.is_driven() else "; nobody drives it now"
         return f"{self._folder.path.name}: {self.line()}{driven}"
 
+    def _table(self, shown: Sequence[Standing], columns: Sequence[str]) -> Table:
+        table = Table(title=self._title(), box=None, title_justify="left", pad_edge=False)
+        if hidden := len(self._standings) - len(shown):
+            table.caption = f"{hidden} more neither run nor failed"
+            table.caption_justify = "left"
+        table.add_column("job", overflow="fold")
+        table.add_column("status")
+        for name in columns:
+            justify: Literal["left", "right"] = "right" if name in NUMBERS else "left"
+            table.add_column(name, justify=justify, overflow="fold")
+        for group, members in groupby(shown, key=lambda one: one.job.group):
+            under = "/" in group
+            if under:
+                table.add_row(Text(group, "bold"))
+            for one in members:
+                name = f"  {one.job.key.removeprefix(f'{group}/')}" if under else one.job.key
+                cells = _cells(one)
+                status = Text(one.status, STYLES[one.status])
+                table.add_row(name, status, *(cells[column] for column in columns))
+        return table
+
     @property
     def _standings(self) -> list[Standing]:
         return list(self._replay.standings.values())
 
-    def _shown(self) -> list[Standing]:
-        if len(self._standings) <= MOST_ROWS:
+    def _shown(self, lines: int) -> list[Standing]:
+        groups = len({one.job.group for one in self._standings})
+        if len(self._standings) + groups <= lines:
             return self._standings
         return [one for one in self._standings if one.status in ("running", "failed")]
 
 
-def _cells(one: Standing) -> tuple[str, str, str, str, str]:
+def _cells(one: Standing) -> dict[str, str]:
+    """What the columns say of a job."""
     last = one.last
     planned, dice, live = epochs_planned(one), last.get("val_dice"), last.get("live_edges")
     epoch = str(max(one.rows)) if one.rows else ""
-    return (
-        f"{epoch}/{planned}" if planned and one.status != "done" else epoch,
-        f"{float(dice):.3f}" if dice is not None else "",
-        f"{last['stable_edges']}/{live}" if live is not None else "",
-        duration(one.seconds) if one.rows else "",
-        _remark(one),
-    )
+    return {
+        "epoch": f"{epoch}/{planned}" if planned and one.status != "done" else epoch,
+        "Dice": f"{float(dice):.3f}" if dice is not None else "",
+        "stable": f"{last['stable_edges']}/{live}" if live is not None else "",
+        "time": duration(one.seconds) if one.rows else "",
+        "remark": _remark(one),
+    }
 
 
 def _remark(one: Standing) -> str:

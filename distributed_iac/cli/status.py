@@ -25,10 +25,10 @@ def status(
     board, console = Board(run), Console()
     board.refresh()
     if once or board.is_over or not console.is_terminal:
-        console.print(board.table())
+        console.print(board.view(console.width))
         return
-    with Live(board.table(), console=console, auto_refresh=False) as live:
+    with Live(board.view(*console.size), console=console, auto_refresh=False) as live:
         while not board.is_over:
             time.sleep(1.0)
             board.refresh()
-            live.update(board.table(), refresh=True)
+            live.update(board.view(*console.size), refresh=True)

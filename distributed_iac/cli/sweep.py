@@ -93,7 +93,7 @@ def _watch(folder: Path, over: threading.Event) -> None:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not over.wait(1.0):
                 board.refresh()
-                live.update(board.table(), refresh=True)
+                live.update(board.view(*console.size), refresh=True)
                 tables.write_if_due()
         return
     shown = ""

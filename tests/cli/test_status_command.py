@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from rich.console import Console
 from typer.testing import CliRunner
 
+from distributed_iac.cli.board import Board
 from distributed_iac.cli.main import app
 from distributed_iac.errors import RunError
 from distributed_iac.jobs.graph import JobGraph
@@ -68,7 +71,9 @@ def status(folder: Path, *options: str) -> Result:
 
 
 def line_of(output: str, job: Job) -> str:
-    (line,) = [line for line in output.splitlines() if line.startswith(f"{job.key} ")]
+    """The line of a job; those of a backbone stand indented below its name."""
+    name = f"  {job.key.removeprefix(f'{job.group}/')} " if job.backbone else f"{job.key} "
+    (line,) = [line for line in output.splitlines() if line.startswith(name)]
     return line
 
 
@@ -132,6 +137,32 @@ def test_a_line_that_a_crash_cut_short_is_passed_over(half_finished: SweepFolder
     with (half_finished.path / "journal.jsonl").open("a") as file:
         file.write('{"at": 17, "event": "rep')
     assert "3/5 jobs done, 1 running" in status(half_finished.path, "--once").stdout
+
+
+@pytest.mark.parametrize("width", [80, 109])
+def test_a_narrow_terminal_has_a_line_a_job_and_the_remarks_beneath(
+    half_finished: SweepFolder, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = status(half_finished.path, "--once").stdout.splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    assert "5/20" in line_of("\n".join(lines), FULL)
+    assert f"{LTH.key}: converged: stable for 3 reports" in lines
+    assert f"{FULL.key}: worker lost 1x" in lines
+
+
+def test_a_screen_that_is_too_low_shows_what_runs_and_counts_the_rest(
+    half_finished: SweepFolder,
+) -> None:
+    board = Board(half_finished.path)
+    board.refresh()
+    console = Console(width=120, height=8, record=True, file=io.StringIO())
+    console.print(board.view(*console.size))
+    shown = console.export_text()
+    assert "5/20" in line_of(shown, FULL)
+    assert "retrain/lth" not in shown
+    assert "4 more neither run nor failed" in shown
+    assert len(shown.splitlines()) <= 8
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
