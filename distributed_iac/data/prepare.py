@@ -37,6 +37,7 @@ from distributed_iac.data.store.manifest import (
     WORK,
     read_manifest,
     verify_files,
+    without_manifest,
 )
 from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.progress import Progress, Silence
@@ -184,8 +185,11 @@ def _already_prepared(order: Order) -> Preparation:
 
 
 def _require_own_folder(folder: Path) -> None:
-    """Refuse to work in a folder that holds something else."""
-    if folder.is_dir() and not (folder / WORK).is_dir() and any(folder.iterdir()):
+    """Refuse to work in a folder that holds something else, or a store without its manifest."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names and WORK not in names:
+        if IDENTITY in names:
+            raise without_manifest(folder)
         raise StoreError(
             "a store needs a folder of its own",
             came="other files in it",

@@ -119,20 +119,27 @@ def verify_files(folder: Path, manifest: Manifest, verify: Verify) -> None:
             raise _damaged(folder, f"{name} has been altered: its checksum differs")
 
 
-def _not_whole(folder: Path) -> StoreError:
-    unfinished = (folder / WORK).is_dir()
+def without_manifest(folder: Path) -> StoreError:
+    """What to say of a store whose manifest was deleted: the other files cannot be trusted."""
     return StoreError(
-        "a prepared store is expected here",
-        came="an unfinished preparation"
-        if unfinished
-        else "a folder without a manifest"
-        if folder.is_dir()
-        else "no such folder",
+        f"a store needs its {MANIFEST}: it alone says that the other files are whole",
+        came=f"a store whose {MANIFEST} is missing",
         where=folder,
-        remedy="run `distributed-iac prepare` again, it continues"
-        if unfinished
-        else "run `distributed-iac prepare` with the configuration of this data set",
+        remedy="delete the folder and run `distributed-iac prepare`, it makes the store again",
     )
+
+
+def _not_whole(folder: Path) -> StoreError:
+    came, remedy = (
+        "a folder without a manifest" if folder.is_dir() else "no such folder",
+        "run `distributed-iac prepare` with the configuration of this data set",
+    )
+    if (folder / WORK).is_dir():
+        came = "an unfinished preparation"
+        remedy = "run `distributed-iac prepare` again, it continues"
+    elif (folder / IDENTITY).exists():
+        return without_manifest(folder)
+    return StoreError("a prepared store is expected here", came=came, where=folder, remedy=remedy)
 
 
 def _damaged(folder: Path, what: str) -> StoreError:

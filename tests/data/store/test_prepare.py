@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,21 @@ def test_a_folder_with_something_else_is_left_alone(
     with pytest.raises(StoreError, match="folder of its own"):
         prepare(source)
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["thesis.tex"]
+
+
+def test_a_store_without_its_manifest_says_so_and_deleted_is_made_again(
+    source: Source, prepare: Any, files_of: Files
+) -> None:
+    folder = prepare(source).folder
+    whole = files_of(folder)
+    (folder / "manifest.json").unlink()
+    for use in (lambda: prepare(source), lambda: Store.open(folder)):
+        with pytest.raises(StoreError, match=r"manifest\.json is missing") as caught:
+            use()
+        assert "delete the folder" in str(caught.value)
+    shutil.rmtree(folder)
+    prepare(source)
+    assert files_of(folder) == whole
 
 
 def test_bad_cases_are_all_listed_and_nothing_is_declared_until_they_are_allowed(
