@@ -166,5 +166,8 @@ def beta_decay(architecture: ArchitectureParameters) -> Tensor:
     """
     live = architecture.live
     open_edges = live.sum(dim=-1) > 1
-    scores = architecture.alpha.masked_fill(~live, -torch.inf)[open_edges]
-    return torch.logsumexp(scores, dim=-1).sum() / open_edges.sum().clamp(min=1)
+    # Other edges are masked, not left out: how many are left would have to be waited for.
+    scores = architecture.alpha.masked_fill(~live, -torch.inf)
+    scores = scores.masked_fill(~open_edges.unsqueeze(-1), 0.0)
+    decays = torch.logsumexp(scores, dim=-1).masked_fill(~open_edges, 0.0)
+    return decays.sum() / open_edges.sum().clamp(min=1)

@@ -5,6 +5,7 @@
     network = SearchNetwork(backbone, settings, generator)
     logits = network(images)                         # at step 0 exactly the plain backbone's
     network.restrict(structures)                     # prune: modules are gone for good
+    network.relax()                                  # K for what is left, if the settings say so
 
     network = DerivedNetwork(backbone, genotype, settings, generator)
 
@@ -26,14 +27,16 @@ from torch import Tensor, nn
 
 from distributed_iac.cell.architecture import ArchitectureParameters
 from distributed_iac.cell.derived import DerivedCell
+from distributed_iac.cell.growth import Growth
 from distributed_iac.cell.search_cell import SearchCell, SearchCellShape, input_channels
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.cell.supernet import SupernetCell
 from distributed_iac.config.cell import CellSettings, Residual
 from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import Genotype, GenotypeScope
-from distributed_iac.nets.contract import Backbone, Tap
+from distributed_iac.nets.contract import Backbone, Features, Tap
 from distributed_iac.nets.freeze import freeze
+from distributed_iac.seeds import derive_seed
 
 
 class Projections(nn.Module):
@@ -85,6 +88,8 @@ class SearchNetwork(nn.Module):
         self.backbone = backbone
         self.scope: GenotypeScope = settings.genotype_scope
         self.candidates = settings.candidates
+        self._settings = settings
+        self._growth_seed = generator.initial_seed()
         taps = _taps(backbone)
         shapes = [_shape(tap, settings) for tap in taps]
         count = 1 if self.scope == "shared" else len(taps)
@@ -99,8 +104,15 @@ class SearchNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute logits (B, K, H, W) of images (B, C, H, W)."""
-        with torch.no_grad():
-            features = self.backbone.encode(x)
+        return self.decode(self.encode(x))
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Features:
+        """Compute the frozen encoder's features of images (B, C, H, W)."""
+        return self.backbone.encode(x)
+
+    def decode(self, features: Features) -> Tensor:
+        """Compute logits (B, K, H, W) of features, through the cells."""
         operations = self.architecture.operation_weights()
         edges = self.architecture.edge_weights()
 
@@ -151,12 +163,38 @@ class SearchNetwork(nn.Module):
             assert isinstance(cell, SearchCell)
             cell.restrict(structures[self._architecture_of(tap)])
 
+    def relax(self) -> list[Growth]:
+        """Bring every cell's K to what the settings give it at what is alive now.
+
+        New weights depend on the generator's seed, the tap and K alone, so that a search that was
+        interrupted grows the weights of one that was not.
+
+        Returns:
+            The weights that were replaced by larger ones; none where K stays.
+        """
+        growth: list[Growth] = []
+        for tap, cell in enumerate(self.cells):
+            assert isinstance(cell, SearchCell)
+            partial = self._settings.partial_channels_at(cell.structure.live_operations)
+            if partial < cell.shape.partial_channels:
+                seed = derive_seed(self._growth_seed, "relax", tap, partial)
+                with seeded_by(torch.Generator().manual_seed(seed)):
+                    growth += cell.relax(partial)
+        return growth
+
+    @property
+    def partial_channels(self) -> int:
+        """K of the cells now; the largest, where they differ."""
+        return max(
+            cell.shape.partial_channels for cell in self.cells if isinstance(cell, SearchCell)
+        )
+
     def search_state(self) -> dict[str, Tensor]:
         """The ``state_dict`` without the frozen backbone, which no search changes."""
         return {name: value for name, value in self.state_dict().items() if _is_searched(name)}
 
     def load_search_state(self, state: Mapping[str, Tensor]) -> None:
-        """Load :meth:`search_state`, pruning to what was alive when it was taken.
+        """Load :meth:`search_state`, pruning and relaxing to what it was taken from.
 
         Raises:
             CheckpointError: This network has already lost something that the state still has.
@@ -164,6 +202,7 @@ class SearchNetwork(nn.Module):
         live = state["architecture.live"].cpu().numpy()
         topology = self.architecture.topology
         self.restrict([CellStructure.from_mask(topology, mask) for mask in live])
+        self.relax()
         frozen = {name: v for name, v in self.state_dict().items() if not _is_searched(name)}
         self.load_state_dict({**frozen, **state})
 

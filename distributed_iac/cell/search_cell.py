@@ -4,6 +4,7 @@
 
     cell = SupernetCell(SearchCellShape(topology, in_channels=(32, 64), width=32, partial=4))
     cell.restrict(cell.structure.without_operation(3, "none"))
+    cell.relax(partial_channels=2)              # the operations that are left see more channels
     nodes = cell([skip, decoder], operation_weights, edge_weights)      # (B, nodes * C, H, W)
 
 Shapes: B batch, C width of the cell, K partial channels, P = C / K channels that pass through the
@@ -19,10 +20,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from distributed_iac.cell.growth import Growth, grow
 from distributed_iac.cell.operations import SEARCH, Normalisation, build_operation
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.config.cell import CellSettings, check_partial_channels
@@ -146,6 +148,32 @@ class SearchCell(nn.Module, ABC):
         for name in self.structure.operations[index]:
             if name not in names:
                 del operations[name]
+
+    def relax(self, partial_channels: int) -> list[Growth]:
+        """Let more channels pass through the operations: K becomes smaller.
+
+        Every operation keeps its weights and statistics for the channels that it had, and starts
+        afresh for the others, from torch's global generator. The cell is not the same function
+        afterwards: what used to bypass the operations now passes through them, and the shuffle
+        interleaves fewer groups. As all else here it goes on learning from there.
+
+        Args:
+            partial_channels: The new K, a divisor of the present one.
+
+        Returns:
+            The weights that were replaced by larger ones.
+        """
+        assert self.shape.partial_channels % partial_channels == 0
+        self.shape = replace(self.shape, partial_channels=partial_channels)
+        like = next(self.inputs.parameters())
+        growth: list[Growth] = []
+        for operations in self.edges.values():
+            assert isinstance(operations, nn.ModuleDict)
+            for name, smaller in operations.items():
+                larger = build_operation(name, self.shape.operation_channels, SEARCH).to(like)
+                growth += grow(smaller, larger)
+                operations[name] = larger.train(smaller.training)
+        return growth
 
     def _project(self, inputs: Sequence[Tensor]) -> list[Tensor | None]:
         """Preprocess the inputs that are still in use, each to (B, C, H, W)."""

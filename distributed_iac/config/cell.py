@@ -7,6 +7,9 @@
       nodes: 4
       width: match               # or a channel count (16), or a fraction of the skip (0.5)
       partial_channels: 4
+      relax_partial_channels:    # 4 -> 2 -> 1 as operations die; [] leaves K as it is
+        - {alive: 0.5, partial_channels: 2}
+        - {alive: 0.25, partial_channels: 1}
       genotype_scope: shared
       residual: add
 
@@ -32,6 +35,18 @@ Residual = Literal["add", "replace"]
 SkipFraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
+class Relaxation(Settings):
+    """One step of K as operations die."""
+
+    alive: Annotated[float, Field(gt=0, lt=1)]
+    """Taken when at most this share of the operations that a cell began with is alive. A removed
+    edge counts with all its operations, so that a search that ends with 8 of 14 edges and one of
+    8 operations on each ends at 0.07."""
+
+    partial_channels: PositiveInt
+    """K from then on."""
+
+
 class CellSettings(Settings):
     """The cell, in the search and after it."""
 
@@ -49,6 +64,13 @@ class CellSettings(Settings):
     """K: one channel in K passes through the operations, the others bypass them. PC-DARTS: 4 on
     CIFAR, 2 on ImageNet; 1 is plain DARTS. On thin networks a large K leaves the operations
     almost no channels. Only the search uses it."""
+
+    relax_partial_channels: tuple[Relaxation, ...] = ()
+    """K as operations die: those that are left see more channels (our extension of PC-DARTS).
+    The time of a step grows about as ``alive / K``: halving K when half of the operations are
+    alive gives back what the pruning saved, for a choice made on more channels. Each step has a
+    smaller ``alive`` and a K that divides the one before. ``op_evaluations`` counts operations,
+    not channels: compare relaxed searches in seconds."""
 
     none: Literal["candidate", "left_out"] = "candidate"
     """Whether ``none`` is searched over. PC-DARTS has it among its candidates, though it can never
@@ -71,6 +93,23 @@ class CellSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _relaxation_goes_down(self) -> Self:
+        alive, partial = 1.0, self.partial_channels
+        for step in self.relax_partial_channels:
+            if step.alive >= alive or step.partial_channels >= partial:
+                raise ValueError(
+                    "relax_partial_channels goes down, in alive and in partial_channels "
+                    f"({step.alive} and {step.partial_channels} after {alive} and {partial})"
+                )
+            if partial % step.partial_channels:
+                raise ValueError(
+                    f"relax_partial_channels: {step.partial_channels} does not divide the K "
+                    f"before it, {partial}: {_divisors(partial)} do"
+                )
+            alive, partial = step.alive, step.partial_channels
+        return self
+
     @property
     def candidates(self) -> tuple[str, ...]:
         """Operations that are searched over, in the order of ``OPERATIONS``."""
@@ -80,6 +119,18 @@ class CellSettings(Settings):
     def topology(self) -> CellTopology:
         """The graph that is searched."""
         return CellTopology(1 if self.inputs == "skip" else 2, self.nodes)
+
+    def partial_channels_at(self, live_operations: int) -> int:
+        """K of a cell in the search.
+
+        It never rises while operations die.
+
+        Args:
+            live_operations: Of all its edges, ``none`` among them.
+        """
+        alive = live_operations / (len(self.topology.edges) * len(self.candidates))
+        reached = [step for step in self.relax_partial_channels if alive <= step.alive]
+        return reached[-1].partial_channels if reached else self.partial_channels
 
     def width_for(self, skip_channels: int) -> int:
         """Channels of a node of the cell at a skip connection.

@@ -206,6 +206,34 @@ def test_a_pruned_search_is_continued_by_a_fresh_network_to_the_bit(
         network.load_search_state(search(backbone, settings).search_state())
 
 
+def test_a_relaxed_search_is_continued_by_a_fresh_network_to_the_bit(
+    backbone: Backbone, images: Tensor, prune_once: Prune
+) -> None:
+    steps = ({"alive": 0.6, "partial_channels": 2}, {"alive": 0.3, "partial_channels": 1})
+    relaxing = CellSettings.model_validate(
+        {"nodes": 2, "partial_channels": 4, "relax_partial_channels": steps}
+    )
+    network, twin = (search(backbone, relaxing) for _ in range(2))
+    wake(network)
+    twin.load_search_state(network.search_state())
+    generator = torch.Generator().manual_seed(0)
+    structure, seen = network.architecture.structures[0], [4]
+    while structure.live_operations > 4:
+        structure = prune_once(structure, generator)
+        for one in (network, twin):
+            torch.rand(3)  # What is drawn elsewhere makes no difference.
+            one.restrict([structure])
+            growth = one.relax()
+        if growth:
+            seen.append(network.partial_channels)
+            assert {id(one.new) for one in growth} <= {id(p) for p in twin.cell_parameters()}
+            fresh = search(backbone, relaxing)
+            fresh.load_search_state(network.search_state())
+            assert torch.equal(fresh.eval()(images), network.eval()(images))
+    assert seen == [4, 2, 1]
+    assert torch.equal(twin.eval()(images), network.eval()(images))
+
+
 def test_search_state_leaves_the_frozen_backbone_out(
     backbone: Backbone, settings: CellSettings
 ) -> None:

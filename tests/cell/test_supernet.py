@@ -107,6 +107,29 @@ def test_equals_the_oracle_at_every_stage_of_pruning(
         assert_equal_states(fast, plain)
 
 
+@pytest.mark.parametrize("path", [(4, 2, 1), (4, 1), (2, 1)])
+def test_equals_the_oracle_at_every_stage_of_relaxation(
+    prune_once: Prune, path: tuple[int, ...]
+) -> None:
+    fast, plain = pair(shape(nodes=2, k=path[0]))
+    generator = torch.Generator().manual_seed(5)
+    structure = fast.structure
+    for stage, k in enumerate(path[1:]):
+        while structure.live_operations > 24 // (stage + 1):
+            structure = prune_once(structure, generator)
+        for cell in (fast, plain):
+            cell.restrict(structure)
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(stage)
+                growth = cell.relax(k)
+        assert growth
+        assert_equal_states(fast, plain)
+        for seed in range(2):
+            assert_equal_passes(fast, plain, seed)
+            assert_equal_states(fast, plain)
+        assert fast.shape.operation_channels == 8 // k
+
+
 def test_evaluation_uses_running_statistics_as_the_oracle_does() -> None:
     fast, plain = pair(shape())
     for seed in range(3):
