@@ -3,7 +3,7 @@
 ::
 
     splitter = BatchSplitter(largest=8)
-    gradients = splitter.gradients(loss_of, images, labels, parameters)
+    loss, gradients = splitter.gradients(loss_of, (images, labels), parameters)
     splitter.parts                      # 1, or 2, 4, 8 after memory ran out
 
 Splitting keeps the sampled batch, its order and the learning rate; only batch statistics are
@@ -15,13 +15,16 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from distributed_iac.errors import RunError
 
-LossOf = Callable[[Tensor, Tensor], Tensor]
+Result = TypeVar("Result")
+LossOf = Callable[..., Tensor]
+"""The tensors of a batch, or of a part of it, to a scalar loss."""
 
 
 class OutOfMemoryError(RunError):
@@ -33,46 +36,62 @@ class BatchSplitter:
 
     Args:
         largest: Most parts a batch may be split into.
+        relief: Gives memory back that is only nice to have, and returns whether there was any;
+            asked before a batch is split.
     """
 
-    def __init__(self, largest: int) -> None:
+    def __init__(self, largest: int, relief: Callable[[], bool] = lambda: False) -> None:
         self.largest = largest
         self.parts = 1
+        self._relief = relief
 
     def gradients(
         self,
         loss_of: LossOf,
-        images: Tensor,
-        labels: Tensor,
+        batch: Sequence[Tensor],
         parameters: Sequence[nn.Parameter],
     ) -> tuple[Tensor, list[Tensor]]:
         """Return the mean loss (detached) and its gradients; doubles ``parts`` when it must.
 
         Args:
-            loss_of: Images and labels to a scalar loss.
-            images: (B, C, H, W).
-            labels: (B, H, W).
+            loss_of: The tensors of a batch, as positional arguments, to a scalar loss.
+            batch: Each (B, ...).
             parameters: What to differentiate for; nothing else gets a gradient.
+
+        Raises:
+            OutOfMemoryError: It does not fit in ``largest`` parts, or in single slices.
+        """
+        return self.persist(len(batch[0]), lambda: self._attempt(loss_of, batch, parameters))
+
+    def persist(self, slices: int, compute: Callable[[], Result]) -> Result:
+        """Repeat what needs memory until it succeeds, with more relief or ``parts`` each time.
+
+        Args:
+            slices: B.
+            compute: Computes over a batch in ``parts`` parts.
 
         Raises:
             OutOfMemoryError: It does not fit in ``largest`` parts, or in single slices.
         """
         while True:
             try:
-                return self._attempt(loss_of, images, labels, parameters)
+                return compute()
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                self._split_further(len(images), error)
+                if not self._relief():
+                    self._split_further(slices, error)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
     def _attempt(
-        self, loss_of: LossOf, images: Tensor, labels: Tensor, parameters: Sequence[nn.Parameter]
+        self, loss_of: LossOf, batch: Sequence[Tensor], parameters: Sequence[nn.Parameter]
     ) -> tuple[Tensor, list[Tensor]]:
-        total = torch.zeros((), device=images.device)
+        slices = len(batch[0])
+        total = torch.zeros((), device=batch[0].device)
         gradients = [torch.zeros_like(parameter) for parameter in parameters]
-        chunks = zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True)
-        for image_part, label_part in chunks:
-            loss = loss_of(image_part, label_part) * (len(image_part) / len(images))
+        for inputs in zip(*(tensor.chunk(self.parts) for tensor in batch), strict=True):
+            loss = loss_of(*inputs) * (len(inputs[0]) / slices)
             found = torch.autograd.grad(loss, parameters, allow_unused=True)
             for gradient, part in zip(gradients, found, strict=True):
                 if part is not None:
@@ -90,8 +109,6 @@ class BatchSplitter:
                 "cell.partial_channels",
             ) from error
         self.parts = following
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -4,16 +4,22 @@
 
     optimiser = build_optimiser(settings.weights, network.cell_parameters(), batch=16)
     set_rate_factor(optimiser, schedule_factor(settings.schedule, epoch, epochs))
+
+A checkpoint does not tell how an optimiser is executed: state goes through
+:func:`optimiser_state` and :func:`load_optimiser`, so that a search may go on where steps are
+recorded (or no longer are).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from distributed_iac.cell.growth import Growth, keep
 from distributed_iac.config.optimiser import (
     AdamSettings,
     ConstantSchedule,
@@ -22,6 +28,13 @@ from distributed_iac.config.optimiser import (
     ScheduleSettings,
     SgdSettings,
 )
+
+Stepping = Literal["eager", "recorded"]
+"""How an optimiser steps. ``recorded``: in fused kernels, with all that changes (learning rate,
+step counter) on the device, so that a CUDA graph may hold the step."""
+
+EXECUTION = ("foreach", "fused", "capturable")
+"""Entries of a parameter group that say how a step is executed, not what it does."""
 
 
 def scaled_rate(settings: OptimiserSettings, batch: int) -> float:
@@ -39,6 +52,7 @@ def build_optimiser(
     settings: OptimiserSettings,
     groups: Iterable[tuple[Iterable[nn.Parameter], float]],
     batch: int,
+    stepping: Stepping = "eager",
 ) -> torch.optim.Optimizer:
     """Build an optimiser.
 
@@ -46,26 +60,39 @@ def build_optimiser(
         settings: Kind and its numbers.
         groups: Parameters with the factor on the learning rate that they get.
         batch: Batch size in use.
+        stepping: How its steps are executed.
     """
     rate = scaled_rate(settings, batch)
-    options = [
+    options: list[dict[str, Any]] = [
         {"params": list(parameters), "lr": rate * factor, "base_lr": rate * factor}
         for parameters, factor in groups
     ]
     options = [group for group in options if group["params"]]
+    if stepping == "recorded":
+        for group in options:
+            group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
     if isinstance(settings, SgdSettings):
         return torch.optim.SGD(
             options,
             momentum=settings.momentum,
             nesterov=settings.nesterov == "on",
             weight_decay=settings.weight_decay,
+            fused=True if stepping == "recorded" else None,
         )
-    return _adam(settings, options)
+    return _adam(settings, options, stepping)
 
 
-def _adam(settings: AdamSettings, options: list[dict[str, object]]) -> torch.optim.Optimizer:
+def _adam(
+    settings: AdamSettings, options: list[dict[str, Any]], stepping: Stepping
+) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if settings.kind == "adamw" else torch.optim.Adam
-    return kind(options, betas=settings.betas, weight_decay=settings.weight_decay)
+    return kind(
+        options,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True if stepping == "recorded" else None,
+        capturable=stepping == "recorded",
+    )
 
 
 def schedule_factor(settings: ScheduleSettings, epoch: int, epochs: int) -> float:
@@ -81,7 +108,8 @@ def schedule_factor(settings: ScheduleSettings, epoch: int, epochs: int) -> floa
 def set_rate_factor(optimiser: torch.optim.Optimizer, factor: float) -> None:
     """Set every group's rate to ``factor`` times its base."""
     for group in optimiser.param_groups:
-        group["lr"] = group["base_lr"] * factor
+        rate = group["base_lr"] * factor
+        group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
 
 
 def forget(optimiser: torch.optim.Optimizer, keep: Iterable[nn.Parameter]) -> None:
@@ -91,6 +119,48 @@ def forget(optimiser: torch.optim.Optimizer, keep: Iterable[nn.Parameter]) -> No
         group["params"] = [p for p in group["params"] if id(p) in kept]
     for parameter in [p for p in optimiser.state if id(p) not in kept]:
         del optimiser.state[parameter]
+
+
+def inherit(optimiser: torch.optim.Optimizer, growth: Sequence[Growth]) -> None:
+    """Put weights that grew in the place of those that they grew from, with their state.
+
+    First moments of new entries start at 0. Second moments start at the mean of the kept ones
+    (our choice): from 0, Adam, whose step counter goes on, would take them for known and small,
+    and move new entries several times further than others.
+    """
+    successors = {id(one.old): one.new for one in growth}
+    for group in optimiser.param_groups:
+        group["params"] = [successors.get(id(p), p) for p in group["params"]]
+    for one in growth:
+        if one.old in optimiser.state:
+            state = optimiser.state.pop(one.old)
+            optimiser.state[one.new] = {
+                name: _grown_state(name, value, one) for name, value in state.items()
+            }
+
+
+def _grown_state(name: str, value: Any, growth: Growth) -> Any:
+    if not isinstance(value, Tensor) or value.shape != growth.old.shape:
+        return value
+    start = value.mean() if name == "exp_avg_sq" else 0.0
+    return keep(value, torch.zeros_like(growth.new, requires_grad=False).add_(start))
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """An optimiser's ``state_dict`` with its learning rates as plain numbers."""
+    state = optimiser.state_dict()
+    groups = [{**group, "lr": float(group["lr"])} for group in state["param_groups"]]
+    return {**state, "param_groups": groups}
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load :func:`optimiser_state`, whichever way the saved optimiser was executed."""
+    groups = []
+    for own, saved in zip(optimiser.param_groups, state["param_groups"], strict=True):
+        execution = {name: own[name] for name in EXECUTION if name in own}
+        rate = own["lr"].fill_(saved["lr"]) if isinstance(own["lr"], Tensor) else saved["lr"]
+        groups.append({**saved, **execution, "lr": rate})
+    optimiser.load_state_dict({**state, "param_groups": groups})
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> Tensor:

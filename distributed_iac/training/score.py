@@ -2,7 +2,9 @@
 
 ::
 
-    score = validation_score(network, store, "val", coder, device, batch_size=32)
+    score = validation_score(
+        lambda batch: network(batch.images), store, "val", coder, device, batch_size=32
+    )
     score.dice                      # mean over targets of the mean over cases
 
 It steers and selects; results are reported by ``evaluation/`` in native geometry. All slices of
@@ -20,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distributed_iac.data.batches import CaseSource, read_batch
+from distributed_iac.data.batches import Batch, CaseSource, read_batch
 from distributed_iac.training.targets import TargetCoder
 
 
@@ -41,7 +43,7 @@ class Score:
 
 
 def validation_score(
-    predict: Callable[[Tensor], Tensor],
+    predict: Callable[[Batch], Tensor],
     source: CaseSource,
     part: str,
     coder: TargetCoder,
@@ -51,7 +53,7 @@ def validation_score(
     """Score a predictor on every slice of a part.
 
     Args:
-        predict: Images (B, C, H, W) to logits (B, K, H, W), in evaluation mode.
+        predict: A batch to logits (B, K, H, W), in evaluation mode.
         source: The store.
         part: Which patients.
         coder: Target coding of the store's label scheme.
@@ -67,7 +69,7 @@ def validation_score(
             chunk = slice(start, start + batch_size)
             batch = read_batch(source, rows[chunk], device)
             owner = torch.from_numpy(owners[chunk]).to(device)
-            counts.index_add_(1, owner, _counts(coder, predict(batch.images), batch.labels))
+            counts.index_add_(1, owner, _counts(coder, predict(batch), batch.labels))
     return _summarise(counts.cpu().numpy(), coder.target_names)
 
 

@@ -11,7 +11,8 @@
 
 The order of an epoch: (1) train on ``weights`` and, after the warm-up, ``architecture`` patients;
 (2) score on ``val``; (3) show the epoch's importance to the policy; (4) prune what it names,
-modules and optimiser state together, so that the next epoch is cheaper.
+modules and optimiser state together, so that the next epoch is cheaper; operations that are left
+may get more channels.
 
 Every epoch's report holds the genotype as it would be cut now, because whoever stops the stage
 gets no further report.
@@ -46,8 +47,9 @@ from distributed_iac.pruning.policy import policy_from
 from distributed_iac.stability import assess
 from distributed_iac.training.best import Best
 from distributed_iac.training.bilevel import Bilevel
-from distributed_iac.training.device import autocast
+from distributed_iac.training.device import autocast, lay_out
 from distributed_iac.training.epochs import EpochStage
+from distributed_iac.training.features import FeatureCache, Part
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.optimisers import schedule_factor, set_rate_factor
 from distributed_iac.training.randomness import epoch_randomness
@@ -84,13 +86,19 @@ class SearchStage(EpochStage):
     ) -> None:
         super().__init__(settings.epochs, settings.validate_every)
         self.network = network.to(device)
+        lay_out(network.backbone, device)
         self.settings = settings
         self.best = Best()
         self.decisions: list[dict[str, Any]] = []
         self._pruning = pruning
         self._policy = policy_from(pruning)
         self._coder = TargetCoder(scheme).to(device)
-        self._bilevel = Bilevel(network, self._coder, settings, batches.batch_size, device)
+        self.features = FeatureCache(
+            network.encode, _unchanging(source, batches), int(settings.feature_cache * 2**30)
+        )
+        self._bilevel = Bilevel(
+            network, self._coder, settings, batches.batch_size, device, self.features
+        )
         self.history = ImportanceHistory.start(
             network.architecture.topology,
             network.architecture.cells,
@@ -173,7 +181,12 @@ class SearchStage(EpochStage):
         self.network.eval()
         with autocast(self._device, self.settings.precision):
             score = validation_score(
-                self.network, self._source, "val", self._coder, self._device, self._batch_size
+                lambda batch: self.network.decode(self.features(batch)),
+                self._source,
+                "val",
+                self._coder,
+                self._device,
+                self._batch_size,
             )
         return score.dice
 
@@ -189,7 +202,7 @@ class SearchStage(EpochStage):
         if decision.removals:
             self.history = self.history.prune(decision.removals)
             self.network.restrict(self._structures())
-            self._bilevel.forget_pruned()
+            self._bilevel.follow(self.network.relax())
         if decision.removals or decision.newly_undecided or decision.converged:
             self.decisions.append(decision.to_dict())
         return decision
@@ -252,6 +265,7 @@ class SearchStage(EpochStage):
             "op_evaluations": self._op_evaluations,
             "full_epochs": self._full_epochs(),
             "batch_parts": self._bilevel.splitter.parts,
+            "partial_channels": self.network.partial_channels,
             "done": self.done,
         }
         payload: dict[str, Any] = {}
@@ -305,7 +319,7 @@ class SearchStage(EpochStage):
         """Continue from :meth:`state_dict`; what was pruned there is pruned here first."""
         self.history = ImportanceHistory.from_state(state["history"])
         self.network.restrict(self._structures())
-        self._bilevel.forget_pruned()
+        self._bilevel.follow(self.network.relax())
         self.network.load_search_state(state["network"])
         self._bilevel.load_state_dict(state["bilevel"])
         self._bilevel.splitter.parts = int(state["batch_parts"])
@@ -319,6 +333,14 @@ class SearchStage(EpochStage):
 
 
 _NO_LOSSES: Mapping[str, Scalar] = {"weight_loss": None, "architecture_loss": None}
+
+
+def _unchanging(source: CaseSource, batches: BatchSettings) -> list[Part]:
+    """The slices that are the same whenever they are read, most useful first."""
+    parts = [Part("val", source.rows("val"), batches.batch_size)]
+    if batches.augmentation == "none":
+        parts += [Part(name, source.rows(name)) for name in ("weights", "architecture")]
+    return parts
 
 
 def _finite(value: Tensor, name: str) -> float:

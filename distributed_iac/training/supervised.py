@@ -135,7 +135,12 @@ class SupervisedStage(EpochStage):
         self.network.eval()
         with autocast(self._device, self.settings.precision):
             score = validation_score(
-                self.network, self._source, "val", self._coder, self._device, self._batch_size
+                lambda batch: self.network(batch.images),
+                self._source,
+                "val",
+                self._coder,
+                self._device,
+                self._batch_size,
             )
         self.best.offer(score.dice, self._epoch, self.network.state_dict())
         return score.dice

@@ -29,9 +29,9 @@ LABELS = torch.ones(8, 1)
 @pytest.mark.parametrize(("fits", "parts"), [(8, 1), (4, 2), (3, 4), (1, 8)])
 def test_a_split_batch_has_the_gradient_of_the_whole(fits: int, parts: int) -> None:
     whole, narrow = Narrow(8), Narrow(fits)
-    expected = BatchSplitter(8).gradients(whole, IMAGES, LABELS, [whole.weight])
+    expected = BatchSplitter(8).gradients(whole, (IMAGES, LABELS), [whole.weight])
     splitter = BatchSplitter(8)
-    loss, gradients = splitter.gradients(narrow, IMAGES, LABELS, [narrow.weight])
+    loss, gradients = splitter.gradients(narrow, (IMAGES, LABELS), [narrow.weight])
     assert splitter.parts == parts
     assert torch.allclose(loss, expected[0])
     assert torch.allclose(gradients[0], expected[1][0])
@@ -40,15 +40,15 @@ def test_a_split_batch_has_the_gradient_of_the_whole(fits: int, parts: int) -> N
 def test_the_next_batch_is_split_at_once() -> None:
     narrow = Narrow(2)
     splitter = BatchSplitter(8)
-    splitter.gradients(narrow, IMAGES, LABELS, [narrow.weight])
-    splitter.gradients(narrow, IMAGES, LABELS, [narrow.weight])
+    splitter.gradients(narrow, (IMAGES, LABELS), [narrow.weight])
+    splitter.gradients(narrow, (IMAGES, LABELS), [narrow.weight])
     assert splitter.parts == 4
 
 
 def test_when_nothing_helps_the_message_names_what_does() -> None:
     narrow = Narrow(1)
     with pytest.raises(OutOfMemoryError, match=r"4 parts[\s\S]*batch_size"):
-        BatchSplitter(4).gradients(narrow, IMAGES, LABELS, [narrow.weight])
+        BatchSplitter(4).gradients(narrow, (IMAGES, LABELS), [narrow.weight])
 
 
 def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
@@ -56,7 +56,7 @@ def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        BatchSplitter(8).gradients(broken, IMAGES, LABELS, [nn.Parameter(torch.ones(1))])
+        BatchSplitter(8).gradients(broken, (IMAGES, LABELS), [nn.Parameter(torch.ones(1))])
 
 
 def test_a_cpu_that_runs_out_is_recognised() -> None:

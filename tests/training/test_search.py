@@ -14,7 +14,7 @@ import torch
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.optimiser import AdamSettings
+from distributed_iac.config.optimiser import AdamSettings, SgdSettings
 from distributed_iac.config.pruning import PruningSettings, RankSettings, ScheduleSettings
 from distributed_iac.config.training import SearchSettings
 from distributed_iac.data.contract import LabelScheme
@@ -25,6 +25,7 @@ from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.stage import StepReport
+from distributed_iac.training.step_runner import EagerRunner, GraphedRunner
 
 PRUNING = PruningSettings(
     policy="schedule", schedule=ScheduleSettings(at=(2, 3, 4), keep=(5, 3, 1))
@@ -36,6 +37,19 @@ SETTINGS = SearchSettings(
     weights=AdamSettings(learning_rate=3e-3),
     architecture=AdamSettings(learning_rate=3e-2, betas=(0.5, 0.999)),
 )
+BATCHES = BatchSettings(batch_size=3, steps_per_epoch=2, augmentation="light")
+UNCHANGING = BatchSettings(batch_size=3, steps_per_epoch=4, augmentation="none")
+RELAXING = CellSettings.model_validate(
+    {
+        "nodes": 2,
+        "width": 4,
+        "partial_channels": 4,
+        "relax_partial_channels": [
+            {"alive": 0.7, "partial_channels": 2},
+            {"alive": 0.4, "partial_channels": 1},
+        ],
+    }
+)
 Build = Callable[..., SearchStage]
 
 
@@ -46,6 +60,8 @@ def build(backbone: Callable[[], Backbone], store: MemoryStore, scheme: LabelSch
         settings: SearchSettings = SETTINGS,
         cell: CellSettings | None = None,
         source: MemoryStore = store,
+        batches: BatchSettings = BATCHES,
+        device: str = "cpu",
     ) -> SearchStage:
         cell = cell or CellSettings(nodes=2, width=4, partial_channels=2)
         generator = torch.Generator().manual_seed(1)
@@ -54,10 +70,10 @@ def build(backbone: Callable[[], Backbone], store: MemoryStore, scheme: LabelSch
             source,
             scheme,
             settings,
-            BatchSettings(batch_size=3, steps_per_epoch=2, augmentation="light"),
+            batches,
             pruning,
             seed=3,
-            device=torch.device("cpu"),
+            device=torch.device(device),
         )
 
     return stage
@@ -97,6 +113,95 @@ def test_save_load_step_equals_step_also_across_prunings(
     tail = [dict(report.values) for report in run(second)]
     assert same(head + tail, rows)
     assert same(second.state_dict(), straight.state_dict())
+
+
+@pytest.mark.parametrize("weights", [SgdSettings(), SETTINGS.weights], ids=["sgd", "adam"])
+@pytest.mark.parametrize("cut", [2, 3, 4])
+def test_save_load_step_equals_step_also_across_relaxations(
+    build: Build, tmp_path: Path, cut: int, weights: Any
+) -> None:
+    settings = SETTINGS.model_copy(update={"weights": weights})
+    straight = build(cell=RELAXING, settings=settings)
+    reports = run(straight)
+    assert [report["partial_channels"] for report in reports] == [4, 4, 2, 1, 1, 1, 1]
+    first = build(cell=RELAXING, settings=settings)
+    run(first, cut)
+    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    second = build(cell=RELAXING, settings=settings)
+    second.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
+    tail = run(second)
+    assert same([dict(r.values) for r in tail], [dict(r.values) for r in reports[cut:]])
+    assert same(second.state_dict(), straight.state_dict())
+
+
+def test_a_relaxed_search_trains_what_it_executes_and_nothing_else(build: Build) -> None:
+    stage = build(cell=RELAXING)
+    while not stage.done:
+        stage.step()
+        live = list(stage.network.cell_parameters())
+        held = [p for g in stage._bilevel.weight_optimiser.param_groups for p in g["params"]]
+        assert [id(p) for p in held] == [id(p) for p in live]
+        for parameter, state in stage._bilevel.weight_optimiser.state.items():
+            assert state["exp_avg"].shape == parameter.shape
+
+
+@pytest.mark.parametrize("batches", [BATCHES, UNCHANGING], ids=["augmented", "unchanging"])
+@pytest.mark.parametrize("gib", [1.0, 2e-5], ids=["all", "some"])
+def test_kept_features_change_nothing_but_the_time(
+    build: Build, tmp_path: Path, batches: BatchSettings, gib: float
+) -> None:
+    settings = SETTINGS.model_copy(update={"feature_cache": gib})
+    plain, cached = build(batches=batches), build(settings=settings, batches=batches)
+    reports = run(plain)
+    first = build(settings=settings, batches=batches)
+    head = run(first, 3)
+    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    cached.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
+    assert same([dict(r.values) for r in head + run(cached)], [dict(r.values) for r in reports])
+    assert same(cached.state_dict(), plain.state_dict())
+    assert cached.features.hits > 0
+    assert cached.features.held <= gib * 2**30
+    training = np.concatenate([plain._source.rows(part) for part in ("weights", "architecture")])
+    everything = gib == 1.0 and batches is UNCHANGING
+    assert np.isin(training, cached.features.admission.rows).all() == everything
+
+
+@pytest.mark.parametrize("cell", [None, RELAXING], ids=["fixed", "relaxing"])
+def test_recorded_steps_change_nothing_and_are_recorded_anew_after_every_pruning(
+    build: Build, make_tape: Callable[[], Any], cell: CellSettings | None
+) -> None:
+    long = BATCHES.model_copy(update={"steps_per_epoch": 5})
+    plain, recorded = build(cell=cell, batches=long), build(cell=cell, batches=long)
+    tape = make_tape()
+    recorded._bilevel.runner = GraphedRunner(tape, recorded._bilevel._obstacle)
+    assert same([dict(r.values) for r in run(recorded)], [dict(r.values) for r in run(plain)])
+    assert same(recorded.state_dict(), plain.state_dict())
+    # Both steps, at first and after each of the three prunings.
+    assert tape.log.count("record") == 2 * (1 + 3)
+    assert tape.log.count("replay") > tape.log.count("record")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="records on a GPU")
+def test_a_search_recorded_on_a_gpu_is_the_executed_one_and_waits_for_nothing(
+    build: Build,
+) -> None:
+    long = BATCHES.model_copy(update={"steps_per_epoch": 8})
+    exact = SETTINGS.model_copy(update={"precision": "float32", "cuda_graphs": "auto"})
+    recorded = build(cell=RELAXING, settings=exact, batches=long, device="cuda")
+    executed = build(cell=RELAXING, settings=exact, batches=long, device="cuda")
+    executed._bilevel.runner = EagerRunner()
+    for _ in range(recorded.epochs):
+        ours, theirs = recorded.step(), executed.step()
+        for name in ("weight_loss", "architecture_loss", "val_dice"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
+    runner = recorded._bilevel.runner
+    assert isinstance(runner, GraphedRunner)
+    assert runner.stopped is None
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        executed._bilevel.weight_step(next(executed._weight_batches))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_pruning_removes_modules_and_their_optimiser_state(build: Build) -> None:

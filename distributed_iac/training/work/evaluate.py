@@ -45,7 +45,9 @@ def val_dice(group: Group, network: nn.Module) -> float:
     coder = TargetCoder(group.scheme).to(group.device)
     network.to(group.device).eval()
     size = group.config.evaluation.batch_size
-    return validation_score(network, group.store, "val", coder, group.device, size).dice
+    return validation_score(
+        lambda batch: network(batch.images), group.store, "val", coder, group.device, size
+    ).dice
 
 
 class PlainWork:
