@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "store": (),
     "round_trip": ("--folder", "{scratch}"),
     "supernet": (),
+    "feature_cache": (),
     "planted": (),
     "scheduler_cost": (),
     "search_phantoms": ("--folder", "{scratch}"),

@@ -97,10 +97,10 @@ class SearchSettings(Settings):
     """GiB at most for features of the frozen encoder, on the device that computes; 0 keeps none.
 
     Slices that are never augmented are encoded once: those of ``val``, and those trained on under
-    ``batches.augmentation: none``. Results are the same to the bit. Measured on a CPU it saves 8 to
-    64 % of a validation and 2 to 41 % of a step, more with a heavy encoder and with pruned cells
-    (``benchmarks/feature_cache.py``); a slice of 256 x 256 takes 3 to 9 MiB. Given up when memory
-    runs out."""
+    ``batches.augmentation: none``. Results are the same to the bit. Measured on a CPU it saves 7 to
+    58 % of a validation and 3 to 38 % of a step, more with a heavy encoder and with pruned cells
+    (``benchmarks/feature_cache.py``), and a slice of 256 x 256 takes 3 to 9 MiB. What does not fit
+    is computed; all is given back when memory runs out."""
     cuda_graphs: CudaGraphs = "off"
     """``auto`` records the two steps as CUDA graphs, anew after each pruning, where that is
     possible, and says why where it is not. Written against torch's documentation and not yet run
