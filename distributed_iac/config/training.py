@@ -98,7 +98,7 @@ class SearchSettings(Settings):
 
     Slices that are never augmented are encoded once: those of ``val``, and those trained on under
     ``batches.augmentation: none``. Results are the same to the bit. Measured on a CPU it saves 7 to
-    58 % of a validation and 3 to 38 % of a step, more with a heavy encoder and with pruned cells
+    57 % of a validation and 3 to 38 % of a step, more with a heavy encoder and with pruned cells
     (``benchmarks/feature_cache.py``), and a slice of 256 x 256 takes 3 to 9 MiB. What does not fit
     is computed; all is given back when memory runs out."""
     cuda_graphs: CudaGraphs = "off"
