@@ -7,8 +7,8 @@ a family (conv, pool, skip) drawn with equal chances and an operation of that fa
 is a frozen 2-D U-Net with that discrete cell and random weights; its most likely class labels
 random images. A search with a supernet in the same frozen U-Net sees images and labels only. The
 teacher's input and output projections are given to it as a start: the question is which
-operations and edges lie between them. That the question has an answer is
-checked with it: the planted cell, trained anew, must label better than a random one does.
+operations and edges lie between them. What the answer is worth is measured with it: the found cell
+is trained anew, beside the planted one and a random one.
 
 Chance is exact by construction, whatever the search prefers: a family is right with probability
 1/3 because the planted one is drawn uniformly; a node's pair of edges with 1 / C(n, 2).
@@ -23,7 +23,6 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from copy import deepcopy
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -34,7 +33,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
-from scipy.stats import binomtest
+from scipy.stats import binomtest, wilcoxon
 from torch import nn
 
 from benchmarks.harness import RESULTS
@@ -93,6 +92,9 @@ class Outcome:
     seconds: float
     leader_median: float
     undecided: int
+    genotype: str
+    dice: float
+    """On the val patients, of the found cell trained anew."""
 
 
 def plant(topology: CellTopology, generator: np.random.Generator) -> Genotype:
@@ -222,34 +224,37 @@ def search(arm: str, seed: int) -> Outcome:
         seconds,
         report.number("leader_median"),
         len(found.undecided),
+        found.genotype.to_json(),
+        dice_of(seed, arm, found.genotype),
     )
 
 
+def dice_of(seed: int, name: str, genotype: Genotype) -> float:
+    """Val Dice of a cell, trained as the search trains; ``name`` seeds its initial weights."""
+    backbone, teacher, _, store = problem(seed)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "check", name))
+    network = DerivedNetwork(backbone, genotype, CELL, generator)
+    network.projections.load_state_dict(teacher.projections.state_dict())
+    stage = retrain_stage(
+        network,
+        store,
+        SCHEME,
+        RetrainSettings(epochs=20, unfreeze="cells", optimiser=SEARCH.weights, validate_every=20),
+        BATCHES,
+        seed=derive_seed(seed, "batches"),
+        device=torch.device("cpu"),
+    )
+    while not stage.done:
+        stage.step()
+    return stage.best.score
+
+
 def trained_anew(seed: int) -> dict[str, float]:
-    """Val Dice of the planted cell and of a random one, both trained as the search trains."""
+    """Val Dice of the planted cell and of a random one."""
     torch.set_num_threads(1)
-    backbone, teacher, planted, store = problem(seed)
     other = plant(CELL.topology, np.random.default_rng(derive_seed(seed, "other")))
-    scores = {}
-    for name, genotype in (("planted", planted), ("random", other)):
-        generator = torch.Generator().manual_seed(derive_seed(seed, "check", name))
-        network = DerivedNetwork(deepcopy(backbone), genotype, CELL, generator)
-        network.projections.load_state_dict(teacher.projections.state_dict())
-        stage = retrain_stage(
-            network,
-            store,
-            SCHEME,
-            RetrainSettings(
-                epochs=20, unfreeze="cells", optimiser=SEARCH.weights, validate_every=20
-            ),
-            BATCHES,
-            seed=derive_seed(seed, "batches"),
-            device=torch.device("cpu"),
-        )
-        while not stage.done:
-            stage.step()
-        scores[name] = stage.best.score
-    return scores
+    cells = {"planted": problem(seed)[2], "random": other}
+    return {"seed": seed} | {name: dice_of(seed, name, cell) for name, cell in cells.items()}
 
 
 def chance_of_a_pair() -> float:
@@ -313,6 +318,40 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> dict[str, object]:
     return summary
 
 
+def worth(
+    outcomes: Sequence[Outcome], checks: Sequence[dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    """What found cells are worth between a random one and the planted one, paired by seed."""
+    anchors = {int(one["seed"]): one for one in checks}
+    found = {}
+    for arm in ARMS:
+        mine = [one for one in outcomes if one.arm == arm]
+        random = np.array([anchors[one.seed]["random"] for one in mine])
+        planted = np.array([anchors[one.seed]["planted"] for one in mine])
+        dice = np.array([one.dice for one in mine])
+        found[arm] = {
+            "seeds": len(mine),
+            "random": float(random.mean()),
+            "found": float(dice.mean()),
+            "planted": float(planted.mean()),
+            "found_above_random": int((dice > random).sum()),
+            "p": float(wilcoxon(dice, random, alternative="greater").pvalue),
+        }
+    return found
+
+
+def show_worth(console: Console, rows: dict[str, dict[str, float]]) -> None:
+    """Print :func:`worth`."""
+    table = Table(title="Mean val Dice of cells trained anew")
+    for heading in ("arm", "seeds", "random", "found", "planted", "found above random", "p"):
+        table.add_column(heading, justify="right")
+    for arm, row in rows.items():
+        dice = (f"{row[name]:.3f}" for name in ("random", "found", "planted"))
+        above = f"{row['found_above_random']} of {row['seeds']}"
+        table.add_row(arm, str(row["seeds"]), *dice, above, f"{row['p']:.2g}")
+    console.print(table)
+
+
 def _told(outcome: Outcome) -> Outcome:
     print(outcome, flush=True)
     return outcome
@@ -350,14 +389,13 @@ def main() -> None:
     jobs = [(arm, seed) for seed in seeds for arm in options.arms]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         found = pool.map(search, *zip(*jobs, strict=True))
-        fresh = pool.map(trained_anew, seeds)
+        known_seeds = {one["seed"] for one in checks}
+        fresh = pool.map(trained_anew, [seed for seed in seeds if seed not in known_seeds])
         outcomes = [*before, *(_told(outcome) for outcome in found)]
         checks = [*checks, *fresh]
     summary = show(Console(), outcomes)
-    for name in ("planted", "random"):
-        scores = [one[name] for one in checks]
-        print(f"val Dice of the {name} cell trained anew: median {np.median(scores):.3f}", end=" ")
-        print(f"({min(scores):.3f} to {max(scores):.3f})")
+    value = worth(outcomes, checks)
+    show_worth(Console(), value)
     environment = describe_environment()
     environment["command"] = ["python", "-m", "benchmarks.planted", *sys.argv[1:]]
     write_json(
@@ -365,6 +403,7 @@ def main() -> None:
         {
             "environment": environment,
             "summary": summary,
+            "worth": value,
             "trained_anew": checks,
             "settings": settings(),
             "outcomes": [asdict(outcome) for outcome in outcomes],
