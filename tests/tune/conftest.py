@@ -24,6 +24,7 @@ def local_ray() -> Iterator[Any]:
         import ray
 
         ray.init(
+            address="local",  # not another cluster that runs on this machine
             num_cpus=2,
             include_dashboard=False,
             log_to_driver=False,

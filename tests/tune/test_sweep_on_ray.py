@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from ray.cluster_utils import Cluster
 
 from distributed_iac.config.scheduler import BudgetSettings, SchedulerSettings
 from distributed_iac.jobs.job import Job
@@ -26,6 +27,9 @@ from distributed_iac.tune.sweep import Sweep
 
 PATIENCE = 480.0
 """Seconds until a test that waits gives up: many times what it takes, for crowded machines."""
+
+STORE = 80 * 1024**2
+"""Bytes of a node's object store: the least that Ray takes, rounded up."""
 
 
 def group(dataset: str) -> list[Job]:
@@ -81,9 +85,9 @@ def wait_for(folder: Path, driver: subprocess.Popen[bytes], seen: Callable[[Even
         time.sleep(0.05)
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "distributed_iac.tune.rehearsal", str(folder)]
+    command = [sys.executable, "-m", "distributed_iac.tune.rehearsal", str(folder), *options]
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
@@ -122,6 +126,39 @@ def test_a_killed_worker_and_a_killed_driver_change_no_result(tmp_path: Path) ->
     assert found == expected_checksums(1)
     opened = [event for event in SweepFolder(folder).journal.read() if event.kind == "open"]
     assert [event.values.get("restored") for event in opened] == [None, True]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A Ray cluster on this machine whose head runs no jobs."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    yield made
+    made.shutdown()
+
+
+@pytest.mark.slow
+def test_a_lost_node_changes_no_result(cluster: Cluster, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    lost = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    driver = start(folder, "--address", cluster.address)
+    try:
+        wait_for(folder, driver, lambda event: event.values.get("epoch") == 5)  # of a search
+        cluster.remove_node(lost, allow_graceful=False)
+        cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        assert driver.wait(PATIENCE) == 0
+    finally:
+        driver.kill()
+        driver.wait()
+
+    assert sum(row["losses"] for row in by_key(folder).values()) >= 1
+    folders = collect_run(folder).folders
+    found = {key: last_checksum(path) for key, path in folders.items()}
+    assert found == expected_checksums(1)
+    opened = [event for event in SweepFolder(folder).journal.read() if event.kind == "open"]
+    assert len(opened) == 1, "the driver lived"
 
 
 def last_checksum(folder: Path) -> int:
