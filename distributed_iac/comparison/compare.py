@@ -31,13 +31,16 @@ from distributed_iac.comparison.likeness import (
     likenesses,
 )
 from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.signed_rank import LARGEST_EXACT
 from distributed_iac.comparison.speed import SpeedUp, speed
 from distributed_iac.config.comparison import ComparisonSettings
 
 METHODS: dict[str, str] = {
     "patients": "values are paired by seed, patient, case and target, then averaged over cases, "
     "targets and seeds; slots of one arm are averaged first",
-    "test": "two-sided Wilcoxon signed-rank test over patients, Holm-corrected over groups",
+    "test": "two-sided Wilcoxon signed-rank test over patients, Holm-corrected over groups; exact "
+    f"over all changes of sign, ties included, up to {LARGEST_EXACT} patients that differ, the "
+    "normal approximation with its correction for ties above",
     "interval": "percentile bootstrap with tails widened to Student's (Hesterberg, arXiv "
     "1411.5279); patients and seeds drawn independently (pigeonhole bootstrap) where seeds are "
     "drawn",

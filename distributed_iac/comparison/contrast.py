@@ -28,6 +28,7 @@ import numpy as np
 from distributed_iac.comparison.bootstrap import Block, Interval, mean_interval
 from distributed_iac.comparison.equivalence import Better, Equivalence, equivalence
 from distributed_iac.comparison.pairing import MEAN, Metric, Pairing, Undefined, pair
+from distributed_iac.comparison.remark import Remark
 from distributed_iac.comparison.rows import PatientRow
 from distributed_iac.comparison.signed_rank import SignedRank, holm, signed_rank
 from distributed_iac.config.comparison import ComparisonSettings
@@ -76,7 +77,7 @@ class Contrast:
     p_holm: float | None
     equivalence: Equivalence
     undefined: Undefined
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Remark, ...] = ()
 
 
 def contrast(
@@ -206,23 +207,26 @@ def _warnings(
     test: SignedRank,
     seeds: Sequence[int],
     settings: ComparisonSettings,
-) -> tuple[str, ...]:
+) -> tuple[Remark, ...]:
     found = []
     if test.least_p > 1 - settings.confidence:
         found.append(
-            f"{test.patients - test.zeros} patients that differ cannot give a p-value below "
-            f"{test.least_p:.3g}"
+            Remark(
+                f"too few patients for a p-value below {1 - settings.confidence:.2g}",
+                f"{test.patients - test.zeros} that differ, not below {test.least_p:.3g}",
+            )
         )
     most = max((len(one.seeds) for one in pairings), default=0)
     if len(seeds) == 1:
-        found.append(f"one seed ({seeds[0]}): nothing is known about other searches")
+        found.append(Remark("one seed: nothing is known about other searches", f"seed {seeds[0]}"))
     elif seeds and most < FEW_SEEDS and settings.resample == "patients_and_seeds":
-        found.append(f"{most} seeds: the interval understates the spread between searches")
+        found.append(
+            Remark("few seeds: the interval understates the spread between searches", f"{most}")
+        )
     for one in pairings:
-        if one.candidate_only:
-            found.append(f"seeds {_list(one.candidate_only)} only of the candidate: left out")
-        if one.against_only:
-            found.append(f"seeds {_list(one.against_only)} only of the other: left out")
+        for side, own in (("candidate", one.candidate_only), ("other", one.against_only)):
+            if own:
+                found.append(Remark(f"seeds of the {side} alone are left out", _list(own)))
     return tuple(dict.fromkeys(found))
 
 

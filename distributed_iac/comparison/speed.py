@@ -24,6 +24,7 @@ import numpy as np
 
 from distributed_iac.comparison.bootstrap import Block, Interval, mean_interval
 from distributed_iac.comparison.contrast import ALL_GROUPS
+from distributed_iac.comparison.remark import Remark
 from distributed_iac.comparison.rows import JobRow
 from distributed_iac.config.comparison import ComparisonSettings
 
@@ -84,7 +85,7 @@ class SpeedUp:
     pairs: tuple[SpeedPair, ...]
     ratio: float | None
     interval: Interval | None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Remark, ...] = ()
 
     @property
     def complete(self) -> tuple[SpeedPair, ...]:
@@ -172,15 +173,20 @@ def _summary(
     return SpeedUp(group, measure, tuple(pairs), ratio, interval, _warnings(pairs, complete))
 
 
-def _warnings(pairs: Sequence[SpeedPair], complete: Sequence[SpeedPair]) -> tuple[str, ...]:
-    found = []
-    bounds = [one for one in pairs if one.state != "complete"]
-    if bounds:
-        names = ", ".join(f"{one.group} seed {one.seed} (>= {one.ratio:.2f})" for one in bounds)
-        found.append(f"full-length search cut short, only a lower bound and left out: {names}")
+def _warnings(pairs: Sequence[SpeedPair], complete: Sequence[SpeedPair]) -> tuple[Remark, ...]:
+    found = [
+        Remark(
+            "a full-length search that was cut short gives a lower bound only, left out of means",
+            f"{one.group} seed {one.seed} at least {one.ratio:.2f}x",
+        )
+        for one in pairs
+        if one.state != "complete"
+    ]
     freedom = len(complete) - len({one.group for one in complete})
     if complete and not freedom:
-        found.append("one complete pair a group: no interval")
+        found.append(Remark("one complete pair a group: no interval"))
     elif 0 < freedom < FEW_PAIRS - 1:
-        found.append(f"{len(complete)} pairs: the interval is their range, and too narrow")
+        found.append(
+            Remark("few pairs: the interval is their range, and too narrow", f"{len(complete)}")
+        )
     return tuple(found)

@@ -4,7 +4,7 @@
 
     draw_genotype(genotype).savefig("cell.png")
     draw_discretisation(result).savefig("cell.svg")          # width: confidence; dashed: undecided
-    draw_supernet(history).savefig("epoch40.png")            # a strand for every live operation
+    draw_supernet(layout, weights, "in epoch 40")            # a strand for every live operation
 
 Colours tell operations apart, warm ones are convolutions, blue ones poolings, green is the skip,
 grey is ``none`` (after Okabe and Ito, distinguishable without colour vision); every kept edge is
@@ -26,7 +26,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon
 
 from distributed_iac.genotype import OPERATIONS, CellTopology, Edge, Genotype
 from distributed_iac.importance.arrays import FloatArray
-from distributed_iac.importance.history import ImportanceHistory
+from distributed_iac.importance.layout import Layout
 from distributed_iac.pruning.discretise import Discretisation
 from distributed_iac.report.cell_layout import RADIUS, STEP, CellLayout
 
@@ -57,9 +57,8 @@ SPACING = 0.055
 """Between neighbouring strands of a bundle, in data units."""
 HEAD = 0.17
 """Length of an arrowhead, in data units."""
-SENTENCE_WIDTH = 72
-"""Letters in a line above the smallest cell's picture."""
-LEGEND_COLUMNS = 5
+HEADLINE_LETTERS, LEGEND_ENTRIES = 11.0, 0.75
+"""In an inch of a line: letters of the headline, entries of the legend."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +114,15 @@ def draw_genotype(genotype: Genotype, taps: Sequence[str] = ()) -> Figure:
     return draw(pictures, f"cell {genotype.id}", ())
 
 
-def draw_discretisation(result: Discretisation, taps: Sequence[str] = ()) -> Figure:
+def draw_discretisation(
+    result: Discretisation, taps: Sequence[str] = (), paper: float = 1.0
+) -> Figure:
     """Draw discrete cells with the confidence in every operation.
 
     Args:
         result: From :func:`~distributed_iac.pruning.discretise.discretise`.
         taps: Names of the taps.
+        paper: As for :func:`draw`.
     """
     pictures = []
     for number, cell in enumerate(result.genotype.cells):
@@ -141,70 +143,85 @@ def draw_discretisation(result: Discretisation, taps: Sequence[str] = ()) -> Fig
         Line2D([], [], color=INK, linewidth=LEAST_WIDTH, label="confidence 0.5"),
         Line2D([], [], color=INK, linewidth=2.4, linestyle=(0, (2, 1)), label="undecided"),
     )
-    sentence = textwrap.fill(result.distinction.sentence, SENTENCE_WIDTH)
-    headline = f"cell {result.genotype.id}\n{sentence}"
-    return draw(pictures, headline, notes)
+    headline = f"cell {result.genotype.id}\n{result.distinction.sentence}"
+    return draw(pictures, headline, notes, paper)
 
 
-def draw_supernet(history: ImportanceHistory, taps: Sequence[str] = ()) -> Figure:
+def draw_supernet(
+    layout: Layout, weights: FloatArray, when: str, taps: Sequence[str] = (), paper: float = 1.0
+) -> Figure:
     """Draw everything that is still alive: a strand for each operation, as thick as it weighs.
 
     Args:
-        history: The search so far.
+        layout: Of the search; R rows are the edges of all its cells.
+        weights: ``(R, O)`` of the operations; 0 where they are pruned.
+        when: For the headline.
         taps: Names of the taps, where each has its own cell.
+        paper: As for :func:`draw`.
     """
-    layout, pictures = history.layout, []
+    pictures = []
     scope = "shared" if layout.cells == 1 else "per_skip"
     for number in range(layout.cells):
-        rows = slice(number * layout.edges, (number + 1) * layout.edges)
-        live, weights = history.live_operations[rows], history.operation_closing[rows]
+        own = weights[number * layout.edges : (number + 1) * layout.edges]
         strands = tuple(
-            Strand(history.topology.edges[edge], OPERATIONS[o], 0.7 + 3.7 * float(weights[edge, o]))
-            for edge, o in np.argwhere(live)
+            Strand(layout.topology.edges[edge], OPERATIONS[o], 0.7 + 3.7 * float(own[edge, o]))
+            for edge, o in np.argwhere(own > 0)
         )
         title = _title(scope, number, taps)
-        pictures.append(CellPicture(history.topology, strands, title, "none"))
-    when = f"after epoch {history.epoch}" if history.epochs else "before the first epoch"
+        pictures.append(CellPicture(layout.topology, strands, title, "none"))
+    alive = weights > 0
     headline = (
-        f"supernet {when}: {int(history.live_operations.sum())} of "
-        f"{history.live_operations.size} operations on {int(history.live_edges.sum())} of "
-        f"{layout.rows} edges"
+        f"supernet {when}: {int(alive.sum())} of {alive.size} operations on "
+        f"{int(alive.any(axis=1).sum())} of {layout.rows} edges"
     )
-    return draw(pictures, headline, ())
+    return draw(pictures, headline, (), paper)
 
 
-def draw(pictures: Sequence[CellPicture], headline: str, notes: Sequence[Line2D]) -> Figure:
+def draw(
+    pictures: Sequence[CellPicture], headline: str, notes: Sequence[Line2D], paper: float = 1.0
+) -> Figure:
     """Draw panels under one headline and over one legend.
 
     Args:
         pictures: One a cell, at least one.
-        headline: Above everything.
+        headline: Above everything; long lines are broken.
         notes: Further entries of the legend.
+        paper: Size of the paper, in usual ones. Letters and lines are as large on smaller paper,
+            so that a picture that is shown small can still be read.
     """
     columns = 1 if len(pictures) == 1 else 2
     rows = -(-len(pictures) // columns)
     low, high = _reach(pictures)
-    scale = 1.15 if columns == 1 else 0.92
-    width = scale * (CellLayout(pictures[0].topology).output[0] + 2.0)
-    height = scale * (high - low + 0.3)
-    figure = Figure(figsize=(width * columns, height * rows + 1.2), layout="constrained")
+    scale = paper * (1.15 if columns == 1 else 0.92)
+    width = scale * (CellLayout(pictures[0].topology).output[0] + 2.0) * columns
+    height = scale * (high - low + 0.3) * rows
+    lines = [part for line in headline.splitlines() for part in _wrapped(line, width)]
+    handles = [*_operations_of(pictures), *notes]
+    entries = min(len(handles), max(2, int(LEGEND_ENTRIES * width)))
+    text = 0.2 * (len(lines) + -(-len(handles) // entries)) + 0.3
+    figure = Figure(figsize=(width, height + text), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for axis, picture in zip(axes, pictures, strict=False):
         axis.set_ylim(low, high)
         _draw_cell(axis, picture)
     for axis in axes[len(pictures) :]:
         axis.set_axis_off()
-    figure.suptitle(headline, fontsize=11, color=INK)
+    figure.suptitle("\n".join(lines), fontsize=11, color=INK)
     figure.legend(
-        handles=[*_operations_of(pictures), *notes],
+        handles=handles,
         loc="outside lower center",
-        ncols=LEGEND_COLUMNS,
+        ncols=entries,
         frameon=False,
         fontsize=9,
         labelcolor=INK,
         handlelength=2.6,
     )
     return figure
+
+
+def _wrapped(line: str, width: float) -> list[str]:
+    """A line of the headline, broken to a width in inches."""
+    return textwrap.wrap(line, max(20, int(HEADLINE_LETTERS * width)))
 
 
 def _title(scope: str, number: int, taps: Sequence[str]) -> str:

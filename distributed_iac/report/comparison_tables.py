@@ -15,7 +15,10 @@ from distributed_iac.comparison.bootstrap import Interval
 from distributed_iac.comparison.compare import Comparison
 from distributed_iac.comparison.contrast import Contrast
 from distributed_iac.comparison.pairing import MEAN, Metric
+from distributed_iac.comparison.remark import Remark
+from distributed_iac.comparison.signed_rank import LARGEST_EXACT
 from distributed_iac.comparison.speed import SpeedUp
+from distributed_iac.report.notes import Note, Place, notes_of
 from distributed_iac.report.tables import UNKNOWN, Cell, Table
 
 _METRIC_NAMES: dict[Metric, str] = {"dice": "Dice", "hd95": "HD95 (mm)"}
@@ -51,11 +54,15 @@ def cost_table(comparison: Comparison) -> Table:
         f"Search cost of {settings.reference} over {settings.candidate}: geometric mean of paired "
         f"ratios with {settings.confidence:.0%} bootstrap interval"
     )
-    notes = _shared_notes(
-        [(f"{one.group}, {one.measure}", one.warnings) for one in comparison.speed]
+    notes = notes_of(
+        [
+            (Place(one.group, one.measure.replace("_", " ")), one.warnings)
+            for one in comparison.speed
+        ],
+        "ratios",
     )
     columns = ("group", "pairs", *(measure.replace("_", " ") for measure in measures))
-    return Table(title, columns, tuple(rows), tuple(notes))
+    return Table(title, columns, tuple(rows), notes)
 
 
 def patient_table(comparison: Comparison, metric: Metric) -> Table:
@@ -72,27 +79,17 @@ def patient_table(comparison: Comparison, metric: Metric) -> Table:
         "p (Holm)", f"within {margin:g}",
     )  # fmt: skip
     rows = tuple(_patient_row(one) for one in own)
-    notes = _shared_notes(
-        [(f"{one.group}, {one.against}", (*_undefined(one), *one.warnings)) for one in own]
+    notes = notes_of(
+        [(Place(one.group, one.against), (*_undefined(one), *one.warnings)) for one in own]
     )
-    return Table(title, columns, rows, (_METHOD.format(margin=margin), *notes) if own else ())
-
-
-def _shared_notes(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    """Say each note once, with the rows that it belongs to."""
-    places: dict[str, list[str]] = {}
-    for place, notes in rows:
-        for note in notes:
-            places.setdefault(note, []).append(place)
-    return [
-        f"{'Every row' if len(where) == len(rows) else '; '.join(where)}: {note}"
-        for note, where in places.items()
-    ]
+    method = Note(_METHOD.format(margin=margin))
+    return Table(title, columns, rows, (method, *notes) if own else ())
 
 
 _METHOD = (
-    "p: two-sided Wilcoxon signed-rank test over patients, Holm-corrected over groups, "
-    "uncorrected over all groups; within {margin:g}: two one-sided tests by interval inclusion"
+    "p: two-sided Wilcoxon signed-rank test over patients, exact up to "
+    f"{LARGEST_EXACT} that differ, Holm-corrected over groups, uncorrected over all groups; "
+    "within {margin:g}: two one-sided tests by interval inclusion"
 )
 
 
@@ -170,7 +167,7 @@ def _record(one: Contrast) -> tuple[Cell, ...]:
         *_ends(one.interval), one.test.p_value, one.p_holm, one.test.method, one.test.zeros,
         one.equivalence.margin, *_ends(one.equivalence.interval), one.equivalence.verdict,
         one.undefined.candidate, one.undefined.against, one.undefined.both,
-        one.undefined.unpaired, "; ".join(one.warnings),
+        one.undefined.unpaired, "; ".join(map(str, one.warnings)),
     )  # fmt: skip
 
 
@@ -191,15 +188,18 @@ def _patient_row(one: Contrast) -> tuple[Cell, ...]:
     )
 
 
-def _undefined(one: Contrast) -> Sequence[str]:
+def _undefined(one: Contrast) -> Sequence[Remark]:
     counts = (
-        (one.undefined.candidate, f"undefined for {one.candidate} only"),
-        (one.undefined.against, f"undefined for {one.against} only"),
-        (one.undefined.both, "undefined for both"),
-        (one.undefined.unpaired, "on one side only"),
+        (one.undefined.candidate, f"for {one.candidate} only"),
+        (one.undefined.against, f"for {one.against} only"),
+        (one.undefined.both, "for both"),
     )
-    parts = [f"{count} values {what}" for count, what in counts if count]
-    return [f"left out: {', '.join(parts)}"] if parts else []
+    undefined = ", ".join(f"{count} {what}" for count, what in counts if count)
+    found = [Remark("undefined values are left out on both sides", undefined)] if undefined else []
+    if one.undefined.unpaired:
+        lone = Remark("values on one side only are left out", f"{one.undefined.unpaired}")
+        found.append(lone)
+    return found
 
 
 def _speed_up(one: SpeedUp | None) -> str:

@@ -17,15 +17,21 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.lines import Line2D
 
 from distributed_iac.comparison.pairing import MEAN, pair
 from distributed_iac.comparison.rows import JobRow, PatientRow
 from distributed_iac.comparison.speed import Measure
+from distributed_iac.report.log_ticks import plain_log_ticks
 from distributed_iac.report.search_curves import COLOURS
 
 COLUMNS = 3
-LINES = ("--", ":", "-.", (0, (5, 1)), (0, (1, 3)))
+LineStyle = str | tuple[int, tuple[int, int]]
+LINES: tuple[LineStyle, ...] = ("--", ":", "-.", (0, (5, 1)), (0, (1, 3)))
+GREY = "0.4"
+LEAST_DICE, LEAST_RATIO = 0.05, 4.0
+"""Heights and ratios of costs that an axis spans at least: five times the usual margin of Dice,
+and a speed-up that would be worth having."""
 
 
 def cost_figure(
@@ -44,26 +50,67 @@ def cost_figure(
     searches = [job for job in jobs if job.kind == "search" and job.status == "done"]
     groups = sorted({job.group for job in searches})
     arms = sorted({job.arm for job in searches})
-    columns = min(COLUMNS, max(1, len(groups)))
+    others = sorted({row.label for row in patients} - set(arms))
+    columns = 2 if len(groups) == 4 else min(COLUMNS, max(1, len(groups)))
     rows = max(1, math.ceil(len(groups) / columns))
-    figure = Figure(figsize=(4 * columns, 3.2 * rows), layout="constrained")
+    figure = Figure(figsize=(3.6 * columns, 3.0 * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis, group in zip(axes.flat, groups, strict=False):
-        _draw_searches(
-            axis, [job for job in searches if job.group == group], patients, measure, arms
-        )
-        _draw_controls(axis, group, patients, arms)
+        own = [job for job in searches if job.group == group]
+        _draw_searches(axis, own, patients, measure, arms)
+        _draw_controls(axis, group, patients, others)
+        _widen(axis)
         axis.set_title(group, fontsize=9, loc="left")
-        axis.set_xlabel(f"search cost: {measure.replace('_', ' ')}")
-        axis.set_ylabel("test Dice, mean over patients")
+        axis.set_xlabel(f"search cost: {measure.replace('_', ' ')}", fontsize=8)
+        axis.set_ylabel("test Dice, mean over patients", fontsize=8)
+        axis.tick_params(labelsize=8)
         axis.grid(alpha=0.25)
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, frameon=False)
     for axis in list(axes.flat)[len(groups) :]:
         axis.set_axis_off()
-    if not groups:
+    if groups:
+        figure.legend(
+            handles=_handles(arms, others),
+            loc="outside lower center",
+            ncols=4,
+            fontsize=8,
+            frameon=False,
+        )
+    else:
         figure.suptitle("No search has finished yet")
     return figure
+
+
+def _handles(arms: Sequence[str], others: Sequence[str]) -> list[Line2D]:
+    dots = [
+        Line2D([], [], color=_colour(number), marker="o", linestyle="", label=arm)
+        for number, arm in enumerate(arms)
+    ]
+    lines = [
+        Line2D([], [], color=GREY, linewidth=1, linestyle=_style(number), label=label)
+        for number, label in enumerate(others)
+    ]
+    return [*dots, *lines]
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def _style(number: int) -> LineStyle:
+    return LINES[number % len(LINES)]
+
+
+def _widen(axis: Axes) -> None:
+    """Keep what is next to nothing from filling the panel."""
+    low, high = axis.get_ylim()
+    if high - low < LEAST_DICE:
+        middle = (low + high) / 2
+        axis.set_ylim(middle - LEAST_DICE / 2, middle + LEAST_DICE / 2)
+    if axis.get_xscale() == "log":
+        low, high = axis.get_xlim()
+        if high / low < LEAST_RATIO:
+            middle, half = math.sqrt(low * high), math.sqrt(LEAST_RATIO)
+            axis.set_xlim(middle / half, middle * half)
 
 
 def mean_dice(rows: Sequence[PatientRow]) -> float:
@@ -91,30 +138,22 @@ def _draw_searches(
                 points.append((cost, mean_dice(own)))
         if points:
             x, y = np.array(points).T
-            axis.scatter(x, y, s=28, color=COLOURS[number % len(COLOURS)], label=arm)
-            _log_axis(axis)
-
-
-def _log_axis(axis: Axes) -> None:
-    """Plain numbers at 1, 2 and 5, which do not run into each other within one decade."""
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.scatter(x, y, s=28, color=_colour(number), label=arm)
+            axis.set_xscale("log")
+            plain_log_ticks(axis.xaxis)
 
 
 def _draw_controls(
-    axis: Axes, group: str, patients: Sequence[PatientRow], arms: Sequence[str]
+    axis: Axes, group: str, patients: Sequence[PatientRow], labels: Sequence[str]
 ) -> None:
     dataset = group.split("/")[0]
-    own = [
-        row
-        for row in patients
-        if row.label not in arms
-        and (row.dataset == dataset if row.is_baseline else row.group == group)
-    ]
-    for number, label in enumerate(sorted({row.label for row in own})):
-        level = mean_dice([row for row in own if row.label == label])
+    for number, label in enumerate(labels):
+        own = [
+            row
+            for row in patients
+            if row.label == label
+            and (row.dataset == dataset if row.is_baseline else row.group == group)
+        ]
+        level = mean_dice(own)
         if math.isfinite(level):
-            style = LINES[number % len(LINES)]
-            axis.axhline(level, color="0.4", linewidth=1, linestyle=style, label=label)
+            axis.axhline(level, color=GREY, linewidth=1, linestyle=_style(number), label=label)

@@ -17,7 +17,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
+from distributed_iac.report.log_ticks import plain_log_ticks
 from distributed_iac.report.search_curves import COLOURS, Rows, column
 
 PANELS = (
@@ -66,11 +68,15 @@ def course_figure(courses: Sequence[Course], arms: Sequence[str], tau: float | N
     colours = arm_colours(arms)
     for axis, (key, title, scale) in zip(axes.flat, PANELS, strict=True):
         axis.set_yscale(scale)
+        if scale == "log":
+            plain_log_ticks(axis.yaxis)
         for course in courses:
             _draw(axis, course, key, colours[course.arm])
         axis.set_title(title, fontsize=9, loc="left")
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=8)
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     if tau is not None:
         axes[0, 0].axhline(tau, color="0.4", linewidth=1, linestyle=":")
         axes[0, 0].annotate(

@@ -47,8 +47,10 @@ def render(figure: Figure, name: str) -> Drawing:
         name: Of lower-case letters, digits and hyphens.
     """
     svg, png = io.BytesIO(), io.BytesIO()
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # what was laid out once need not be for every format
+    engine = figure.get_layout_engine()
+    if engine is not None:  # once is enough: with an engine, every format is drawn twice
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     with mpl.rc_context({"svg.hashsalt": "distributed-iac", "svg.fonttype": "none"}):
         figure.savefig(
             svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None}

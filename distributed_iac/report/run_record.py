@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import ValidationError
 
 from distributed_iac.comparison.compare import Comparison, compare
 from distributed_iac.comparison.likeness import Evidence
@@ -126,7 +125,7 @@ def read_run(folder: Path) -> RunRecord:
     searches = tuple(_searches(graph, tables.folders))
     return RunRecord(
         config=config,
-        environment=_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {},
+        environment=_environment(folder / ENVIRONMENT),
         graph=graph,
         tables=tables,
         patients=patients,
@@ -140,12 +139,27 @@ def read_run(folder: Path) -> RunRecord:
 def _config(folder: Path) -> RunConfig:
     try:
         return RunConfig.model_validate(_json(folder / MARK))
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             f"the folder of a run holds its configuration, {MARK}, of this version's form",
             came=str(error),
             remedy="report it with the version that ran it, or run it again",
             where=folder,
+        ) from error
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    """Versions and machine of the last start; nothing if it was not kept."""
+    if not path.exists():
+        return {}
+    try:
+        return _json(path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(
+            "the environment of a run is JSON",
+            came=str(error),
+            remedy="delete the file: the report does without it",
+            where=path,
         ) from error
 
 

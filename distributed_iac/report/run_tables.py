@@ -16,6 +16,7 @@ from distributed_iac.evaluation.summary import SummaryRow, defined_mean, summari
 from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.comparison_tables import paper_tables
+from distributed_iac.report.notes import Note
 from distributed_iac.report.run_record import FoundCell, RunRecord
 from distributed_iac.report.tables import Cell, Table
 
@@ -101,11 +102,11 @@ def searches_table(record: RunRecord) -> Table:
         "full epochs", "supernet val Dice", "cell val Dice", "cell", "undecided", "of edges",
         "stopped because",
     )  # fmt: skip
-    notes = (
+    note = Note(
         "seconds: work in all epochs that count; full epochs: op evaluations in units of an epoch "
         "of the whole supernet; cell val Dice: discrete cell before any retraining",
     )
-    return Table("Searches", columns, rows, notes if rows else ())
+    return Table("Searches", columns, rows, (note,) if rows else ())
 
 
 def selection_table(record: RunRecord) -> Table:
@@ -136,7 +137,7 @@ def undecided_table(record: RunRecord) -> Table:
         for inputs in [one.result.genotype.cells[edge.cell].inputs]
     )
     columns = ("group", "arm", "seed", "edge", "taken", "closest rival", "confidence")
-    notes = ("confidence 0.5 is the toss of a coin",) if rows else ()
+    notes = (Note("confidence 0.5 is the toss of a coin"),) if rows else ()
     return Table("Undecided edges", columns, rows, notes)
 
 
@@ -158,11 +159,11 @@ def models_table(record: RunRecord) -> Table:
         "HD95 (mm)",
         "HD95 undefined",
     )
-    notes = (
+    note = Note(
         "means over patients, then over seeds, native geometry; a patient's undefined HD95 (a mask "
         "is empty) is left out and counted over all seeds",
     )
-    return Table("Scores of every model", columns, rows, notes if rows else ())
+    return Table("Scores of every model", columns, rows, (note,) if rows else ())
 
 
 def _scores(rows: Sequence[SummaryRow]) -> tuple[Cell, ...]:

@@ -19,6 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from distributed_iac.report.log_ticks import plain_log_ticks
+
 Rows = Sequence[Mapping[str, object]]
 
 COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#8e5ea2", "#e08e0b")
@@ -70,6 +72,8 @@ def search_curves(searches: Mapping[str, Rows]) -> Figure:
             _draw(axis, panel, name, rows, colour)
         axis.set_title(panel.title, fontsize=9, loc="left")
         axis.set_yscale(panel.scale)
+        if panel.scale == "log":
+            plain_log_ticks(axis.yaxis)
         axis.grid(alpha=0.25)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")

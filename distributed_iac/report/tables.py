@@ -2,18 +2,20 @@ r"""Tables as Markdown, LaTeX and CSV.
 
 ::
 
-    table = Table("Search cost", ("group", "speed-up"), (("acdc/unet", 8.2),), notes=("...",))
+    table = Table("Search cost", ("group", "speed-up"), (("acdc/unet", 8.2),), notes=(Note("..."),))
     markdown(table)
     latex(table, label="tab:cost")       # needs \usepackage{booktabs}
     csv_text(table)                      # every digit, nothing but columns and rows
 
 One table serves all three. In Markdown and LaTeX numbers are rounded to three decimals, in CSV
-they are not; what is not known is n/a there and an empty field here.
+they are not; what is not known is n/a there and an empty field here. Notes that are about many
+rows are folded in Markdown and counted in LaTeX.
 """
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
 import re
@@ -21,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distributed_iac.errors import ConfigError
+from distributed_iac.report.notes import Note
 
 Cell = str | int | float | None
 
@@ -44,7 +47,7 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -76,8 +79,22 @@ def markdown(table: Table) -> str:
     if not table.rows:
         lines += ["", "No rows."]
     for note in table.notes:
-        lines += ["", f"{_escape_markdown(note)}."]
+        lines += ["", *_markdown_note(note)]
     return "\n".join(lines) + "\n"
+
+
+def _markdown_note(note: Note) -> list[str]:
+    """One line, or a line that opens into a list."""
+    if not note.is_long:
+        return [f"{_escape_markdown(note.line)}."]
+    return [
+        "<details>",
+        f"<summary>{html.escape(note.line)}</summary>",
+        "",
+        *(f"* {_escape_markdown(case)}" for case in note.cases),
+        "",
+        "</details>",
+    ]
 
 
 def latex(table: Table, label: str) -> str:
@@ -92,7 +109,7 @@ def latex(table: Table, label: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9:.-]+", label):
         raise ConfigError("a label is of letters, digits, colon, dot and hyphen", came=repr(label))
-    notes = "".join(f" {escape_latex(note)}." for note in table.notes)
+    notes = "".join(f" {escape_latex(note.line)}." for note in table.notes)
     lines = [
         r"\begin{table}",
         r"  \centering",

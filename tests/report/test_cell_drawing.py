@@ -40,6 +40,11 @@ def kept(edge: int, confidence: float, undecided: bool) -> KeptEdge:
     )
 
 
+def supernet(history: ImportanceHistory, paper: float = 1.0) -> Figure:
+    weights = np.where(history.live_operations, history.operation_closing, 0.0)
+    return draw_supernet(history.layout, weights, "after epoch 3", paper=paper)
+
+
 def saved(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=40)
@@ -87,14 +92,14 @@ def test_confidence_is_the_width_and_undecided_edges_are_dashed() -> None:
 
 def test_a_supernet_shows_a_strand_for_every_live_operation() -> None:
     history = ImportanceHistory.start(CellTopology())
-    assert len(draw_supernet(history).axes[0].lines) == 112
+    assert len(supernet(history).axes[0].lines) == 112
     pruned = history.prune(
         [
             OperationRemoval(0, 4, 0, 4, "none", 0.1, "skip_connect", 2.0, None, None, "test"),
             EdgeRemoval(0, 13, 0, 13, 0.1, (9, 10), 2.0, None, None, "test"),
         ]
     )
-    figure = draw_supernet(pruned)
+    figure = supernet(pruned)
     assert len(figure.axes[0].lines) == 112 - 1 - 8
     assert "103 of 112 operations on 13 of 14 edges" in figure.get_suptitle()
     assert LABELS["sep_conv_3x3"] not in texts(figure)
@@ -106,8 +111,8 @@ def test_every_tap_has_its_panel() -> None:
     figure = draw_genotype(genotype, taps=["shallow", "middle"])
     shown = [axis for axis in figure.axes if axis.lines]
     assert [axis.get_title(loc="left") for axis in shown] == ["shallow", "middle", "tap 2"]
-    supernet = draw_supernet(ImportanceHistory.start(CellTopology(1, 2), cells=2))
-    assert [len(axis.lines) for axis in supernet.axes] == [24, 24]
+    both = supernet(ImportanceHistory.start(CellTopology(1, 2), cells=2))
+    assert [len(axis.lines) for axis in both.axes] == [24, 24]
 
 
 def test_a_cell_without_the_decoder_has_one_input() -> None:

@@ -53,6 +53,19 @@ def test_nothing_finished_is_drawn_and_said() -> None:
     unscored.savefig(io.BytesIO())
 
 
+def test_next_to_nothing_does_not_look_like_much() -> None:
+    jobs = [search("full", 0, 76.2), search("lth", 0, 75.6)]
+    close = cost_figure(jobs, scored("full", 0, [0.8]) + scored("lth", 0, [0.798])).axes[0]
+    low, high = close.get_xlim()
+    assert high / low == pytest.approx(4)
+    assert low < 75.6 < 76.2 < high
+    assert close.get_ylim() == (pytest.approx(0.774), pytest.approx(0.824))
+    jobs = [search("full", 0, 800), search("lth", 0, 10)]
+    apart = cost_figure(jobs, scored("full", 0, [0.8]) + scored("lth", 0, [0.5])).axes[0]
+    assert apart.get_xlim()[1] / apart.get_xlim()[0] > 80
+    assert apart.get_ylim()[1] - apart.get_ylim()[0] > 0.3
+
+
 def test_patients_count_the_same_whatever_their_cases() -> None:
     rows = scored("lth", 0, [0.8, 0.4])
     second_case = replace(scored("lth", 0, [0.6])[0], case_id="d")

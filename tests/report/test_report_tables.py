@@ -15,9 +15,12 @@ from distributed_iac.config.comparison import ComparisonSettings
 from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import Genotype
 from distributed_iac.report.comparison_tables import contrast_records, paper_tables, records
+from distributed_iac.report.notes import Note
 from distributed_iac.report.tables import Table, csv_text, escape_latex, latex, markdown
 
-TABLE = Table("A_title", ("name", "value"), (("a|b_c", 0.12345), ("50 %", None)), ("so it is",))
+TABLE = Table(
+    "A_title", ("name", "value"), (("a|b_c", 0.12345), ("50 %", None)), (Note("so it is"),)
+)
 SETTINGS = ComparisonSettings(resamples=300)
 
 
@@ -98,7 +101,7 @@ def test_a_comparison_becomes_tables_for_people(comparison) -> None:
     row = dict(zip(dice.columns, dice.rows[0], strict=True))
     assert row["difference"] == "+0.000 [0.000, 0.000]"
     assert (row["within 0.01"], row["p (Holm)"], row["patients"]) == ("equivalent", "1", 7)
-    assert "2 values undefined for both" in markdown(tables["hd95"])
+    assert "left out on both sides (everywhere: 2 for both)" in markdown(tables["hd95"])
     assert tables["likeness"].rows[0][-3] == 2.0
 
 

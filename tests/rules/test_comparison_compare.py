@@ -7,6 +7,7 @@ import pytest
 
 from distributed_iac.comparison.compare import compare
 from distributed_iac.comparison.likeness import Evidence
+from distributed_iac.comparison.remark import Remark
 from distributed_iac.comparison.rows import JobRow, PatientRow
 from distributed_iac.config.comparison import ComparisonSettings
 from distributed_iac.genotype import Genotype
@@ -88,7 +89,7 @@ def test_a_partly_failed_sweep_names_the_failed_job_and_what_it_cost() -> None:
         "skipped, 1 of 5 jobs: acdc/unet/retrain/lth/seed1",
     )
     assert found.contrasts[0].seeds == (0,)
-    assert "seeds 1 only of the other: left out" in found.contrasts[0].warnings
+    assert Remark("seeds of the other alone are left out", "1") in found.contrasts[0].warnings
 
 
 def test_a_full_search_that_was_cut_short_is_named() -> None:

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from distributed_iac.comparison.contrast import contrast
+from distributed_iac.comparison.remark import Remark
 from distributed_iac.comparison.rows import PatientRow
 from distributed_iac.comparison.signed_rank import holm
 from distributed_iac.config.comparison import ComparisonSettings
@@ -121,8 +122,10 @@ def test_one_patient_gives_numbers_without_a_statement() -> None:
     assert one.difference == pytest.approx(0.1)
     assert (one.interval, one.test.p_value) == (None, 1.0)
     assert one.equivalence.verdict == "inconclusive"
-    assert any("cannot give a p-value below 1" in text for text in one.warnings)
-    assert any("one seed (0)" in text for text in one.warnings)
+    assert [str(remark) for remark in one.warnings] == [
+        "too few patients for a p-value below 0.05 (1 that differ, not below 1)",
+        "one seed: nothing is known about other searches (seed 0)",
+    ]
 
 
 def test_undefined_dice_is_left_out_on_both_sides_and_counted() -> None:
@@ -138,7 +141,10 @@ def test_ties_between_patients_are_tested_with_their_own_distribution() -> None:
     base = np.full(6, 0.5)
     lifted = base + np.array([0.1, 0.1, 0.1, -0.1, 0.0, 0.2])
     (one,) = compared(model("lth", lifted) + model("full", base))
-    assert (one.test.method, one.test.zeros) == ("permutation", 1)
+    assert (one.test.method, one.test.zeros) == ("exact", 1)
+    # By hand: 5 ranks (2.5 four times, 5), rank sums as unequal as 12.5 to 2.5 or more:
+    # minus nowhere (1), or at one of the four (4), and the same the other way round.
+    assert one.test.p_value == pytest.approx(2 * 5 / 2**5)
 
 
 def test_unequal_seeds_compare_what_both_have_and_say_so() -> None:
@@ -146,8 +152,8 @@ def test_unequal_seeds_compare_what_both_have_and_say_so() -> None:
     rows += model("full", 0.8 + noise(1, 2, 8), seeds=(1, 5))
     (one,) = compared(rows)
     assert one.seeds == (1,)
-    assert "seeds 0, 2 only of the candidate: left out" in one.warnings
-    assert "seeds 5 only of the other: left out" in one.warnings
+    assert Remark("seeds of the candidate alone are left out", "0, 2") in one.warnings
+    assert Remark("seeds of the other alone are left out", "5") in one.warnings
 
 
 def test_a_baseline_meets_the_cells_of_every_backbone_of_its_data_set() -> None:
@@ -165,7 +171,8 @@ def test_the_plain_backbone_meets_every_seed() -> None:
     rows += model("plain", np.full(6, 0.7), seeds=(None,), kind="evaluate")
     (one,) = compared(rows, "plain")
     assert one.seeds == (0, 1)
-    assert one.warnings == ("2 seeds: the interval understates the spread between searches",)
+    few = "few seeds: the interval understates the spread between searches"
+    assert one.warnings == (Remark(few, "2"),)
 
 
 def test_a_missing_arm_gives_no_rows() -> None:

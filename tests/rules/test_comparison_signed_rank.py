@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from distributed_iac.comparison.signed_rank import holm, signed_rank
+from distributed_iac.comparison.signed_rank import LARGEST_EXACT, holm, signed_rank
 
 
 def by_hand(values: list[float]) -> float:
@@ -51,12 +51,32 @@ def test_ties_are_tested_over_all_sign_changes(values) -> None:
         assert signed_rank(values).p_value == pytest.approx(by_hand(values))
 
 
-def test_many_ties_are_scipys_asymptotic_test() -> None:
+@pytest.mark.parametrize("patients", [60, 130])
+def test_it_is_scipys_exact_test_also_where_scipy_by_itself_approximates(patients) -> None:
+    values = np.random.default_rng(patients).normal(0.15, 1, patients)
+    expected = stats.wilcoxon(values, method="exact").pvalue
+    assert signed_rank(values).p_value == pytest.approx(expected, rel=1e-9)
+
+
+def test_many_ties_have_the_p_value_of_random_sign_changes() -> None:
     values = np.random.default_rng(0).integers(-3, 5, 40).astype(float)
     test = signed_rank(values)
-    assert test.method == "asymptotic"
+    assert test.method == "exact"
+    random = stats.PermutationMethod(n_resamples=40_000, rng=np.random.default_rng(1))
+    expected = stats.wilcoxon(values[values != 0], method=random).pvalue
+    deviation = (expected * (1 - expected) / 40_000) ** 0.5
+    assert test.p_value == pytest.approx(expected, abs=5 * deviation)
+
+
+def test_more_patients_than_are_worth_counting_have_scipys_approximation() -> None:
+    values = np.random.default_rng(0).integers(-9, 11, LARGEST_EXACT + 60).astype(float)
     moved = values[values != 0]
+    test = signed_rank(values)
+    assert (test.method, len(moved) > LARGEST_EXACT) == ("asymptotic", True)
     assert test.p_value == pytest.approx(stats.wilcoxon(moved, method="asymptotic").pvalue)
+    just = signed_rank(moved[:LARGEST_EXACT])
+    near = stats.wilcoxon(moved[:LARGEST_EXACT], method="asymptotic").pvalue
+    assert (just.method, just.p_value) == ("exact", pytest.approx(near, abs=0.003))
 
 
 def test_undefined_patients_are_left_out_and_rounding_noise_is_no_difference() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from distributed_iac.comparison.remark import Remark
 from distributed_iac.comparison.rows import JobRow
 from distributed_iac.comparison.speed import speed
 from distributed_iac.config.comparison import ComparisonSettings
@@ -33,7 +34,7 @@ def test_the_speed_up_is_the_geometric_mean_of_paired_ratios() -> None:
     assert one.ratio == pytest.approx(4)
     assert [pair.ratio for pair in one.pairs] == [8, 2]
     assert (one.interval.low, one.interval.high) == pytest.approx((2, 8))
-    assert "2 pairs: the interval is their range" in one.warnings[0]
+    assert one.warnings == (Remark("few pairs: the interval is their range, and too narrow", "2"),)
     (epochs,) = found(jobs, "epochs")
     assert epochs.ratio == pytest.approx(5)
     assert found(jobs, "device_seconds") == []
@@ -52,7 +53,7 @@ def test_all_groups_count_the_same() -> None:
     assert (acdc.ratio, kits.ratio) == (pytest.approx(16), pytest.approx(4))
     assert (everything.group, everything.ratio) == ("all groups", pytest.approx(8))
     assert kits.interval is None
-    assert "no interval" in kits.warnings[0]
+    assert "no interval" in kits.warnings[0].reason
 
 
 def test_a_search_that_was_cut_short_is_no_denominator() -> None:
@@ -61,7 +62,7 @@ def test_a_search_that_was_cut_short_is_no_denominator() -> None:
     (one,) = found(jobs)
     assert one.ratio == pytest.approx(8)
     assert [pair.state for pair in one.pairs] == ["complete", "reference cut short"]
-    assert "acdc/unet seed 1 (>= 2.00)" in one.warnings[0]
+    assert one.warnings[0].detail == "acdc/unet seed 1 at least 2.00x"
     (alone,) = found(jobs[2:])
     assert (alone.ratio, alone.interval, alone.complete) == (None, None, ())
     (trusting,) = found(jobs, planned=None)

@@ -36,11 +36,13 @@ TAGS: Mapping[str, str] = {
     "full_epochs": "cost/full_epochs",
     "seconds": "cost/seconds_per_epoch",
     "total_seconds": "cost/seconds",
-    "memory_bytes": "cost/memory_bytes",
+    "memory_bytes": "cost/memory_gib",
     "learning_rate": "training/learning_rate",
     "batch_parts": "training/batch_parts",
 }
 """Column of ``epochs.parquet`` to tag."""
+UNITS: Mapping[str, float] = {"memory_bytes": 2.0**-30}
+"""Column to what it is multiplied by."""
 
 
 def scalars(epoch: Epoch) -> Iterator[Record]:
@@ -48,7 +50,7 @@ def scalars(epoch: Epoch) -> Iterator[Record]:
     for column, tag in TAGS.items():
         value = number(epoch.values.get(column))
         if value is not None:
-            yield scalar(tag, epoch.number, epoch.at, value)
+            yield scalar(tag, epoch.number, epoch.at, value * UNITS.get(column, 1.0))
 
 
 def number(value: Any) -> float | None:

@@ -19,7 +19,6 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.importance.history import EpochImportance
 from distributed_iac.importance.layout import Layout
 from distributed_iac.pruning.decision import PruneDecision
-from distributed_iac.report.cell_drawing import draw_discretisation
 from distributed_iac.report.overlay_figure import overlay_figure
 from distributed_iac.report.tensorboard.course import Course, Epoch
 from distributed_iac.report.tensorboard.curves import number, scalars
@@ -30,7 +29,7 @@ from distributed_iac.report.tensorboard.importance import (
     layout_for,
 )
 from distributed_iac.report.tensorboard.kept import Kept
-from distributed_iac.report.tensorboard.pictures import rasterise
+from distributed_iac.report.tensorboard.pictures import found_cell, rasterise
 from distributed_iac.report.tensorboard.record import Record, image
 from distributed_iac.report.tensorboard.trials import (
     METRICS,
@@ -90,9 +89,7 @@ def _closing(course: Course, kept: Kept | None, epochs: Sequence[Epoch]) -> Iter
 
 def _cell_record(search: SearchResult, step: int, at: float) -> Record:
     content = repr((search.cell.genotype.to_json(), search.cell.kept))
-    return image(
-        "cell/found", step, at, content, lambda: rasterise(draw_discretisation(search.cell))
-    )
+    return image("cell/found", step, at, content, lambda: rasterise(found_cell(search.cell)))
 
 
 def _overlay_record(overlays: Sequence[Overlay], step: int, at: float) -> Record:

@@ -4,11 +4,14 @@
 
     means = SearchMeans(graph)
     means.take(job, epochs, "done")
-    summary_records = [layout_record(means.arms, at), *means.records()]
+    layout_record(means.arms, at)
+    means.records()["lth"]              # of the run means/lth
 
 The mean of an arm is over its seeds that are done; before the first one is, over those that run.
 It reaches as far as all of them do: of a mean whose members drop out nobody could tell a change
 of the search from a change of its members.
+
+Each arm has a run, and all have the same tags. TensorBoard gives colours to runs, not to tags.
 """
 
 from __future__ import annotations
@@ -32,6 +35,10 @@ QUANTITIES: Mapping[str, str] = {
     "total_seconds": "seconds of work",
 }
 """Column of the epochs table, and the title of its chart."""
+
+MOST_OPEN = 2
+"""Groups whose charts are shown at once; of more only the first is open. Every chart asks every run
+for its curves."""
 
 Point = tuple[float, float]
 """When, and how much."""
@@ -78,18 +85,21 @@ class SearchMeans:
                     curve[epoch.number] = (epoch.at, value)
         self._seeds[job.group, job.name][job.key] = _Seed(ending, curves)
 
-    def records(self) -> list[Record]:
-        """Mean, least and largest value over seeds, in order of time."""
-        found: list[Record] = []
+    def records(self) -> dict[str, list[Record]]:
+        """Mean, least and largest value over seeds by arm, in order of time."""
+        found: dict[str, list[Record]] = {}
         for (group, arm), seeds in self._seeds.items():
+            of_arm = found.setdefault(arm, [])
             for name in QUANTITIES:
-                found += _curve(mean_tag(group, name, arm), _counted(seeds, name))
-        return sorted(found, key=lambda one: (one.at, one.tag, one.step))
+                of_arm += _curve(mean_tag(group, name), _counted(seeds, name))
+        for of_arm in found.values():
+            of_arm.sort(key=lambda one: (one.at, one.tag, one.step))
+        return found
 
 
-def mean_tag(group: str, quantity: str, arm: str) -> str:
+def mean_tag(group: str, quantity: str) -> str:
     """Tag of a mean over seeds; ``/low`` and ``/high`` follow it for the extremes."""
-    return f"means/{group}/{quantity}/{arm}"
+    return f"means/{group}/{quantity}"
 
 
 def layout_record(arms: Mapping[str, Sequence[str]], at: float) -> Record:
@@ -100,14 +110,17 @@ def layout_record(arms: Mapping[str, Sequence[str]], at: float) -> Record:
         at: When the sweep began.
     """
     content = layout.Layout()
-    for group, names in arms.items():
-        category = content.category.add(title=f"{group}: {' against '.join(names)}")
-        for quantity, title in QUANTITIES.items():
-            chart = category.chart.add(title=f"{title} (mean over seeds, least to largest)")
-            for arm in names:
-                tag = mean_tag(group, quantity, arm)
-                chart.margin.series.add(value=tag, lower=f"{tag}/low", upper=f"{tag}/high")
-    category = content.category.add(title="every run (choose them at the left)")
+    for place, (group, names) in enumerate(arms.items()):
+        category = content.category.add(
+            title=f"{group}: {' against '.join(names)}, mean over seeds, least to largest",
+            closed=place > 0 and len(arms) > MOST_OPEN,
+        )
+        # TensorBoard 2.21 shows charts of this kind from last to first.
+        for quantity, title in reversed(QUANTITIES.items()):
+            tag = mean_tag(group, quantity)
+            chart = category.chart.add(title=title)
+            chart.margin.series.add(value=tag, lower=f"{tag}/low", upper=f"{tag}/high")
+    category = content.category.add(title="single searches (choose them at the left)")
     for quantity, title in QUANTITIES.items():
         category.chart.add(title=title).multiline.tag.append(f"^{TAGS[quantity]}$")
     plain = content.SerializeToString(deterministic=True)

@@ -17,9 +17,15 @@ import re
 from distributed_iac.jobs.job import Job
 
 SUMMARY = "summary"
-"""Run that holds what is said about all of them: means over seeds, and how to lay them out."""
+"""Run that holds what is said about all of them: columns of trials, and how to lay out charts."""
 COMPARISON = "summary/comparison"
 """Run that holds a report's figures and tables."""
+
+
+def means_run(arm: str) -> str:
+    """Run that holds the means of an arm over its seeds: one an arm, so that each has a colour."""
+    return f"means/{arm}"
+
 
 _TAKEN = re.compile(r"(pretrain|baseline|evaluate-.*|retrain-.*|search-.*)")
 """What other jobs' runs are called within a group."""

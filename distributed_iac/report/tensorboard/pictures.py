@@ -11,10 +11,12 @@ Shapes: R rows (edges of all cells), O operations; see :mod:`distributed_iac.imp
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
@@ -23,14 +25,20 @@ from distributed_iac.genotype import OPERATIONS, node_name
 from distributed_iac.importance.arrays import FloatArray
 from distributed_iac.importance.history import EpochImportance
 from distributed_iac.importance.layout import Layout
-from distributed_iac.report.cell_drawing import LABELS, CellPicture, Strand, draw
+from distributed_iac.pruning.discretise import Discretisation
+from distributed_iac.report.cell_drawing import LABELS, draw_discretisation, draw_supernet
 from distributed_iac.report.tensorboard.record import Picture
 
 DPI = 80
-COLOURS = 128
+COLOURS = 256
 """Of a picture's palette."""
+PAPER = 0.55
+"""Size of a cell's picture. Dashboards show pictures about 400 pixels wide, and make larger ones
+smaller by leaving out pixels: letters and thin lines are the first to go."""
 COLUMNS = 4
 """Cells side by side in a heat-map."""
+ORDER_LETTERS = 42
+"""In a line above the heat-map of one cell."""
 
 
 def rasterise(figure: Figure) -> Picture:
@@ -38,8 +46,10 @@ def rasterise(figure: Figure) -> Picture:
     drawn, buffer = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     # A palette takes a quarter of the bytes, of which a sweep of hundreds of searches has many.
+    # A median cut spends its colours where most pixels are, of which a colour bar has few.
     with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(COLOURS).save(buffer, format="png", optimize=True)
+        palette = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+        palette.save(buffer, format="png", optimize=True)
         return Picture(buffer.getvalue(), *picture.size)
 
 
@@ -61,8 +71,8 @@ def heat_map(layout: Layout, epochs: Sequence[EpochImportance]) -> Figure:
     """
     columns = min(COLUMNS, layout.cells)
     rows = -(-layout.cells // columns)
-    height = 0.062 * layout.edges * (len(OPERATIONS) + 1)
-    size = (3.4 + 4.2 * columns, (height + 0.7) * rows + 0.9)
+    height = 0.052 * layout.edges * (len(OPERATIONS) + 1)
+    size = (2.2 + 3.6 * columns, (height + 0.6) * rows + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     weights = np.array([one.operations for one in epochs])
@@ -74,11 +84,16 @@ def heat_map(layout: Layout, epochs: Sequence[EpochImportance]) -> Figure:
         own = weights[:, cell * layout.edges : (cell + 1) * layout.edges]
         drawn = _panel(axis, own, (epochs[0].epoch, epochs[-1].epoch))
         _name_edges(axis, layout, "named" if cell % columns == 0 else "bare")
-        axis.set_title(f"cell {cell}" if layout.cells > 1 else "", fontsize=9, loc="left")
+        axis.set_title(f"cell {cell}" if layout.cells > 1 else "", fontsize=10, loc="left")
     if drawn is not None:
-        figure.colorbar(drawn, ax=panels, label="weight, mean over the epoch", shrink=0.5)
-    order = ", ".join(LABELS[name] for name in OPERATIONS)
-    figure.suptitle(f"Weights of the operations; in each band from above:\n{order}", fontsize=8)
+        bar = figure.colorbar(drawn, ax=panels, shrink=0.6, ticks=(0, 0.125, 0.25, 0.5, 1))
+        bar.ax.set_yticklabels(("0", "1/8", "1/4", "1/2", "1"))
+    order = ", ".join(LABELS[name].replace(" ", "\N{NO-BREAK SPACE}") for name in OPERATIONS)
+    figure.suptitle(
+        "Weights of the operations in each epoch; white: pruned.\nIn each band from above:\n"
+        + "\n".join(textwrap.wrap(order, ORDER_LETTERS * columns)),
+        fontsize=10,
+    )
     return figure
 
 
@@ -92,13 +107,13 @@ def _panel(axis: Axes, weights: FloatArray, ends: tuple[int, int]) -> AxesImage:
         np.ma.masked_invalid(lines.reshape(epochs, height).T),
         aspect="auto",
         interpolation="nearest",
-        vmin=0.0,
-        vmax=1.0,
+        # All start at 1/8 or 1/7: on a linear scale most of a search would be one dark colour.
+        norm=PowerNorm(0.5, vmin=0.0, vmax=1.0),
         cmap="viridis",
         extent=(ends[0] - 0.5, ends[1] + 0.5, height, 0),
     )
-    axis.set_xlabel("epoch", fontsize=8)
-    axis.tick_params(labelsize=7)
+    axis.set_xlabel("epoch", fontsize=10)
+    axis.tick_params(labelsize=9)
     return image
 
 
@@ -118,19 +133,10 @@ def edge_name(layout: Layout, edge: int) -> str:
 
 def supernet(layout: Layout, importance: EpochImportance) -> Figure:
     """Draw what was alive in an epoch: a strand for each operation, as thick as it weighed."""
-    weights = importance.operations
-    pictures = []
-    for cell in range(layout.cells):
-        own = weights[cell * layout.edges : (cell + 1) * layout.edges]
-        strands = tuple(
-            Strand(layout.topology.edges[edge], OPERATIONS[o], 0.7 + 3.7 * float(own[edge, o]))
-            for edge, o in np.argwhere(own > 0)
-        )
-        title = f"cell {cell}" if layout.cells > 1 else ""
-        pictures.append(CellPicture(layout.topology, strands, title, "none"))
-    alive = weights > 0
-    headline = (
-        f"supernet in epoch {importance.epoch}: {int(alive.sum())} of {alive.size} operations on "
-        f"{int(alive.any(axis=1).sum())} of {layout.rows} edges"
-    )
-    return draw(pictures, headline, ())
+    when = f"in epoch {importance.epoch}"
+    return draw_supernet(layout, importance.operations, when, paper=PAPER)
+
+
+def found_cell(cell: Discretisation) -> Figure:
+    """Draw the cell that a search ended with."""
+    return draw_discretisation(cell, paper=PAPER)

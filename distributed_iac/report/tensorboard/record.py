@@ -27,7 +27,7 @@ from distributed_iac.report.tensorboard.protocol import (
     text_value,
 )
 
-FORM = "1"
+FORM = "2"
 """Raised when the same records are to be drawn otherwise, so that old files are written anew."""
 
 

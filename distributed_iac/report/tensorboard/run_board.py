@@ -26,7 +26,7 @@ from distributed_iac.report.tensorboard.event_folder import EventFolder
 from distributed_iac.report.tensorboard.job_records import job_records
 from distributed_iac.report.tensorboard.kept import read_kept
 from distributed_iac.report.tensorboard.means import SearchMeans, layout_record
-from distributed_iac.report.tensorboard.names import COMPARISON, SUMMARY, run_name
+from distributed_iac.report.tensorboard.names import COMPARISON, SUMMARY, means_run, run_name
 from distributed_iac.report.tensorboard.pictures import picture_of
 from distributed_iac.report.tensorboard.record import Picture, Record, digest, image, text
 from distributed_iac.report.tensorboard.trials import experiment, trial_settings
@@ -108,9 +108,10 @@ class RunBoard:
         records = [
             experiment(self._settings.values(), began),
             layout_record(self._means.arms, began),
-            *self._means.records(),
         ]
         self._events.sync(SUMMARY, records, stamp="")
+        for arm, means in self._means.records().items():
+            self._events.sync(means_run(arm), means, stamp="")
 
 
 def write_tensorboard(

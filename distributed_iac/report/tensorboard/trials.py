@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from distributed_iac.jobs.job import Job
@@ -43,6 +43,18 @@ METRICS: Mapping[str, str] = {
 
 Setting = float | str | bool
 
+ABSENT = "-"
+"""Of a job without a model or an arm; an empty name could not be chosen on the page."""
+ADDRESS = ("backbone", "dataset", "kind", "model", "seed")
+"""Settings that tell one trial from another. TensorBoard shows the first five columns only."""
+DECIDES: Mapping[str, Sequence[str]] = {
+    "none": (),
+    "js": ("importance", "stability", "signal", "js"),
+    "schedule": ("importance", "schedule"),
+    "rank": ("importance", "rank"),
+}
+"""Settings of an arm that have a say under its policy."""
+
 
 def trial_settings(job: Job, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Setting]:
     """What was varied: the job's address, and how its arm prunes.
@@ -55,18 +67,21 @@ def trial_settings(job: Job, arms: Mapping[str, Mapping[str, Any]]) -> dict[str,
         "kind": job.kind,
         "dataset": job.dataset,
         "backbone": job.backbone,
-        "model": job.name,
-        "arm": job.arm or "",
+        "model": job.name or ABSENT,
+        "arm": job.arm or ABSENT,
         "seed": "shared" if job.seed is None else str(job.seed),
     }
-    return {**address, **dict(_flat("arm", arms.get(job.arm or "", {})))}
+    arm = arms.get(job.arm or "", {})
+    said = ("policy", *DECIDES[arm["policy"]]) if arm else ()
+    return {**address, **dict(_flat("arm", {name: arm[name] for name in said if name in arm}))}
 
 
 def experiment(trials: Iterable[Mapping[str, Setting]], at: float) -> Record:
     """The columns of the dashboard.
 
     Args:
-        trials: Settings of all jobs; those with one and the same value everywhere are no column.
+        trials: Settings of all jobs; those with one and the same value wherever they have a say
+            are no column.
         at: When the sweep began.
     """
     every = list(trials)
@@ -126,7 +141,9 @@ def _column(name: str, values: list[Setting]) -> Any:
         kind = "DATA_TYPE_STRING"
     else:
         kind = "DATA_TYPE_FLOAT64"
-    info = hparams_api.HParamInfo(name=name, type=hparams_api.DataType.Value(kind))
+    info = hparams_api.HParamInfo(
+        name=name, type=hparams_api.DataType.Value(kind), differs=name in ADDRESS
+    )
     for value in values:
         if kind == "DATA_TYPE_STRING":
             info.domain_discrete.values.add(string_value=str(value))

@@ -10,9 +10,12 @@ from PIL import Image
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata as hparams
 
+from distributed_iac.jobs.job import Job
 from distributed_iac.report.drawing import render
 from distributed_iac.report.tables import Table
+from distributed_iac.report.tensorboard.means import layout_record
 from distributed_iac.report.tensorboard.run_board import RunBoard, write_tensorboard
+from distributed_iac.report.tensorboard.trials import trial_settings
 
 LTH = "acdc/basic_unet-tiny/lth/seed0"
 
@@ -30,6 +33,8 @@ def test_runs_are_named_for_the_filter_of_runs(finished_board):
         "acdc/basic_unet-tiny/lth/seed0",
         "acdc/basic_unet-tiny/lth/seed1",
         "acdc/basic_unet-tiny/retrain-lth/seed0",
+        "means/full",
+        "means/lth",
         "summary",
     }
 
@@ -127,9 +132,21 @@ def test_a_finished_trial_has_its_settings_results_and_status(finished_board):
         finished_board.read("summary").summary_metadata[hparams.EXPERIMENT_TAG].plugin_data.content
     )
     columns = hparams.parse_experiment_plugin_data(content)
-    names = {info.name for info in columns.hparam_infos}
-    assert {"arm", "seed", "kind", "arm.policy"} <= names
-    assert "dataset" not in names  # one and the same everywhere
+    first = {info.name: info.differs for info in columns.hparam_infos}
+    assert first == {"kind": True, "model": True, "seed": True, "arm": False, "arm.policy": False}
+    assert "dataset" not in first  # one and the same everywhere
+
+
+def test_settings_that_have_no_say_are_not_shown():
+    arms = {
+        "full": {"policy": "none", "stability": {"window": 5}},
+        "lth": {"policy": "js", "stability": {"window": 5}, "rank": {"epochs": 10}},
+    }
+    full, lth = (trial_settings(Job("search", "d", "b", arm, 0), arms) for arm in arms)
+    assert {name for name in full if "." in name} == {"arm.policy"}
+    assert {name for name in lth if "." in name} == {"arm.policy", "arm.stability.window"}
+    pretrain = trial_settings(Job("pretrain", "d", "b"), arms)
+    assert (pretrain["model"], pretrain["arm"], pretrain["seed"]) == ("-", "-", "shared")
 
 
 def test_a_failed_trial_says_why(run, board):
@@ -161,15 +178,24 @@ def test_a_failed_job_that_is_tried_again_is_running(run, board):
 def test_the_layout_puts_the_arms_of_a_group_into_one_chart(finished_board):
     (event,) = finished_board.read("summary").Tensors("custom_scalars__config__")
     layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
-    assert layout.category[0].title == "acdc/basic_unet-tiny: full against lth"
-    series = layout.category[0].chart[0].margin.series
-    tags = set(finished_board.read("summary").Tags()["scalars"])
-    assert [one.value.rsplit("/", 1)[1] for one in series] == ["full", "lth"]
-    assert all({one.value, one.lower, one.upper} <= tags for one in series)
+    assert layout.category[0].title.startswith("acdc/basic_unet-tiny: full against lth")
+    charts = [chart for chart in layout.category[0].chart if "Dice" in chart.title]
+    (series,) = charts[0].margin.series
+    for arm in ("full", "lth"):
+        tags = set(finished_board.read(f"means/{arm}").Tags()["scalars"])
+        assert {series.value, series.lower, series.upper} <= tags
+
+
+def test_of_many_groups_the_charts_of_the_first_are_open():
+    for count, expected in ((2, [False, False]), (3, [False, True, True])):
+        arms = {f"data{number}/unet": ["full", "lth"] for number in range(count)}
+        content = layout_record(arms, 0.0).build().tensor.string_val[0]
+        layout = layout_pb2.Layout.FromString(content)
+        assert [category.closed for category in layout.category[:-1]] == expected
 
 
 def test_the_mean_of_an_arm_reaches_as_far_as_all_its_seeds(finished_run, finished_board):
-    mean = finished_board.scalars("summary", "means/acdc/basic_unet-tiny/val_dice/lth")
+    mean = finished_board.scalars("means/lth", "means/acdc/basic_unet-tiny/val_dice")
     assert [step for step, _ in mean] == list(range(1, 9))
     pairs = zip(
         finished_run.rows["search/lth/seed0"], finished_run.rows["search/lth/seed1"], strict=False
