@@ -73,13 +73,13 @@ class Board:
 
     def line(self) -> str:
         """One line for pipes and titles."""
-        counts = Counter(one.status for one in self._standings)
-        others: tuple[JobStatus, ...] = ("running", "failed", "skipped")
-        parts = [f"{counts['done']}/{len(self._standings)} jobs done"]
-        parts += [f"{counts[status]} {status}" for status in others if counts[status]]
         left = None if self.is_over else forecast(self._graph, self._replay.standings)
         time = "" if left is None else f"; about {duration(left)} left"
-        return ", ".join(parts) + time
+        return f"{self._counts('running', 'failed', 'skipped')}{time}"
+
+    def tally(self) -> str:
+        """The same for a sweep that nobody drives any more."""
+        return self._counts("failed", "skipped")
 
     def view(self, width: int, height: int | None = None) -> RenderableType:
         """All jobs if they fit, else those that run or failed.
@@ -98,6 +98,11 @@ class Board:
     def failures(self) -> list[str]:
         """A block for every job that failed: which, and why."""
         return [f"{one.job.key}: {one.error}" for one in self._standings if one.status == "failed"]
+
+    def _counts(self, *others: JobStatus) -> str:
+        counts = Counter(one.status for one in self._standings)
+        parts = [f"{counts['done']}/{len(self._standings)} jobs done"]
+        return ", ".join(parts + [f"{counts[one]} {one}" for one in others if counts[one]])
 
     def _title(self) -> str:
         driven = "" if self.is_over or self._folder.is_driven() else "; nobody drives it now"

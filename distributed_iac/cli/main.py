@@ -9,6 +9,7 @@ its room when it runs.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -26,10 +27,11 @@ from distributed_iac.cli.schema import schema
 from distributed_iac.cli.search import search
 from distributed_iac.cli.status import status
 from distributed_iac.cli.sweep import sweep
+from distributed_iac.cli.system_errors import refusal
 from distributed_iac.errors import DistributedIacError
 
-INTERRUPTED = 130
-"""Shell convention: 128 + SIGINT."""
+INTERRUPTED, UNREAD = 130, 141
+"""Shell convention: 128 + SIGINT, 128 + SIGPIPE."""
 
 app = typer.Typer(
     name="distributed-iac",
@@ -80,11 +82,16 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         code = app(args=arguments, standalone_mode=False)
-    except DistributedIacError as error:
+    except BrokenPipeError:
+        # Who read the output has seen enough; Python would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNREAD)
+    except (DistributedIacError, OSError) as error:
         if debug:
             raise
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        shown = refusal(error) if isinstance(error, OSError) else error
+        typer.echo(f"error: {shown}", err=True)
+        sys.exit(shown.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo(
             "interrupted; the same command continues where this one stopped",

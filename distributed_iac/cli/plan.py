@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -50,7 +52,8 @@ def plan(
     """Show what a sweep would do; runs none of it.
 
     Memory and time are measured with the first data set, once its store is prepared; exits with
-    4 if a kind of job cannot run here. A simulation replays the jobs that --traces holds; without,
+    4 if a kind of job cannot run here, and with 2 if it reserves more than this machine has.
+    --no-measure plans for another one. A simulation replays the jobs that --traces holds; without,
     what was measured here.
     """
     from rich.console import Console
@@ -64,7 +67,10 @@ def plan(
     if jobs:
         for job in graph.jobs():
             typer.echo(f"{job.key}  <- {', '.join(job.needs) or 'nothing'}")
-    probes, failed = _probes(settings, graph) if measure and not traces else ({}, {})
+    here = measure and not traces
+    if here and settings.sweep.address is None:
+        _require_fit(settings)
+    probes, failed = _probes(settings, graph) if here else ({}, {})
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
     if probes and not failed:
@@ -75,6 +81,24 @@ def plan(
         raise typer.Exit(RunError.exit_code)
     if simulate or traces:
         show_simulation(console, settings, traces or [], probes, Assumptions(gpu_speed, startup))
+
+
+def _require_fit(config: RunConfig) -> None:
+    """Refuse what a sweep would refuse once it has started Ray on this machine.
+
+    Raises:
+        ConfigError: A kind of job reserves more than there is.
+    """
+    from distributed_iac.tune.resources import Capacity, require_fit, reserve
+
+    cpus = float(config.sweep.cpus or os.cpu_count() or 1)
+    wanted = reserve(config.sweep.resources, Capacity(cpus, 0.0, math.inf), config.device)
+    gpus = 0.0
+    if any(one.gpus for one in wanted.values()):
+        import torch
+
+        gpus = float(torch.cuda.device_count())
+    require_fit(wanted, Capacity(cpus, gpus, math.inf))
 
 
 def _probes(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from distributed_iac.cli.interrupts import interrupts
+
 PLAIN_SECONDS = 10.0
 """Between lines where no terminal can show a table."""
+
+STOPPING = "stopping: running jobs save what they have; once more to leave at once"
 
 TABLES_SECONDS = 60.0
 """Between rewritings of the tables while the sweep runs; longer where that takes long."""
@@ -58,7 +62,7 @@ def _conclude(folder: Path) -> None:
 
     board = Board(folder)
     board.refresh()
-    typer.echo(f"{board.line()} in {folder}")
+    typer.echo(f"{board.tally()} in {folder}")
     for failure in board.failures():
         typer.echo(f"error: {failure}", err=True)
 
@@ -67,16 +71,17 @@ def _conclude(folder: Path) -> None:
 def _watching(folder: Path) -> Iterator[None]:
     """Show the sweep while it runs, from its files, in a thread of its own."""
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(folder, over), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
+    with interrupts() as pressed:
+        watcher = threading.Thread(target=_watch, args=(folder, over, pressed), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
 
 
-def _watch(folder: Path, over: threading.Event) -> None:
+def _watch(folder: Path, over: threading.Event, pressed: Callable[[], bool]) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -94,10 +99,17 @@ def _watch(folder: Path, over: threading.Event) -> None:
             while not over.wait(1.0):
                 board.refresh()
                 live.update(board.view(*console.size), refresh=True)
+                if pressed():
+                    live.console.print(STOPPING)
                 tables.write_if_due()
         return
-    shown = ""
-    while not over.wait(PLAIN_SECONDS):
+    shown, due = "", time.monotonic() + PLAIN_SECONDS
+    while not over.wait(1.0):
+        if pressed():
+            console.print(STOPPING)
+        if time.monotonic() < due:
+            continue
+        due = time.monotonic() + PLAIN_SECONDS
         board.refresh()
         tables.write_if_due()
         if board.line() != shown:
@@ -118,6 +130,7 @@ class _Tables:
         begun = time.monotonic()
         if begun < self._next:
             return
-        write_tables(self._folder, collect_run(self._folder))
+        with suppress(OSError):  # such as a full disk: the sweep's end writes them, or says why not
+            write_tables(self._folder, collect_run(self._folder))
         took = time.monotonic() - begun
         self._next = time.monotonic() + max(TABLES_SECONDS, 20 * took)

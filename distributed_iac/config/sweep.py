@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from distributed_iac.config.base import Settings
 
+SCHEMES = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
+"""Storage that pyarrow, and with it Ray, reaches by a URI."""
+
+
+def _reachable(place: str) -> str:
+    if "://" in place and not re.match(rf"({'|'.join(SCHEMES)})://[^/]", place):
+        raise ValueError(
+            f"a folder, or a URI that begins with {', '.join(f'{one}://' for one in SCHEMES)} and "
+            f"a bucket or host (came {place})"
+        )
+    return place
+
+
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0)]
+Place = Annotated[str, AfterValidator(_reachable)]
 
 
 class ResourceSettings(Settings):
@@ -50,12 +65,12 @@ class SweepSettings(Settings):
     cpus: Count | None = None
     """CPU cores that Ray on this machine may use; None: all. Unused when joining a cluster."""
 
-    storage: str | None = None
+    storage: Place | None = None
     """Folder or URI (``s3://``, ``gs://``) that all nodes reach, for Ray's experiment and the
     checkpoints; None: the run folder, which then must be on shared storage if there are several
     nodes."""
 
-    artifacts: str | None = None
+    artifacts: Place | None = None
     """Folder or URI of finished jobs' results, shared between runs; None: ``<out>/artifacts``."""
 
     resources: KindResources = KindResources()

@@ -20,6 +20,9 @@ from distributed_iac.training.sweep.folder import Reserved
 
 GIGABYTE = 1e9
 
+_LESS = "reserve less, or join a larger cluster with --address"
+_REMEDIES = {"cpus": _LESS, "gpus": f"{_LESS}; device: cpu reserves none", "memory": _LESS}
+
 
 @dataclass(frozen=True)
 class Capacity:
@@ -49,7 +52,8 @@ def reserve(settings: KindResources, capacity: Capacity, device: str) -> dict[Jo
     Args:
         settings: By kind.
         capacity: What there is.
-        device: The run's device; ``cpu`` reserves no GPU.
+        device: The run's device: ``cpu`` reserves no GPU, ``cuda`` one even where there is none
+            yet, ``auto`` one where there are.
     """
     kinds: tuple[JobKind, ...] = get_args(JobKind)
     return {kind: _resolve(getattr(settings, kind), capacity, device) for kind in kinds}
@@ -71,7 +75,7 @@ def require_fit(reserved: Mapping[JobKind, Reserved], capacity: Capacity) -> Non
                 raise ConfigError(
                     f"sweep.resources.{kind}.{name} is at most what Ray has here, {there:g}",
                     came=f"{wanted:g}",
-                    remedy="reserve less, or join a larger cluster with --address",
+                    remedy=_REMEDIES[name],
                 )
 
 
@@ -99,5 +103,7 @@ def tune_request(
 def _resolve(settings: ResourceSettings, capacity: Capacity, device: str) -> Reserved:
     gpus = settings.gpus
     if gpus == "auto":
-        gpus = 1.0 if capacity.gpus and device != "cpu" else 0.0
+        # A cluster that grows with its jobs has no GPU before the first one asks for it.
+        asked = device.startswith("cuda") or (capacity.gpus and device != "cpu")
+        gpus = 1.0 if asked else 0.0
     return Reserved(settings.cpus, gpus, (settings.memory_gb or 0.0) * GIGABYTE)

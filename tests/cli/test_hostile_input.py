@@ -2,7 +2,9 @@
 
 A row is a command line in a small healthy workplace (a raw data set, its store, a finished run)
 after one thing in it has been spoilt. To add one, append to a table: what to call it, the command,
-the exit code, what the message must say, and how the workplace is spoilt.
+the exit code, what the message must say, and how the workplace is spoilt. All of them, as a table:
+
+    python tests/cli/test_hostile_input.py
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ import json
 import os
 import pickle
 import re
+import resource
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +29,10 @@ import yaml
 
 from distributed_iac.cli.main import main
 from distributed_iac.cli.progress import StageProgress
+from distributed_iac.training.sweep.folder import SweepFolder
 
 Spoil = Callable[[Path], object]
+"""What it returns is kept until the command has ended."""
 
 SOURCE = "data/Dataset001_lesion"
 CONFIG = {
@@ -593,7 +598,258 @@ MODELS = (
     predicting("predict-no-batch", 2, "--batch-size", SOURCE, "new", "--batch-size", "0"),
 )
 
-ROWS = (*SETTINGS, *TEXTS, *USAGE, *DATA, *SPLITS, *STATE, *MODELS)
+RUN = "runs/run"
+NOWHERE = "/proc/nowhere"
+"""A folder that nobody can make, root included."""
+CLOSED = "127.0.0.1:1"
+"""An address where nobody listens: a sweep that gets that far has started no Ray."""
+
+
+def status(name: str, *said: str, spoil: Spoil) -> Row:
+    """A look at the finished run after one of its files was spoilt."""
+    return Row(f"status-{name}", ("status", RUN, "--once"), 4, said, spoil)
+
+
+def report(name: str, *said: str, spoil: Spoil) -> Row:
+    """A report of the finished run after one of its files was spoilt."""
+    return Row(f"report-{name}", ("report", RUN), 4, said, spoil)
+
+
+def kept(name: str, file: str, edit: Callable[[Path], object]) -> Row:
+    """A report after both copies of a finished search's file were spoilt."""
+    return report(name, file, "delete", spoil=everywhere(file, edit))
+
+
+def sweeping(name: str, code: int, option: str, *said: str, spoil: Spoil = nothing) -> Row:
+    """A sweep with one more option, or two words of one."""
+    return Row(f"sweep-{name}", ("sweep", "good.yaml", *option.split()), code, said, spoil)
+
+
+def planning(name: str, code: int, option: str, *said: str, spoil: Spoil = nothing) -> Row:
+    """A plan with more options."""
+    return Row(f"plan-{name}", ("plan", "good.yaml", *option.split()), code, said, spoil)
+
+
+def filling(name: str, *command: str, room: int = 300) -> Row:
+    """A command on a disk that is full after some bytes of any file."""
+    return Row(f"full-disk-{name}", command, 4, ("free some space",), lambda _: fill_up(room))
+
+
+def fill_up(room: int) -> None:
+    """Let no file grow larger; Python ignores the signal that comes with it."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def written(path: str, content: str | bytes) -> Spoil:
+    """Overwrite a file."""
+    data = content if isinstance(content, bytes) else content.encode()
+    return lambda here: (here / path).write_bytes(data)
+
+
+def everywhere(name: str, edit: Callable[[Path], object]) -> Spoil:
+    """Spoil a file of every finished job, in the run folder and among the kept results."""
+    return lambda here: [edit(path) for path in (here / "runs").rglob(name)]
+
+
+def jobs_changed(number: int, **changes: object) -> Spoil:
+    """Change an entry of jobs.json."""
+
+    def spoil(here: Path) -> None:
+        path = here / RUN / "jobs.json"
+        content = json.loads(path.read_text())
+        content["jobs"][number].update(changes)
+        path.write_text(json.dumps(content))
+
+    return spoil
+
+
+def driven(here: Path) -> object:
+    """Another process drives the run: a lock belongs to the file that was opened, so this does."""
+    claim = SweepFolder(here / RUN).claimed()
+    claim.__enter__()
+    return claim
+
+
+def folder_instead(path: str) -> Spoil:
+    return lambda here: ((here / path).unlink(missing_ok=True), (here / path).mkdir())
+
+
+NO_SWEEP = ("jobs.json", "such as runs/NAME")
+ANEW = ("jobs.json", "start the sweep again")
+BAD_LINE = ("journal.jsonl", "delete that line")
+JOURNAL = f"{RUN}/journal.jsonl"
+
+STANDING = (
+    Row("status-missing", ("status", "absent", "--once"), 4, NO_SWEEP),
+    Row("status-of-data", ("status", "data", "--once"), 4, NO_SWEEP),
+    Row("status-of-file", ("status", "good.yaml", "--once"), 4, NO_SWEEP),
+    status("jobs-broken", *ANEW, spoil=written(f"{RUN}/jobs.json", "{")),
+    status("jobs-list", *ANEW, spoil=written(f"{RUN}/jobs.json", "[]")),
+    status("jobs-empty", *ANEW, spoil=written(f"{RUN}/jobs.json", "{}")),
+    status("jobs-deep", *ANEW, spoil=written(f"{RUN}/jobs.json", "[" * 100_000)),
+    status("jobs-bytes", *ANEW, spoil=written(f"{RUN}/jobs.json", b"\xff\xfe\x00\x80")),
+    status("job-needs-nobody", *ANEW, "needs jobs", spoil=jobs_changed(1, needs=["nobody"])),
+    status("jobs-in-a-circle", *ANEW, "circle", spoil=jobs_changed(0, needs=[MODEL])),
+    status("job-of-another-form", *ANEW, spoil=jobs_changed(0, colour="red")),
+    status("journal-bytes", *BAD_LINE, spoil=written(JOURNAL, b"\xff\xfe\x00\x80\n")),
+    status("journal-of-numbers", *BAD_LINE, spoil=written(JOURNAL, "5\n")),
+    status("journal-of-lists", *BAD_LINE, spoil=written(JOURNAL, "[]\n")),
+    status("journal-without-time", *BAD_LINE, spoil=written(JOURNAL, '{"event": "open"}\n')),
+    status(
+        "journal-time-of-text",
+        *BAD_LINE,
+        spoil=written(JOURNAL, '{"at": "x", "event": "open", "job": ""}\n'),
+    ),
+    status(
+        "journal-values-of-text",
+        *BAD_LINE,
+        spoil=written(JOURNAL, '{"at": 1, "event": "open", "job": "", "values": "x"}\n'),
+    ),
+    status("journal-is-folder", "journal.jsonl", "directory", spoil=folder_instead(JOURNAL)),
+    Row("report-missing", ("report", "absent"), 4, NO_SWEEP),
+    Row("report-of-data", ("report", "data"), 4, NO_SWEEP),
+    report("jobs-broken", *ANEW, spoil=written(f"{RUN}/jobs.json", "{")),
+    report("journal-broken", *BAD_LINE, spoil=written(JOURNAL, "x\n")),
+    report(
+        "config-broken", "config.json", "run it again", spoil=written(f"{RUN}/config.json", "{")
+    ),
+    report("config-list", "config.json", "run it again", spoil=written(f"{RUN}/config.json", "[]")),
+    report(
+        "environment-broken",
+        "environment.json",
+        "delete the file",
+        spoil=written(f"{RUN}/environment.json", "{"),
+    ),
+    kept("result-broken", "result.json", lambda path: path.write_text("{")),
+    kept("result-list", "result.json", lambda path: path.write_text("[]")),
+    kept("history-list", "history.json", lambda path: path.write_text("[]")),
+    kept("genotype-empty", "genotype.json", lambda path: path.write_text("{}")),
+    kept("epochs-cut", "epochs.parquet", lambda path: cut(path, 50)),
+)
+
+SWEEPS = (
+    sweeping("unknown-key", 2, "--set serch.epochs=3", "did you mean search?"),
+    sweeping("of-another-config", 2, "--set search.epochs=3", "search.epochs", "another name"),
+    sweeping("no-cores", 2, "--set sweep.cpus=0", "sweep.cpus"),
+    sweeping("negative-failures", 2, "--set sweep.max_failures=-1", "sweep.max_failures"),
+    sweeping("negative-gpus", 2, "--set sweep.resources.search.gpus=-1", "gpus"),
+    sweeping("unknown-job", 2, "--set sweep.resources.serch.cpus=2", "did you mean search?"),
+    sweeping("storage-of-nobody", 2, "--set sweep.storage=ftp://host/x", "s3://", "ftp://host/x"),
+    sweeping("artifacts-without-bucket", 2, "--set sweep.artifacts=s3://", "a bucket or host"),
+    sweeping("address-of-nobody", 4, f"--address {CLOSED}", CLOSED, "ray start --head"),
+    sweeping("address-without-port", 2, "--address nowhere", "HOST:PORT", "ray start --head"),
+    sweeping("address-of-a-client", 2, "--address ray://host:1", "HOST:PORT"),
+    sweeping("address-beyond-ports", 4, "--address 127.0.0.1:99999", "ray start --head"),
+    sweeping(
+        "driven-twice", 4, f"--address {CLOSED}", "another one is at it", "status", spoil=driven
+    ),
+    sweeping("out-is-file", 2, "--out good.yaml", "good.yaml", "another folder"),
+    sweeping("out-not-writable", 2, f"--out {NOWHERE}", NOWHERE, "another folder"),
+    sweeping("name-too-long", 2, f"--set name={'a' * 300}", "too long"),
+    sweeping(
+        "config-broken",
+        4,
+        f"--address {CLOSED}",
+        "runs/run/config.json",
+        "delete this file",
+        spoil=written(f"{RUN}/config.json", "{"),
+    ),
+    sweeping(
+        "weights-missing", 2, "--set name=other --set backbones.0.weights=absent.pt", "absent.pt"
+    ),
+)
+
+PLANS = (
+    planning("unknown-key", 2, "--set serch.epochs=3", "did you mean search?"),
+    Row("plan-missing", ("plan", "absent.yaml"), 2, ("check the path",)),
+    planning(
+        "more-cores-than-there-are", 2, "--set sweep.resources.search.cpus=1000", "1000", "less"
+    ),
+    planning("more-gpus-than-there-are", 2, "--set sweep.resources.retrain.gpus=99", "99", "less"),
+    planning("gpu-where-there-is-none", 2, "--set device=cuda:99", "gpus", "device: cpu")
+    if not torch.cuda.is_available()
+    else planning("gpu-where-there-is-none", 2, "--set device=cuda:99", "cuda:99"),
+    planning("traces-missing", 4, "--traces absent", *NO_SWEEP),
+    planning("traces-of-data", 4, "--traces data", *NO_SWEEP),
+    planning("nothing-to-simulate", 2, "--no-measure --simulate", "--traces RUN"),
+    planning("no-speed", 2, "--traces runs/run --gpu-speed 0", "above 0"),
+    planning("negative-startup", 2, "--traces runs/run --startup -1", "--startup"),
+)
+
+SYSTEM = (
+    filling("phantom", "phantom", "acdc", "new", "--patients", "1", "--size", "tiny"),
+    Row(
+        "full-disk-prepare",
+        ("prepare", "good.yaml", "--set", "stores=new"),
+        3,
+        ("must have room", "free some space"),
+        lambda _: fill_up(3000),
+    ),
+    filling("search-config", "search", "good.yaml", "--set", "name=other"),
+    filling(
+        "search-result",
+        "search",
+        "good.yaml",
+        "--set",
+        "name=other",
+        "--set",
+        "search.epochs=3",
+        room=30_000,
+    ),
+    filling("sweep", "sweep", "good.yaml", "--set", "name=other"),
+    filling("report", "report", RUN, room=3000),
+    filling("export", "export", RUN, MODEL, "new", room=3000),
+    filling("predict", "predict", "model", SOURCE, "new"),
+    Row(
+        "prepare-not-writable",
+        ("prepare", "good.yaml", "--set", f"stores={NOWHERE}"),
+        3,
+        ("must be writable", "another folder"),
+    ),
+    Row("search-not-writable", ("search", "good.yaml", "--set", f"out={NOWHERE}"), 2, ("set out",)),
+    Row("export-not-writable", ("export", RUN, MODEL, NOWHERE), 4, ("name another folder",)),
+    Row("predict-not-writable", ("predict", "model", SOURCE, NOWHERE), 2, ("name another folder",)),
+    Row("phantom-not-writable", ("phantom", "acdc", NOWHERE), 4, ("nowhere", "see to the path")),
+    report(
+        "page-is-folder", "report.html", "directory", spoil=folder_instead(f"{RUN}/report.html")
+    ),
+    Row(
+        "export-poisoned",
+        ("export", RUN, MODEL, "new"),
+        4,
+        ("best.safetensors", "delete"),
+        everywhere("best.safetensors", poison),
+    ),
+    Row(
+        "export-cut",
+        ("export", RUN, MODEL, "new"),
+        4,
+        ("best.safetensors", "delete"),
+        everywhere("best.safetensors", lambda path: cut(path, 100)),
+    ),
+    Row(
+        "export-without-store",
+        ("export", RUN, MODEL, "new"),
+        3,
+        ("distributed-iac prepare",),
+        lambda here: shutil.rmtree(here / "stores"),
+    ),
+)
+
+TABLES = {
+    "settings": SETTINGS,
+    "configuration files": TEXTS,
+    "usage": USAGE,
+    "raw data": DATA,
+    "splits": SPLITS,
+    "stores, runs, checkpoints, weights": STATE,
+    "models": MODELS,
+    "status and report": STANDING,
+    "sweeps": SWEEPS,
+    "plans": PLANS,
+    "disks and folders": SYSTEM,
+}
+ROWS = tuple(row for table in TABLES.values() for row in table)
 
 
 def write_source(root: Path) -> None:
@@ -654,6 +910,15 @@ def contents(here: Path) -> dict[str, bytes]:
     return {str(p.relative_to(here)): p.read_bytes() for p in here.rglob("*") if p.is_file()}
 
 
+@pytest.fixture
+def room() -> Iterator[None]:
+    """Disks that a row filled up have room again."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("room")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_bad_input_is_refused_with_one_helpful_message(
     row: Row,
@@ -664,10 +929,13 @@ def test_bad_input_is_refused_with_one_helpful_message(
 ) -> None:
     here = tmp_path / "work"
     shutil.copytree(healthy, here)
+    for path in here.glob("runs/*/jobs.json"):  # says where results are kept: in the copy as well
+        path.write_text(path.read_text().replace(str(healthy), str(here)))
     monkeypatch.chdir(here)
-    row.spoil(here)
+    held = row.spoil(here)
     before = contents(here)
     code = run(row.command, monkeypatch)
+    del held
     shown = capsys.readouterr()
     message = shown.out + shown.err
     assert code == row.code, message
@@ -683,7 +951,7 @@ def test_bad_input_is_refused_with_one_helpful_message(
     assert not (here / "poisoned").exists(), "a file of the user's was executed"
 
 
-REWRITTEN = {"environment.json", "config.yaml", "jobs.json", "journal.jsonl"}
+REWRITTEN = {"environment.json", "config.yaml", "config.json", "jobs.json", "journal.jsonl"}
 """Files that every start of a run writes anew or, the journal, adds to."""
 
 
@@ -691,3 +959,17 @@ def test_there_are_many_rows_and_each_has_its_own_name() -> None:
     names = [row.name for row in ROWS]
     assert len(names) == len(set(names)) >= 60
     assert all(row.said for row in ROWS)
+
+
+def print_tables() -> None:
+    """Print all rows: what is wrong, the command, the exit code, and what the message says."""
+    for title, rows in TABLES.items():
+        print(f"\n{title}\n{'=' * len(title)}")
+        for row in rows:
+            command = " ".join(row.command)
+            said = ", ".join(repr(part) for part in row.said)
+            print(f"{row.name}\n    distributed-iac {command[:120]}\n    {row.code}: {said}")
+
+
+if __name__ == "__main__":
+    print_tables()

@@ -17,6 +17,16 @@ def test_auto_takes_a_gpu_where_there_is_one() -> None:
     assert reserve(settings, BOX, "auto")["prepare"].gpus == 0.0
 
 
+def test_cuda_asks_for_a_gpu_also_where_none_has_started_yet() -> None:
+    """The first job is what makes a cluster that grows with its jobs start one."""
+    small = Capacity(8, 0, 16e9)
+    reserved = reserve(KindResources(), small, "cuda")
+    assert reserved["search"].gpus == 1.0
+    assert reserved["prepare"].gpus == 0.0
+    with pytest.raises(ConfigError, match="device: cpu"):
+        require_fit(reserved, small)
+
+
 def test_a_trial_asks_for_what_its_job_reserves_also_to_conclude_it() -> None:
     settings = KindResources(search=ResourceSettings(cpus=2, gpus=0.25, memory_gb=3))
     request = tune_request(reserve(settings, BOX, "auto"), {"a/search": "search"})

@@ -25,6 +25,7 @@ from distributed_iac.files import write_atomically
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
 from distributed_iac.training.sweep.standing import Standing, stand
 from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.reading import reading
 from distributed_iac.training.work.result import read_result
 
 _TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int64()
@@ -118,7 +119,8 @@ def _rows(standing: Standing, folder: Path | None) -> list[dict[str, Any]]:
     """Epochs as the finished job kept them, else as they were reported."""
     kept = None if folder is None else folder / "epochs.parquet"
     if kept is not None and kept.exists():
-        rows: list[dict[str, Any]] = pq.read_table(kept).to_pylist()
+        with reading(kept):
+            rows: list[dict[str, Any]] = pq.read_table(kept).to_pylist()
         return rows
     return [
         {name: value for name, value in standing.rows[epoch].items() if name not in _ABOUT_JOB}

@@ -20,11 +20,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distributed_iac.errors import RunError
+from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_json
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.training.sweep.journal import Journal
+
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading values of the wrong kind or shape raises."""
 
 JOBS, JOURNAL, LOCK = "jobs.json", "journal.jsonl", "driver.lock"
 
@@ -103,22 +106,32 @@ class SweepFolder:
         Raises:
             RunError: This is not the folder of a sweep.
         """
+        path = self.path / JOBS
         try:
-            plain = json.loads((self.path / JOBS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            text = path.read_bytes()
+        except OSError as error:
             raise RunError(
                 f"the folder of a sweep holds {JOBS}",
                 came=str(error),
                 remedy="give the folder that `distributed-iac sweep` made, such as runs/NAME",
                 where=self.path,
             ) from error
-        return SweepPlan.from_plain(plain)
+        try:
+            return SweepPlan.from_plain(json.loads(text))
+        except (*_DAMAGED, ConfigError) as error:
+            said = error.message if isinstance(error, ConfigError) else str(error)
+            raise RunError(
+                "what a sweep has to do is a list of jobs",
+                came=f"{type(error).__name__}: {said}",
+                remedy="start the sweep again with its configuration: the file is written anew",
+                where=path,
+            ) from error
 
     def is_described_since(self, when: float) -> bool:
         """Whether :meth:`describe` was called after a time, in seconds since 1970."""
         try:
             return (self.path / JOBS).stat().st_mtime >= when
-        except FileNotFoundError:
+        except OSError:  # not there yet, or never: who makes the folder says why
             return False
 
     @contextlib.contextmanager

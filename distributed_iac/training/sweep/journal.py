@@ -113,15 +113,17 @@ class Journal:
 
     def _event(self, line: str) -> Event | None:
         """The event of a line; None for one that a kill has cut short."""
-        event = _parse(line)
-        if event is None and not _is_start_of_event(line):
+        try:
+            return _parse(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, json.JSONDecodeError) and _is_start_of_event(line):
+                return None
             raise RunError(
                 "a journal holds one event a line",
                 came=repr(line[:60]),
                 remedy="delete that line",
                 where=self.path,
-            )
-        return event
+            ) from error
 
     def _is_torn(self) -> bool:
         """Whether a kill cut the last line short."""
@@ -142,16 +144,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _parse(line: str) -> Event | None:
-    try:
-        content = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(content, dict) or content.get("event") not in _KINDS:
-        return None
-    return Event(
-        float(content["at"]), content["event"], str(content["job"]), content.get("values", {})
-    )
+def _parse(content: dict[str, Any]) -> Event:
+    """Read what a line holds.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: It is no event.
+    """
+    kind, values = content["event"], content.get("values", {})
+    if kind not in _KINDS or not isinstance(values, dict):
+        raise ValueError(kind)
+    return Event(float(content["at"]), kind, str(content["job"]), values)
 
 
 def _is_start_of_event(line: str) -> bool:

@@ -23,7 +23,9 @@ from distributed_iac.pruning.discretise import Discretisation, KeptEdge
 from distributed_iac.selection.candidate import Candidate
 from distributed_iac.selection.decision import Selection
 from distributed_iac.selection.select import select
+from distributed_iac.training.work.artifacts import RESULT
 from distributed_iac.training.work.contract import EPOCHS, GENOTYPE, HISTORY
+from distributed_iac.training.work.reading import reading
 from distributed_iac.training.work.result import read_result
 
 
@@ -72,32 +74,35 @@ def read_search(folder: Path) -> SearchResult:
     Raises:
         CheckpointError: They are damaged.
     """
+    with reading(folder / HISTORY) as path:
+        history = ImportanceHistory.from_state(json.loads(path.read_text(encoding="utf-8")))
+    with reading(folder / EPOCHS) as path:
+        rows = pq.read_table(path).to_pylist()
     result = read_result(folder)
-    history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
-    return SearchResult(
-        folder,
-        _read_cell(folder),
-        ImportanceHistory.from_state(history),
-        pq.read_table(folder / EPOCHS).to_pylist(),
-        result["seconds"],
-        result["stop_reason"],
-    )
+    with reading(folder / RESULT):
+        seconds, reason = result["seconds"], result["stop_reason"]
+    return SearchResult(folder, _read_cell(folder), history, rows, seconds, reason)
 
 
 def candidate_of(folder: Path) -> Candidate:
-    """What choosing among cells needs to know about a finished search."""
-    result = read_result(folder)
-    return Candidate(
-        result["key"],
-        result["arm"],
-        result["seed"],
-        _read_cell(folder).genotype,
-        discrete_val_dice=result["discrete_val_dice"],
-        confidence=result["confidence"],
-        parameters=result["cell_parameters"],
-        cost=result["cell_macs"],
-        epoch=result["epochs"],
-    )
+    """What choosing among cells needs to know about a finished search.
+
+    Raises:
+        CheckpointError: Its files are damaged.
+    """
+    result, genotype = read_result(folder), _read_cell(folder).genotype
+    with reading(folder / RESULT):
+        return Candidate(
+            result["key"],
+            result["arm"],
+            result["seed"],
+            genotype,
+            discrete_val_dice=result["discrete_val_dice"],
+            confidence=result["confidence"],
+            parameters=result["cell_parameters"],
+            cost=result["cell_macs"],
+            epoch=result["epochs"],
+        )
 
 
 def selected(
@@ -114,6 +119,7 @@ def selected(
 
 
 def _read_cell(folder: Path) -> Discretisation:
-    content = json.loads((folder / GENOTYPE).read_text(encoding="utf-8"))
-    kept = tuple(KeptEdge(**edge) for edge in content["edges"])
-    return Discretisation(Genotype.from_dict(content["genotype"]), kept)
+    with reading(folder / GENOTYPE) as path:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kept = tuple(KeptEdge(**edge) for edge in content["edges"])
+        return Discretisation(Genotype.from_dict(content["genotype"]), kept)

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distributed_iac.errors import CheckpointError
 from distributed_iac.files import write_json
 from distributed_iac.jobs.job import Job
 from distributed_iac.training.stage import Scalar
 from distributed_iac.training.work.artifacts import FILES, RESULT, checksums
+from distributed_iac.training.work.reading import reading
 
 
 def write_result(
@@ -65,16 +65,10 @@ def read_result(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: It is missing or damaged.
     """
-    path = folder / RESULT
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            "cannot read a finished job's result",
-            came=str(error),
-            remedy="delete its folder; the next run makes it again",
-            where=path,
-        ) from error
+    with reading(folder / RESULT) as path:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError(f"a mapping is expected, not a {type(content).__name__}")
     return content
 
 
