@@ -3,7 +3,7 @@
 ::
 
     progress = Progress(graph, seconds={"search": 60.0, "retrain": 20.0})
-    for job in progress.ready():            # the longest way to the end first
+    while (job := progress.next_ready()) is not None:
         progress.start(job.key)
     progress.finish(key)                    # or: progress.fail(key, "diverged in epoch 7")
     state = progress.to_state()             # JSON-able; Progress.from_state(graph, state)
@@ -16,13 +16,13 @@ but on how many need it.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from distributed_iac.errors import RunError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.jobs.ready import ReadyJobs
 
 JobStatus = Literal["waiting", "running", "done", "failed", "skipped"]
 
@@ -35,26 +35,30 @@ class Progress:
 
     Args:
         graph: The jobs; all of them wait at first.
-        seconds: Expected duration by kind, for the order of :meth:`ready`.
+        seconds: Expected duration by kind, for the order of ready jobs.
+        slots: How many jobs run at the same time, about, for the same; None: nobody knows.
     """
 
-    def __init__(self, graph: JobGraph, seconds: Mapping[JobKind, float] = EQUAL_SECONDS) -> None:
+    def __init__(
+        self,
+        graph: JobGraph,
+        seconds: Mapping[JobKind, float] = EQUAL_SECONDS,
+        slots: float | None = None,
+    ) -> None:
         self.graph = graph
+        self._seconds = {job.key: seconds.get(job.kind, 0.0) for job in graph.jobs()}
         self._status: dict[str, JobStatus] = {job.key: "waiting" for job in graph.jobs()}
         self._reasons: dict[str, str] = {}
-        critical = graph.critical_seconds(seconds)
-        # sorted() is stable: jobs that are equally urgent keep the graph's order.
-        self._by_urgency = sorted(graph.jobs(), key=lambda job: -critical[job.key])
-        self._rank = {job.key: rank for rank, job in enumerate(self._by_urgency)}
+        self._ready = ReadyJobs(graph, seconds, slots)
         self._recount()
 
     def ready(self) -> tuple[Job, ...]:
         """Waiting jobs whose needs are all done, those with the longest way to the end first."""
-        return tuple(self._by_urgency[rank] for rank in self._ready)
+        return self._ready.longest_first()
 
     def next_ready(self) -> Job | None:
-        """The first of :meth:`ready`; None if nothing is."""
-        return self._by_urgency[self._ready[0]] if self._ready else None
+        """Which of :meth:`ready` is to start first; None if there is none."""
+        return self._ready.next(self._left)
 
     def start(self, key: str) -> None:
         """A ready job begins.
@@ -70,7 +74,7 @@ class Progress:
                 f"{key} starts after all that it needs", came=f"{unfinished[0]} is not done"
             )
         self._status[key] = "running"
-        del self._ready[bisect_left(self._ready, self._rank[key])]
+        self._ready.remove(key)
 
     def finish(self, key: str) -> None:
         """A running job has succeeded.
@@ -80,11 +84,11 @@ class Progress:
         """
         self._require(key, "running")
         self._status[key] = "done"
-        self._open -= 1
+        self._close(key)
         for child in self.graph.children(key):
             self._unmet[child] -= 1
             if not self._unmet[child] and self._status[child] == "waiting":
-                insort(self._ready, self._rank[child])
+                self._ready.add(child)
 
     def fail(self, key: str, reason: str) -> None:
         """A running job has failed for good; all that need it are skipped.
@@ -95,9 +99,10 @@ class Progress:
         self._require(key, "running")
         self._status[key] = "failed"
         self._reasons[key] = reason
-        self._open -= 1
+        self._close(key)
         for child in self.graph.descendants(key):  # all of them waited, or were skipped before
-            self._open -= self._status[child] == "waiting"
+            if self._status[child] == "waiting":
+                self._close(child)
             self._status[child] = "skipped"
             self._reasons.setdefault(child, f"needs {key}, which failed")
 
@@ -162,16 +167,22 @@ class Progress:
 
     def _recount(self) -> None:
         """Work out anew what else is kept up to date with every change."""
-        needs = {job.key: set(job.needs) for job in self._by_urgency}
         self._unmet = {
-            key: sum(self._status[need] != "done" for need in needs[key]) for key in needs
+            job.key: sum(self._status[need] != "done" for need in set(job.needs))
+            for job in self.graph.jobs()
         }
-        self._ready = [
-            rank
-            for rank, job in enumerate(self._by_urgency)
-            if self._status[job.key] == "waiting" and not self._unmet[job.key]
-        ]
-        self._open = sum(one in ("waiting", "running") for one in self._status.values())
+        self._ready.refill(
+            key
+            for key, unmet in self._unmet.items()
+            if self._status[key] == "waiting" and not unmet
+        )
+        still_open = [key for key, one in self._status.items() if one in ("waiting", "running")]
+        self._open = len(still_open)
+        self._left = sum(self._seconds[key] for key in still_open)
+
+    def _close(self, key: str) -> None:
+        self._open -= 1
+        self._left -= self._seconds[key]
 
     def _wait(self, key: str) -> None:
         self._status[key] = "waiting"

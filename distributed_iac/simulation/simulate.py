@@ -5,10 +5,10 @@
     sweep = PaperSweep(graph, courses, shares, SchedulerSettings(), startup=20.0)
     simulate(sweep, slots=8).makespan
 
-Jobs start as Tune starts them: whenever there may be room, the searcher is asked for the most
-urgent job that is ready (:class:`~distributed_iac.jobs.progress.Progress`), and one job is asked
-for ahead. That one keeps its place at the head of the queue until it fits, whoever becomes ready
-meanwhile. Every epoch of a search is reported to a :class:`~distributed_iac.verdict.judge.Judge`;
+Jobs start as Tune starts them: whenever there may be room, the searcher is asked for the next job
+that is ready (:mod:`distributed_iac.jobs.ready`), and one job is asked for ahead. That one keeps
+its place at the head of the queue until it fits, whoever becomes ready meanwhile.
+Every epoch of a search is reported to a :class:`~distributed_iac.verdict.judge.Judge`;
 a search that its own reports stop is concluded by the same process, one that is stopped because
 of others by a second one, as in :mod:`distributed_iac.tune.searcher`.
 
@@ -108,7 +108,7 @@ class _Simulation:
     def __init__(self, sweep: PaperSweep, slots: int) -> None:
         self._sweep, self._count = sweep, slots
         self._slots = Slots(slots)
-        self._progress = Progress(sweep.graph)
+        self._progress = Progress(sweep.graph, slots=slots)
         self._judge = Judge.from_settings(sweep.rules)
         self._queue: deque[tuple[Job, Purpose]] = deque(maxlen=1)
         self._stopped: deque[Job] = deque()
@@ -144,11 +144,11 @@ class _Simulation:
         if self._stopped:
             self._queue.append((self._stopped.popleft(), "conclusion"))
             return True
-        ready = self._progress.ready()
-        if ready:
-            self._progress.start(ready[0].key)
-            self._queue.append((ready[0], "work"))
-        return bool(ready)
+        job = self._progress.next_ready()
+        if job is not None:
+            self._progress.start(job.key)
+            self._queue.append((job, "work"))
+        return job is not None
 
     def _start(self, job: Job, purpose: Purpose, now: float, grant: Grant) -> None:
         key = job.key

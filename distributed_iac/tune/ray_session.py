@@ -22,10 +22,10 @@ from distributed_iac.tune.address import no_cluster, require_answer
 from distributed_iac.tune.resources import Capacity
 
 LOOPBACK = "127.0.0.1"
-PENDING = 8
-"""Jobs that Tune asks for ahead. By default it is one, and a job that waits for a GPU would hold up
-those that need none; many would be started in the order in which they became ready instead of the
-most urgent first. Our choice between the two."""
+AHEAD, AHEAD_OF_GPUS = 1, 8
+"""Jobs that Tune asks for ahead. They start in the order in which they were asked for, whatever
+becomes ready meanwhile, so one is enough where all jobs wait for the same. With one, a job that
+waits for a GPU would hold up those that need none; 8 is our choice for that."""
 START_SECONDS, JOIN_TRIES = 120, 3
 """``RAY_gcs_server_port_wait_time_s``: seconds for a Ray that is started here (30 by default, which
 a busy machine was seen to miss); tries of up to 40 seconds for one that is joined."""
@@ -59,7 +59,10 @@ def ray_session(settings: SweepSettings, jobs: int) -> Iterator[Capacity]:
         if ours:
             _connect(settings)
         try:
-            yield Capacity.of(ray.cluster_resources())
+            capacity = Capacity.of(ray.cluster_resources())
+            ahead = AHEAD_OF_GPUS if capacity.gpus or settings.address else AHEAD
+            with _environment({"TUNE_MAX_PENDING_TRIALS_PG": str(ahead)}):
+                yield capacity
         finally:
             if ours:
                 ray.shutdown()
@@ -120,7 +123,6 @@ def _variables(settings: SweepSettings, jobs: int) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_GLOBAL_CHECKPOINT_S": f"{settings.snapshot_period(jobs):g}",
-        "TUNE_MAX_PENDING_TRIALS_PG": str(PENDING),
         "RAY_gcs_server_port_wait_time_s": str(
             START_SECONDS if settings.address is None else JOIN_TRIES
         ),

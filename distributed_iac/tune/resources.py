@@ -59,6 +59,13 @@ def reserve(settings: KindResources, capacity: Capacity, device: str) -> dict[Jo
     return {kind: _resolve(getattr(settings, kind), capacity, device) for kind in kinds}
 
 
+def search_slots(reserved: Mapping[JobKind, Reserved], capacity: Capacity) -> float:
+    """How many searches, which are most of a sweep's work, fit at the same time; at least one."""
+    one = reserved["search"]
+    pairs = ((capacity.cpus, one.cpus), (capacity.gpus, one.gpus), (capacity.memory, one.memory))
+    return max(1.0, min(there // wanted for there, wanted in pairs if wanted))
+
+
 def require_fit(reserved: Mapping[JobKind, Reserved], capacity: Capacity) -> None:
     """Refuse reservations that a cluster of fixed size can never meet.
 

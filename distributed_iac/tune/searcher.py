@@ -5,8 +5,8 @@
     searcher = JobSearcher(workshop)
     tune.Tuner(trainable, tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1))
 
-Tune asks for a configuration whenever it could start a trial: it gets the ready job with the
-longest way to the end of the sweep, ``None`` while nothing is ready, FINISHED at the end. So one
+Tune asks for a configuration whenever it could start a trial: it gets the next ready job
+(:mod:`distributed_iac.jobs.ready`), ``None`` while nothing is ready, FINISHED at the end. So one
 data set's searches run while another still pre-trains.
 
 A trial is not a job: a job counts as finished when its result is kept. A trial that a scheduler
@@ -38,15 +38,17 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
     Args:
         workshop: The jobs; asked whether a result is there already.
         seconds: Expected duration by kind, for the order of ready jobs.
+        slots: How many jobs run at the same time, for the same; None: nobody knows.
     """
 
     def __init__(
         self,
         workshop: Workshop,
         seconds: Mapping[JobKind, float] = EQUAL_SECONDS,
+        slots: float | None = None,
     ) -> None:
         super().__init__()
-        self._workshop = workshop
+        self._workshop, self._slots = workshop, slots
         self._seconds = dict(seconds)
         self._trials: dict[str, str] = {}
         self._until: dict[str, int] = {}
@@ -111,7 +113,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         }
 
     def _next(self) -> TrialConfig | None:
-        """A job that waits for its conclusion, else the most urgent of those that are ready."""
+        """A job that waits for its conclusion, else the next of those that are ready."""
         for key, until in self._until.items():
             if key not in self._trials.values():
                 return TrialConfig.of(self._workshop.graph[key]).concluding(until)
@@ -127,7 +129,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         Args:
             taken_up: Jobs that have a trial already, or are going to be concluded by one.
         """
-        progress = Progress(self._workshop.graph, self._seconds)
+        progress = Progress(self._workshop.graph, self._seconds, self._slots)
         for job in self._workshop.graph.jobs():
             if any(progress.status(need) != "done" for need in job.needs):
                 continue  # its digest may not even be known

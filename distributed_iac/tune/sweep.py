@@ -35,7 +35,13 @@ from distributed_iac.tune.job_run import Pace
 from distributed_iac.tune.journal_keeper import JournalKeeper
 from distributed_iac.tune.outcome import SweepOutcome
 from distributed_iac.tune.ray_session import ray_session
-from distributed_iac.tune.resources import Capacity, require_fit, reserve, tune_request
+from distributed_iac.tune.resources import (
+    Capacity,
+    require_fit,
+    reserve,
+    search_slots,
+    tune_request,
+)
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.searcher import JobSearcher
 from distributed_iac.tune.trainable import JobTrainable
@@ -75,7 +81,7 @@ class Sweep:
         """
         run = SweepFolder(self.folder)
         with run.claimed():
-            searcher = self._searcher()
+            searcher = JobSearcher(self.workshop)
             if searcher.progress.finished:
                 self._describe(run, Capacity(float(os.cpu_count() or 1), 0.0, 0.0))
                 self._note_finished(searcher, run.journal)
@@ -91,13 +97,15 @@ class Sweep:
         jobs = self.workshop.graph.jobs()
         with ray_session(self.settings, len(jobs)) as capacity:
             plan = self._describe(run, capacity)
+            slots = None  # a cluster may grow
             if self.settings.address is None:
                 require_fit(plan.reserved, capacity)
+                slots = search_slots(plan.reserved, capacity)
             with live_tensorboard(self.folder):
                 Experiment(
                     storage=f"{self._storage}/ray",
                     trainable=self._trainable(plan),
-                    begin=lambda: self._parts(run.journal),
+                    begin=lambda: self._parts(run.journal, slots),
                     max_failures=self.settings.max_failures,
                     workers=self.settings.workers,
                 ).run(run.journal)
@@ -119,14 +127,11 @@ class Sweep:
         )
         return tune.with_resources(trainable, tune_request(plan.reserved, kinds))
 
-    def _parts(self, journal: Journal) -> Parts:
-        searcher = self._searcher()
+    def _parts(self, journal: Journal, slots: float | None) -> Parts:
+        searcher = JobSearcher(self.workshop, slots=slots)
         self._note_finished(searcher, journal)
         scheduler = StabilityScheduler(self.scheduler, reports=REPORTED)
         return Parts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
-
-    def _searcher(self) -> JobSearcher:
-        return JobSearcher(self.workshop)
 
     def _note_finished(self, searcher: JobSearcher, journal: Journal) -> None:
         """Jobs that need not run, because their results are kept already."""

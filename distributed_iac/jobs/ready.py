@@ -1,0 +1,112 @@
+"""Which of the jobs that could start is next.
+
+::
+
+    ready = ReadyJobs(graph, EQUAL_SECONDS, slots=2)
+    ready.refill(["acdc/prepare", "brats/prepare"])
+    ready.next(left=116.0)              # acdc/prepare: group by group while there is much to do
+
+Two orders. The one with the longest way to the end first finishes a sweep earliest where slots
+are many, and everybody's results come at its end. Group by group (data set and backbone) brings
+the first group's results early. So it goes group by group as long as no way to the end presses:
+as long as the longest way is short against what is left for each slot.
+
+Measured on paper (:mod:`distributed_iac.simulation`) with a recorded sweep's times, eight groups,
+164 jobs: on 1 to 4 slots the first group has all its results after 12 to 14 % of the time instead
+of 80 %, on 8 after 24 % instead of 78 %, and the whole takes at most 0.5 % longer than by the
+longest way first; always group by group, it would take 4 % longer on 8 slots and 27 % on 32.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
+
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job, JobKind
+
+PRESSES = 0.25
+"""A way to the end presses when it is at least this share of what is left for each slot. Our
+choice: of 0.25, 0.5 and 1 the one whose sweeps are not longer; see the module."""
+
+
+class ReadyJobs:
+    """Jobs that could start.
+
+    Args:
+        graph: All jobs.
+        seconds: Expected duration by kind.
+        slots: How many jobs run at the same time, about; None: nobody knows, or as many as want.
+    """
+
+    def __init__(
+        self, graph: JobGraph, seconds: Mapping[JobKind, float], slots: float | None
+    ) -> None:
+        self._slots = slots
+        self._way = graph.critical_seconds(seconds)
+        groups = {group: place for place, group in enumerate(_groups(graph))}
+        # sorted() is stable: jobs that are equal in this keep the graph's order.
+        longest_first = sorted(graph.jobs(), key=lambda job: -self._way[job.key])
+        self._urgent = _Line(longest_first)
+        self._in_turn = _Line(sorted(longest_first, key=lambda job: groups[job.group]))
+
+    def refill(self, keys: Iterable[str]) -> None:
+        """These are ready, and no others."""
+        ready = tuple(keys)
+        for line in (self._urgent, self._in_turn):
+            line.refill(ready)
+
+    def add(self, key: str) -> None:
+        """This one is ready, too."""
+        for line in (self._urgent, self._in_turn):
+            line.add(key)
+
+    def remove(self, key: str) -> None:
+        """This one has started."""
+        for line in (self._urgent, self._in_turn):
+            line.remove(key)
+
+    def next(self, left: float) -> Job | None:
+        """The job to start; None if none is ready.
+
+        Args:
+            left: Expected seconds of all jobs that are not finished, one after another.
+        """
+        urgent = self._urgent.first()
+        if urgent is None or self._slots is None:
+            return urgent
+        presses = self._way[urgent.key] * self._slots >= PRESSES * left
+        return urgent if presses else self._in_turn.first()
+
+    def longest_first(self) -> tuple[Job, ...]:
+        """All of them, those with the longest way to the end first."""
+        return self._urgent.jobs()
+
+
+class _Line:
+    """Ready jobs in one order."""
+
+    def __init__(self, order: list[Job]) -> None:
+        self._order = order
+        self._place = {job.key: place for place, job in enumerate(order)}
+        self._ready: list[int] = []
+
+    def refill(self, keys: Iterable[str]) -> None:
+        self._ready = sorted(self._place[key] for key in keys)
+
+    def add(self, key: str) -> None:
+        insort(self._ready, self._place[key])
+
+    def remove(self, key: str) -> None:
+        del self._ready[bisect_left(self._ready, self._place[key])]
+
+    def first(self) -> Job | None:
+        return self._order[self._ready[0]] if self._ready else None
+
+    def jobs(self) -> tuple[Job, ...]:
+        return tuple(self._order[place] for place in self._ready)
+
+
+def _groups(graph: JobGraph) -> dict[str, None]:
+    """Groups in the order in which the graph comes to them."""
+    return dict.fromkeys(job.group for job in graph.jobs())
