@@ -54,6 +54,7 @@ REPORTS = 12
 """Epochs of any job between two hits, at the most; 0 hits a sweep that has just begun."""
 PATIENCE = 900.0
 """Seconds without an event until a round is given up."""
+NODE_TRIES = 4
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 1024**2}
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
 INCIDENTAL = ("seconds", "device_seconds", "losses", "note")
@@ -146,7 +147,7 @@ class Machines:
 
         head = {**NODE, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
-        self._nodes = [self._cluster.add_node(**NODE) for _ in range(NODES - 1)]
+        self._nodes = [self._one_more() for _ in range(NODES - 1)]
 
     @property
     def address(self) -> str:
@@ -157,7 +158,18 @@ class Machines:
         """Kill a node that is not the head, which no sweep survives, and add another."""
         victim = self._nodes.pop(int(random.integers(len(self._nodes))))
         self._cluster.remove_node(victim, allow_graceful=False)
-        self._nodes.append(self._cluster.add_node(**NODE))
+        self._nodes.append(self._one_more())
+
+    def _one_more(self) -> Any:
+        """Add a node; Ray gives it 30 seconds to come up, which a busy machine may not have."""
+        for _ in range(NODE_TRIES - 1):
+            before = set(psutil.Process().children())
+            try:
+                return self._cluster.add_node(**NODE)
+            except Exception:  # Ray raises bare ones
+                for half in set(psutil.Process().children()) - before:
+                    half.kill()
+        return self._cluster.add_node(**NODE)
 
     def workers(self) -> list[psutil.Process]:
         """Processes that run jobs."""
