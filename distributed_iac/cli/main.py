@@ -9,7 +9,6 @@ its room when it runs.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -30,8 +29,8 @@ from distributed_iac.cli.sweep import sweep
 from distributed_iac.cli.system_errors import refusal
 from distributed_iac.errors import DistributedIacError
 
-INTERRUPTED, UNREAD = 130, 141
-"""Shell convention: 128 + SIGINT, 128 + SIGPIPE."""
+INTERRUPTED = 130
+"""Shell convention: 128 + SIGINT."""
 
 app = typer.Typer(
     name="distributed-iac",
@@ -82,10 +81,6 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         code = app(args=arguments, standalone_mode=False)
-    except BrokenPipeError:
-        # Who read the output has seen enough; Python would complain again when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(UNREAD)
     except (DistributedIacError, OSError) as error:
         if debug:
             raise

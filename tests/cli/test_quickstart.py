@@ -1,0 +1,82 @@
+"""What the quickstart says at its end, and when it is stopped."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from rich.console import Console
+
+from distributed_iac import quickstart
+from distributed_iac.errors import SourceError
+from distributed_iac.quickstart import MODELS, Line
+
+LINES = [
+    Line(name, dict.fromkeys(MODELS, dice), (20, 18), 1.25, (3, 8))
+    for name, dice in (("acdc", 0.801), ("brats", 0.512), ("kits", 0.214), ("amos", 0.019))
+]
+
+Main = Callable[[BaseException | None], tuple[int, str]]
+
+
+def test_the_table_fits_eighty_columns_with_nothing_cut() -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    quickstart.show(console, LINES)
+    shown = console.export_text()
+    assert "…" not in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+    for line in LINES:
+        (row,) = [text.split() for text in shown.splitlines() if text.startswith(line.dataset)]
+        assert row == [
+            line.dataset,
+            *[f"{line.dice['lth']:.3f}"] * 5,
+            "20/18",
+            "1.2x",
+            "3",
+            "of",
+            "8",
+        ]
+
+
+@pytest.fixture
+def main(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Main:
+    """Run ``main`` with a path that ends so; exit code and output."""
+
+    def call(end: BaseException | None) -> tuple[int, str]:
+        def run(_: Console) -> None:
+            if end is not None:
+                raise end
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(quickstart, "run", run)
+        code = 0
+        try:
+            quickstart.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        (None, 0, "minutes"),
+        (KeyboardInterrupt(), 130, "continues where it stopped"),
+        (typer.Exit(4), 4, "tries it again"),
+        (SourceError("volumes [must] be whole", remedy="copy it again"), 3, "[must]"),
+        (OSError(28, "No space left on device", "runs"), 4, "free some space"),
+    ],
+)
+def test_every_end_says_what_to_do(
+    main: Main, end: BaseException | None, code: int, said: str
+) -> None:
+    got, shown = main(end)
+    assert got == code
+    assert said in shown
