@@ -134,6 +134,11 @@ class Round:
     seconds: float = 0.0
     differences: list[str] = field(default_factory=list)
 
+    @property
+    def kills(self) -> int:
+        """Hits that ended a process or a node at once; a full disk is none."""
+        return sum(count for what, count in self.hits.items() if not what.endswith("disk"))
+
     def to_plain(self) -> dict[str, Any]:
         """JSON-able values."""
         return vars(self) | {"hits": dict(self.hits), "damages": dict(self.damages)}
@@ -341,17 +346,17 @@ def undisturbed(folder: Path, machines: Machines) -> Ending:
 
 
 def rounds(kills: int, seed: int, minutes: float, folder: Path, console: Console) -> list[Round]:
-    """Rounds until there were enough hits, or the time is over."""
+    """Rounds until there were enough kills, or the time is over."""
     machines, done = Machines(), list[Round]()
     end = time.monotonic() + 60 * minutes
     try:
         expected = undisturbed(folder / "undisturbed", machines)
-        while sum(one.hits.total() for one in done) < kills and time.monotonic() < end:
+        while sum(one.kills for one in done) < kills and time.monotonic() < end:
             report = Round(seed + len(done))
             run = folder / f"round{len(done):02d}"
             fire = Fire(run, machines, np.random.default_rng(report.seed), report)
             try:
-                fire.run(min(PER_ROUND, kills - sum(one.hits.total() for one in done)))
+                fire.run(PER_ROUND)
             finally:
                 fire.kill()
             report.differences = Ending.read(run).differences(expected)
@@ -392,7 +397,7 @@ def _counted(counts: Counter[str]) -> str:
 def main() -> None:
     """Run the rounds, print a table, write the result; exits with 1 if a round ended otherwise."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kills", type=int, default=24)
+    parser.add_argument("--kills", type=int, default=24, help="at least, full disks not counted")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=15.0, help="no new round after that")
     parser.add_argument("--folder", type=Path, help="where the sweeps lie; kept if given")
@@ -420,6 +425,7 @@ def main() -> None:
         results={
             "hits": dict(hits),
             "total_hits": hits.total(),
+            "kills": sum(one.kills for one in done),
             "rounds": [one.to_plain() for one in done],
             "rounds_as_undisturbed": sum(not one.differences for one in done),
         },
