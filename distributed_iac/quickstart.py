@@ -96,6 +96,7 @@ def main() -> None:
 
     console = Console()
     begun = time.monotonic()
+    console.print(WHAT, highlight=False)
     FOLDER.mkdir(exist_ok=True)
     os.chdir(FOLDER)
     try:
@@ -121,7 +122,6 @@ def run(console: Console) -> None:
     from distributed_iac.training.sweep.collect import collect_run
 
     config = load_config(CONFIG)
-    console.print(WHAT, highlight=False)
     make_phantoms(config, console)
     sweep(CONFIG)
     page = rebuild(config.folder).page
