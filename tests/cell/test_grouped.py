@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from distributed_iac.cell import grouped
 from distributed_iac.cell.operations import SEARCH, SeparableUnit
 
-WIDE = grouped.DENSE_UP_TO + 4
+WIDE = grouped.BLOCK_DIAGONAL_UP_TO + 4
 
 
 def image(channels: int) -> Tensor:
@@ -60,34 +60,11 @@ def test_side_by_side_is_every_unit_on_its_own_channels(count: int, channels: in
     assert_same(grouped.side_by_side(x, members), one_by_one, [x, *parameters])
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_stacked_norms_are_the_norms_and_move_their_statistics(training: bool) -> None:
-    x = image(12)
-    ours, theirs = (
-        [nn.BatchNorm2d(4, affine=False).double().train(training) for _ in range(3)]
-        for _ in range(2)
-    )
-    scale = torch.rand(3, dtype=torch.float64, requires_grad=True)
-    stacked = grouped.stacked_norm(x, ours, scale)
-    parts = [
-        factor * norm(part) for factor, norm, part in zip(scale, theirs, x.split(4, 1), strict=True)
-    ]
-    assert_same(stacked, torch.cat(parts, 1), [x, scale])
-    for one, other in zip(ours, theirs, strict=True):
-        for name, buffer in other.state_dict().items():
-            torch.testing.assert_close(one.state_dict()[name], buffer)
-
-
-def test_a_shared_norm_moves_the_statistics_of_all() -> None:
-    x = image(4)
-    ours, theirs = ([nn.BatchNorm2d(4, affine=False).double() for _ in range(3)] for _ in "ab")
-    for _ in range(2):
-        y = grouped.shared_norm(x, ours)
-        for norm in theirs:
-            torch.testing.assert_close(norm(x), y)
-    for one, other in zip(ours, theirs, strict=True):
-        for name, buffer in other.state_dict().items():
-            assert torch.equal(one.state_dict()[name], buffer)
+def test_units_are_composed_where_that_was_measured_to_be_faster() -> None:
+    assert grouped.composes(units=1, channels=4)
+    assert grouped.composes(units=2, channels=16)
+    assert not grouped.composes(units=1, channels=8)
+    assert not grouped.composes(units=4, channels=WIDE)
 
 
 def test_layouts_are_views() -> None:
