@@ -4,7 +4,13 @@ import pytest
 
 from distributed_iac.config.sweep import KindResources, ResourceSettings, SweepSettings
 from distributed_iac.errors import ConfigError
-from distributed_iac.tune.resources import Capacity, require_fit, reserve, tune_request
+from distributed_iac.tune.resources import (
+    Capacity,
+    require_fit,
+    reserve,
+    search_slots,
+    tune_request,
+)
 
 BOX = Capacity(cpus=8, gpus=1, memory=16e9)
 
@@ -49,6 +55,18 @@ def test_what_never_fits_is_refused_by_name(wanted: ResourceSettings, name: str)
     reserved = reserve(KindResources(retrain=wanted), BOX, "auto")
     with pytest.raises(ConfigError, match=rf"resources\.retrain\.{name}"):
         require_fit(reserved, BOX)
+
+
+def test_the_scarcest_resource_says_how_many_searches_fit() -> None:
+    for search, slots in (
+        (ResourceSettings(cpus=2), 1.0),  # one GPU
+        (ResourceSettings(cpus=2, gpus=0.25), 4.0),
+        (ResourceSettings(cpus=3, gpus=0.0), 2.0),
+        (ResourceSettings(cpus=1, gpus=0.0, memory_gb=10), 1.0),
+        (ResourceSettings(cpus=16), 1.0),  # never fits: as if it were one
+    ):
+        reserved = reserve(KindResources(search=search), BOX, "auto")
+        assert search_slots(reserved, BOX) == slots
 
 
 def test_what_fits_is_not_refused() -> None:
