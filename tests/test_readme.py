@@ -5,8 +5,12 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -39,7 +43,42 @@ MADE = re.compile(r"(data|stores|runs|quickstart)/")
 TAGS = sorted(set(re.findall(r"`((?:importance|stability|pruning|cell)/\w+)`", README)))
 """Of TensorBoard; they look like paths."""
 
+PATIENCE = 900.0
+"""Seconds for one command; many times what it takes, for crowded machines."""
+
 both = pytest.mark.parametrize("text", DOCUMENTS.values(), ids=DOCUMENTS)
+
+
+SHORT = {
+    "quickstart": "pretrain: {epochs: 1}\nsearch: {epochs: 2, warmup_epochs: 1}\n",
+    "acdc": """
+device: cpu
+threads: 1
+seeds: [0]
+data:
+  - name: acdc
+    source: data/acdc
+    split: {fractions: {weights: 0.4, architecture: 0.3, val: 0.15, test: 0.15}}
+    preprocess: {patch: [48, 48], workers: 1}
+backbones: [{name: dynunet, base_features: 4, strides: [[1, 1], [2, 2], [2, 2]], label: dynunet}]
+baselines: []
+batches: {batch_size: 4, steps_per_epoch: 2}
+cell: {nodes: 1, partial_channels: 2}
+pretrain: {epochs: 1}
+search: {epochs: 3, warmup_epochs: 1}
+retrain: {epochs: 1}
+sweep: {cpus: 2, workers: reused}
+""",
+}
+"""What is put on top of a published configuration so that its commands take seconds."""
+
+ELSEWHERE = {
+    "make": "what it calls is tested, and `make test` runs these tests",
+    "pip": "the environment of these tests was made so",
+    "ray": "needs several machines; its options are checked below",
+    "tensorboard": "a server; what it reads is tested in tests/report",
+}
+"""Programs whose commands are not run here, and why."""
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -55,6 +94,16 @@ def commands(text: str) -> list[list[str]]:
         for quoted in (word for word in words if "&&" in word):
             found += [shlex.split(part) for part in quoted.split("&&")]
     return [words for words in found if words]
+
+
+def runnable() -> list[list[str]]:
+    """Commands of the README that are run here: ours, but for those that join a cluster."""
+    lines = [
+        shlex.split(line, comments=True) for line in "".join(blocks(README, "bash")).splitlines()
+    ]
+    return [
+        words for words in lines if words[:1] == ["distributed-iac"] and "--address" not in words
+    ]
 
 
 def calls(program: str, text: str = README + CONTRIBUTING) -> list[list[str]]:
@@ -278,3 +327,55 @@ def test_figures_are_well_formed_and_small() -> None:
     for path in re.findall(r"!\[[^]]+\]\(([\w./]+)\)", README):
         assert (ROOT / path).stat().st_size < 200_000
         assert ElementTree.parse(ROOT / path).getroot().tag.endswith("svg")
+
+
+def test_every_command_is_run_here_or_has_a_reason_not_to() -> None:
+    """Of a line such as `ray exec CLUSTER "cd X && distributed-iac ..."` only the first counts."""
+    lines = [line for line in "".join(blocks(README, "bash")).splitlines() if line.strip()]
+    assert len(runnable()) >= 10
+    for line in lines:
+        words = [w for w in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=\w+$", w)]
+        assert words in runnable() or words[0] in ELSEWHERE or "--address" in words, line
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the README's commands are run: published configurations, shortened."""
+    here = tmp_path_factory.mktemp("readme")
+    (here / "configs").mkdir()
+    for name, short in SHORT.items():
+        text = f"base: {ROOT / 'configs' / name}.yaml\nname: {name}\n{short}"
+        (here / f"configs/{name}.yaml").write_text(text, encoding="utf-8")
+    return here
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_do_what_it_says_one_after_another(place: Path) -> None:
+    for words in runnable():
+        if words[1] == "predict":
+            images = sorted((place / "data/acdc").rglob("*_frame??.nii.gz"))[:2]
+            (place / "new_patients").mkdir()
+            for number, image in enumerate(images):
+                shutil.copy(image, place / f"new_patients/heart{number}.nii.gz")
+            shutil.copy(images[0], place / "heart.nii.gz")
+        done = execute("-m", "distributed_iac.cli.main", *words[1:], here=place)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    for path in ("figures/acdc", "runs/acdc/report.html", "runs/acdc/tensorboard", "models/acdc"):
+        assert (place / path).exists(), path
+    assert len(list((place / "labels").glob("heart?.nii.gz"))) == 2
+    (code,) = blocks(README, "python")
+    done = execute("-c", code, here=place)
+    assert done.returncode == 0, done.stderr
+    assert (place / "labels.nii.gz").exists()
+
+
+def execute(*arguments: str, here: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=here,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
