@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,10 +23,11 @@ from distributed_iac.tune.address import no_cluster, require_answer
 from distributed_iac.tune.resources import Capacity
 
 LOOPBACK = "127.0.0.1"
-AHEAD, AHEAD_OF_GPUS = 1, 8
-"""Jobs that Tune asks for ahead. They start in the order in which they were asked for, whatever
-becomes ready meanwhile, so one is enough where all jobs wait for the same. With one, a job that
-waits for a GPU would hold up those that need none; 8 is our choice for that."""
+AHEAD = 8
+"""Jobs that Tune asks for ahead where some wait for GPUs. By default it is one, and a job that
+waits for a GPU would hold up those that need none. Jobs start in the order in which they were asked
+for, whatever becomes ready meanwhile, so it is not more. Our choice between the two. Where all wait
+for the same cores, it is as many as there are: so many processes may start at the same time."""
 START_SECONDS, JOIN_TRIES = 120, 3
 """``RAY_gcs_server_port_wait_time_s``: seconds for a Ray that is started here (30 by default, which
 a busy machine was seen to miss); tries of up to 40 seconds for one that is joined."""
@@ -60,7 +62,7 @@ def ray_session(settings: SweepSettings, jobs: int) -> Iterator[Capacity]:
             _connect(settings)
         try:
             capacity = Capacity.of(ray.cluster_resources())
-            ahead = AHEAD_OF_GPUS if capacity.gpus or settings.address else AHEAD
+            ahead = AHEAD if capacity.gpus or settings.address else math.ceil(capacity.cpus)
             with _environment({"TUNE_MAX_PENDING_TRIALS_PG": str(ahead)}):
                 yield capacity
         finally:
