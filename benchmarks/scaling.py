@@ -4,8 +4,10 @@
 
 The sweep is ``configs/sweep_all.yaml``: four data sets, two backbones, full and lth, three seeds.
 Job graph, order and stopping rules are the real ones, the clock is not
-(:mod:`distributed_iac.simulation`). Recorded sweeps that ran in one piece are also replayed as they
-were, on as many slots as they kept busy, and the time so found is compared with the time they took.
+(:mod:`distributed_iac.simulation`). Jobs are ordered by the number of GPUs where it is known, as on
+one machine; what that is worth is measured as well. Recorded sweeps that ran in one piece are also
+replayed as they were, on as many slots as they kept busy, and the time so found is compared with
+the time they took.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import takewhile
 from pathlib import Path
+from typing import Literal, get_args
 
 from rich.console import Console
 
@@ -30,11 +33,13 @@ from distributed_iac.cli.plan_simulation import (
 )
 from distributed_iac.config.load import load_config
 from distributed_iac.simulation.scaling import enough, scale
-from distributed_iac.simulation.simulate import simulate
+from distributed_iac.simulation.simulate import PaperSweep, simulate
 from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.sweep.journal import Event
 
 CONFIG = Path("configs/sweep_all.yaml")
+FEW = (1, 2, 4, 8, 16, 32)
+"""GPUs, up to where a sweep of this size has one for everything."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,42 @@ def replay(run: Path, startup: float) -> Replayed | None:
     return Replayed(run.name, slots, recorded, schedule.makespan - startup)
 
 
+@dataclass(frozen=True)
+class Early:
+    """When results come, by whether the sweep knows how many GPUs there are.
+
+    Args:
+        slots: GPUs.
+        size: Whether it knows.
+        first_group: Hours until a data set and backbone has all its results.
+        mean_group: The same, mean over all.
+        whole: Hours until everything is done.
+    """
+
+    slots: int
+    size: Literal["known", "unknown"]
+    first_group: float
+    mean_group: float
+    whole: float
+
+
+def early(sweep: PaperSweep) -> list[Early]:
+    """Simulate both orders on few GPUs."""
+    found = []
+    for slots in FEW:
+        for size in get_args(Literal["known", "unknown"]):
+            schedule = simulate(replace(sweep, size=size), slots)
+            ends: dict[str, float] = {}
+            for span in schedule.spans:
+                job = sweep.graph[span.job]
+                if job.kind != "prepare":
+                    ends[job.group] = max(ends.get(job.group, 0.0), span.end / 3600)
+            times = sorted(ends.values())
+            mean = sum(times) / len(times)
+            found.append(Early(slots, size, times[0], mean, schedule.makespan / 3600))
+    return found
+
+
 def _most_at_a_time(events: Sequence[Event]) -> int:
     running = most = 0
     for event in events:
@@ -102,11 +143,17 @@ def main() -> None:
     study = scale(scenario.sweep, tuple(config.arms))
     took = time.process_time() - begun
     told = [*findings(study, scenario.unit), *assumptions(scenario, asked.traces, given)]
+    orders = early(scenario.sweep)
     replays = [one for run in asked.traces if (one := replay(run, asked.startup)) is not None]
     console = Console()
     console.print(scaling_table(study, scenario.unit))
     for line in told:
         console.print(line, highlight=False, soft_wrap=True)
+    for order in orders:
+        print(
+            f"{order.slots} GPUs, {order.size}: first group after {order.first_group:.1f} h, "
+            f"a group after {order.mean_group:.1f} h in the mean, all after {order.whole:.1f} h"
+        )
     for one in replays:
         print(f"{one.run} took {one.recorded:.0f} s; on paper {one.simulated:.0f} s")
     path = write_result(
@@ -122,6 +169,7 @@ def main() -> None:
             "sizes": {name: [asdict(one) for one in rows] for name, rows in study.items()},
             "enough": {name: enough(rows).slots for name, rows in study.items()},
             "said": told,
+            "orders": [asdict(one) for one in orders],
             "recorded_against_replayed": [asdict(one) for one in replays],
             "simulation_cpu_seconds": took,
         },

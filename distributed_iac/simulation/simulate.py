@@ -22,6 +22,7 @@ import heapq
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.errors import ConfigError
@@ -50,6 +51,8 @@ class PaperSweep:
         shares: Slots that a job of a kind holds; 0 holds none and runs beside.
         rules: Who is stopped when.
         startup: Seconds that every process takes before it works, holding its slots.
+        size: Whether the sweep knows how many slots there are, as on one machine, and goes by it
+            in the order of jobs; a cluster may grow, and its size counts as unknown.
     """
 
     graph: JobGraph
@@ -57,6 +60,7 @@ class PaperSweep:
     shares: Mapping[JobKind, float]
     rules: SchedulerSettings
     startup: float = 0.0
+    size: Literal["known", "unknown"] = "known"
 
 
 def simulate(sweep: PaperSweep, slots: int) -> Schedule:
@@ -108,7 +112,8 @@ class _Simulation:
     def __init__(self, sweep: PaperSweep, slots: int) -> None:
         self._sweep, self._count = sweep, slots
         self._slots = Slots(slots)
-        self._progress = Progress(sweep.graph, slots=slots)
+        known = sweep.size == "known"
+        self._progress = Progress(sweep.graph, slots=slots if known else None)
         self._judge = Judge.from_settings(sweep.rules)
         self._queue: deque[tuple[Job, Purpose]] = deque(maxlen=1)
         self._stopped: deque[Job] = deque()

@@ -72,6 +72,7 @@ def sweeps(draw: st.DrawFn, shares: dict[JobKind, float] | None = None) -> Paper
         shares if shares is not None else {kind: draw(share) for kind in KINDS},
         draw(st.sampled_from(RULE_SETS)),
         draw(st.integers(0, 2)),
+        draw(st.sampled_from(("known", "unknown"))),
     )
 
 
