@@ -1,36 +1,50 @@
-"""How much faster is the grouped supernet cell than the same cell edge by edge?
+"""How fast is the supernet cell, and does pruning pay?
 
 ::
 
     OMP_NUM_THREADS=1 python -m benchmarks.supernet             # about four minutes
-    OMP_NUM_THREADS=1 python -m benchmarks.supernet --widths 16 --repetitions 3
+    OMP_NUM_THREADS=1 python -m benchmarks.supernet --widths 32 --partial-channels 4 2 1
 
-One step is a forward and a backward pass through a two-input cell of four nodes, with gradients of
-inputs, weights, alpha and beta. The plain cell is timed in both memory layouts, ``oracle`` in
-torch's default one. Three stages of a search are timed: everything alive, three operations an
-edge, and two edges a node with one operation each. Both cells compute the same numbers; that is
-checked before the clock starts. Written to ``results/supernet.json``.
+Cells: one step is a forward and a backward pass through a two-input cell of four nodes, with
+gradients of inputs, weights, alpha and beta, at the stages of a search: 8, 5, 3, 2 and 1 live
+operations on each of 14 edges, then one on each of 8. The supernet's rivals compute the same
+numbers, which is checked before the clock starts: ``oracle`` edge by edge, in both memory layouts,
+and ``plain PC-DARTS`` as research code computes it (``benchmarks.plain_pcdarts``).
+
+Networks: loss and gradients of a whole implanted network, everything pruned, against training the
+same discrete cell and against the frozen decoder alone (``benchmarks.pruned_step``).
+
+The settings are those of ``configs/search_small.yaml`` (width 8, K 1) and PC-DARTS's K 4 on two
+sizes; ``--widths`` and ``--partial-channels`` ask for others. On one thread the clock is the CPU
+time of the process, which a busy machine disturbs less; the rows on two threads are wall-clock.
+Written to ``results/supernet.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.harness import as_json, measure, print_timings, slowdown, write_result
+from benchmarks.harness import Timing, as_json, measure, print_timings, slowdown, write_result
+from benchmarks.plain_pcdarts import PlainPcDartsCell
+from benchmarks.pruned_step import network_steps
 from distributed_iac.cell.oracle import OracleCell
 from distributed_iac.cell.search_cell import SearchCell, SearchCellShape
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.cell.supernet import SupernetCell
+from distributed_iac.config.cell import CellSettings
 from distributed_iac.genotype import OPERATIONS, CellTopology
 
 TOPOLOGY = CellTopology(inputs=2, nodes=4)
 REFERENCE = "supernet"
+TRAINING = "training the discrete cell"
 TOLERANCE = 2e-3
 
 
@@ -64,6 +78,9 @@ class Work:
         ]
 
 
+WORKS = (Work(8, 1, 4, 48), Work(16, 4, 8, 48), Work(32, 4, 8, 64))
+
+
 class Step:
     """A forward and backward pass through one implementation."""
 
@@ -87,19 +104,33 @@ class Step:
         return output
 
 
+STAYING = {
+    8: OPERATIONS,
+    5: ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_5x5"),
+    3: ("skip_connect", "sep_conv_3x3", "dil_conv_5x5"),
+    2: ("sep_conv_3x3", "dil_conv_5x5"),
+}
+"""Operations of every edge at a stage. Our choice: large convolutions stay longest, so that what is
+left is not cheap."""
+
+LAST = ("skip_connect", "sep_conv_3x3", "dil_conv_5x5")
+"""Operations of a single-operation stage, in turn over the edges."""
+
+
 def stages() -> dict[str, CellStructure]:
-    """A search at its beginning, in its middle and at its end."""
-    full = CellStructure.full(TOPOLOGY)
-    kept = ("skip_connect", "sep_conv_3x3", "dil_conv_5x5")
-    middle = CellStructure(TOPOLOGY, (kept,) * len(TOPOLOGY.edges))
-    discrete = [
-        (kept[edge % 3],) if edge in TOPOLOGY.incoming(target)[-2:] else ()
-        for edge, (_, target) in enumerate(TOPOLOGY.edges)
-    ]
+    """A search from its beginning to its end."""
+    edges = len(TOPOLOGY.edges)
+    last = [(LAST[edge % len(LAST)],) for edge in range(edges)]
+    kept = {edge for target in TOPOLOGY.targets for edge in TOPOLOGY.incoming(target)[-2:]}
     return {
-        "8 operations": full,
-        "3 operations": middle,
-        "discrete": CellStructure(TOPOLOGY, tuple(discrete)),
+        **{
+            f"{count} operations, {edges} edges": CellStructure(TOPOLOGY, (names,) * edges)
+            for count, names in STAYING.items()
+        },
+        f"1 operation, {edges} edges": CellStructure(TOPOLOGY, tuple(last)),
+        f"1 operation, {len(kept)} edges": CellStructure(
+            TOPOLOGY, tuple(one if edge in kept else () for edge, one in enumerate(last))
+        ),
     }
 
 
@@ -107,13 +138,17 @@ def candidates(work: Work, structure: CellStructure) -> dict[str, Callable[[], T
     """The implementations, with the same weights."""
     shape = SearchCellShape(TOPOLOGY, (work.width,) * 2, work.width, work.partial_channels)
     fast = SupernetCell(shape, structure)
-    plain = [OracleCell(shape, structure) for _ in range(2)]
-    for cell in plain:
-        cell.load_state_dict(fast.state_dict())
+
+    def rival(cell: type[SearchCell], layout: torch.memory_format) -> Step:
+        plain = cell(shape, structure)
+        plain.load_state_dict(fast.state_dict())
+        return Step(plain, work, layout)
+
     return {
         REFERENCE: Step(fast, work, torch.contiguous_format),
-        "oracle": Step(plain[0], work, torch.contiguous_format),
-        "oracle channels_last": Step(plain[1], work, torch.channels_last),
+        "oracle": rival(OracleCell, torch.contiguous_format),
+        "oracle channels_last": rival(OracleCell, torch.channels_last),
+        "plain PC-DARTS": rival(PlainPcDartsCell, torch.contiguous_format),
     }
 
 
@@ -126,40 +161,89 @@ def check_equal_work(steps: dict[str, Callable[[], Tensor]]) -> None:
             raise ValueError(f"{name} is off by {worst}")
 
 
+def clock() -> Callable[[], float]:
+    """CPU time of the process on one thread, wall-clock on more."""
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute on so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
+
+
+def time_cells(work: Work, stage: str, repetitions: int) -> dict[str, Any]:
+    """Time the implementations of a cell at one stage."""
+    structure = stages()[stage]
+    steps = candidates(work, structure)
+    check_equal_work(steps)
+    timings = measure(steps, repetitions=repetitions, clock=clock())
+    print_timings(
+        f"{work}, {stage}, {torch.get_num_threads()} threads", timings, reference=REFERENCE
+    )
+    return {
+        "timings": as_json(timings, REFERENCE),
+        "speed_up": {
+            name: vars(slowdown(timing, timings[REFERENCE]))
+            for name, timing in timings.items()
+            if name != REFERENCE
+        },
+        "live_operations": structure.live_operations,
+        "op_evaluations": structure.op_evaluations,
+    }
+
+
+def time_networks(work: Work, repetitions: int) -> dict[str, Any]:
+    """Time steps of whole networks; the cells' width is the work's."""
+    *_, discrete = stages().values()
+    steps = network_steps(
+        batch=work.batch,
+        side=work.side,
+        cell=CellSettings(width=work.width, partial_channels=work.partial_channels),
+        discrete=discrete,
+    )
+    timings: dict[str, Timing] = measure(steps, repetitions=repetitions, clock=clock())
+    print_timings(f"network: {work}", timings, reference=TRAINING)
+    return as_json(timings, TRAINING)
+
+
 def run(works: list[Work], repetitions: int) -> dict[str, Any]:
     """Measure everything; returns JSON-able results."""
-    results: dict[str, Any] = {}
-    for work in works:
-        for stage, structure in stages().items():
-            steps = candidates(work, structure)
-            check_equal_work(steps)
-            timings = measure(steps, repetitions=repetitions)
-            title = f"{work}, {stage}"
-            print_timings(title, timings, REFERENCE)
-            results[title] = {
-                "timings": as_json(timings, REFERENCE),
-                "speed_up": vars(slowdown(timings["oracle"], timings[REFERENCE])),
-                "op_evaluations": structure.op_evaluations,
-            }
+    first = next(iter(stages()))
+    results: dict[str, Any] = {
+        "cells": {
+            str(work): {stage: time_cells(work, stage, repetitions) for stage in stages()}
+            for work in works
+        },
+        "networks": {str(work): time_networks(work, repetitions) for work in works},
+    }
+    with threads(2):
+        results["cells on two threads"] = {
+            str(work): {first: time_cells(work, first, repetitions)} for work in works
+        }
     return results
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the benchmark and write its result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32])
-    parser.add_argument("--partial-channels", type=int, nargs="+", default=[4, 1])
+    parser.add_argument("--widths", type=int, nargs="+")
+    parser.add_argument("--partial-channels", type=int, nargs="+", default=[4])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=64)
-    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--repetitions", type=int, default=5)
     chosen = parser.parse_args(arguments)
     works = [
         Work(width, k, chosen.batch, chosen.side)
-        for width in chosen.widths
+        for width in chosen.widths or ()
         for k in chosen.partial_channels
     ]
-    results = run(works, chosen.repetitions)
-    print(write_result("supernet", settings=vars(chosen), results=results, packages=("torch",)))
+    settings = {"works": [str(work) for work in works or WORKS], "repetitions": chosen.repetitions}
+    results = run(works or list(WORKS), chosen.repetitions)
+    print(write_result("supernet", settings=settings, results=results, packages=("torch",)))
 
 
 if __name__ == "__main__":
