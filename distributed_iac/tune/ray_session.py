@@ -23,11 +23,8 @@ from distributed_iac.tune.address import no_cluster, require_answer
 from distributed_iac.tune.resources import Capacity
 
 LOOPBACK = "127.0.0.1"
-AHEAD = 8
-"""Jobs that Tune asks for ahead where some wait for GPUs. By default it is one, and a job that
-waits for a GPU would hold up those that need none. Jobs start in the order in which they were asked
-for, whatever becomes ready meanwhile, so it is not more. Our choice between the two. Where all wait
-for the same cores, it is as many as there are: so many processes may start at the same time."""
+AHEAD_OF_GPUS = 8
+"""Jobs that Tune asks for ahead where some wait for GPUs; see :func:`jobs_ahead`. Our choice."""
 START_SECONDS, JOIN_TRIES = 120, 3
 """``RAY_gcs_server_port_wait_time_s``: seconds for a Ray that is started here (30 by default, which
 a busy machine was seen to miss); tries of up to 40 seconds for one that is joined."""
@@ -62,12 +59,28 @@ def ray_session(settings: SweepSettings, jobs: int) -> Iterator[Capacity]:
             _connect(settings)
         try:
             capacity = Capacity.of(ray.cluster_resources())
-            ahead = AHEAD if capacity.gpus or settings.address else math.ceil(capacity.cpus)
-            with _environment({"TUNE_MAX_PENDING_TRIALS_PG": str(ahead)}):
+            ahead = str(jobs_ahead(capacity, settings.address))
+            with _environment({"TUNE_MAX_PENDING_TRIALS_PG": ahead}):
                 yield capacity
         finally:
             if ours:
                 ray.shutdown()
+
+
+def jobs_ahead(capacity: Capacity, address: str | None) -> int:
+    """How many jobs Tune asks for before there is room for them.
+
+    They start in the order in which they were asked for, whatever becomes ready meanwhile, so the
+    fewer the better. But with Tune's default of one, a job that waits for a GPU holds up those that
+    need none; and processes start one after another, so there are as many as cores.
+
+    Args:
+        capacity: What there is.
+        address: Of a cluster, which may grow GPUs; None for this machine.
+    """
+    if capacity.gpus or address is not None:
+        return AHEAD_OF_GPUS
+    return max(1, math.ceil(capacity.cpus))
 
 
 def _connect(settings: SweepSettings) -> None:

@@ -1,4 +1,4 @@
-"""A Ray that does not start is one readable error."""
+"""How Ray is asked for jobs; and one that does not start is one readable error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import pytest
+
+from distributed_iac.tune.ray_session import jobs_ahead
+from distributed_iac.tune.resources import Capacity
 
 START = """
 from distributed_iac.config.sweep import SweepSettings
@@ -18,6 +21,13 @@ try:
 except RunError as error:
     print(error)
 """
+
+
+def test_no_more_jobs_are_asked_for_ahead_than_may_hold_up_others() -> None:
+    assert jobs_ahead(Capacity(cpus=2, gpus=0, memory=1e9), None) == 2
+    assert jobs_ahead(Capacity(cpus=0.5, gpus=0, memory=1e9), None) == 1
+    for capacity, address in ((Capacity(64, 1, 1e9), None), (Capacity(4, 0, 1e9), "auto")):
+        assert jobs_ahead(capacity, address) == 8
 
 
 @pytest.mark.slow
