@@ -54,7 +54,9 @@ class SupernetCell(SearchCell):
 
     def _planned(self, like: Tensor) -> Plan:
         if self._plan is None or not self._plan.fits(self, like):
-            self._plan = Plan.of(self, like)
+            # Also made for later passes, which may need gradients.
+            with torch.inference_mode(mode=False):
+                self._plan = Plan.of(self, like)
         return self._plan
 
 

@@ -143,6 +143,14 @@ def test_evaluation_uses_running_statistics_as_the_oracle_does() -> None:
     assert not torch.allclose(trained, Pass(fast.eval(), 3).output)
 
 
+def test_a_cell_that_was_evaluated_first_can_be_trained() -> None:
+    fast, plain = pair(shape())
+    with torch.inference_mode():
+        inputs = [torch.randn(2, n, 5, 6, dtype=torch.float64) for n in (6, 5)]
+        fast.eval()(inputs, torch.ones(5, 8).double(), torch.ones(5).double())
+    assert_equal_passes(fast.train(), plain, seed=0)
+
+
 @pytest.mark.parametrize("cell", [SupernetCell, OracleCell])
 def test_a_pruned_cell_loads_into_a_fresh_one(cell: type[SearchCell], prune_once: Prune) -> None:
     trained = cell(shape()).double()
