@@ -201,8 +201,9 @@ def show(console: Console, lines: Sequence[Line]) -> None:
         table.add_column(heading, justify="right")
     for line in lines:
         table.add_row(*line.cells)
+    console.print()
     console.print(table)
-    console.print(NOTE, highlight=False)
+    console.print(f"\n{NOTE}\n", highlight=False)
 
 
 if __name__ == "__main__":
