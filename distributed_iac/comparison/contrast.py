@@ -221,7 +221,9 @@ def _warnings(
         found.append(Remark("one seed: nothing is known about other searches", f"seed {seeds[0]}"))
     elif seeds and most < FEW_SEEDS and settings.resample == "patients_and_seeds":
         found.append(
-            Remark("few seeds: the interval understates the spread between searches", f"{most}")
+            Remark(
+                "few seeds: the interval understates the spread between searches", f"{most} seeds"
+            )
         )
     for one in pairings:
         for side, own in (("candidate", one.candidate_only), ("other", one.against_only)):

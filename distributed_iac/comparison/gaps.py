@@ -100,13 +100,18 @@ def _denominators(
 
 
 def _models(patients: Sequence[PatientRow], candidate: str, labels: Sequence[str]) -> list[str]:
-    """Labels that were not evaluated anywhere, or not in every group of the candidate."""
+    """Groups without the candidate; labels that are nowhere, or not in all of its groups."""
     if not patients:
         return []
     groups = {row.group: row.dataset for row in patients if row.label == candidate}
     if not groups:
         return [f"no patients were scored with {candidate}: there is nothing to compare"]
     found = []
+    without = sorted({row.group for row in patients if not row.is_baseline} - groups.keys())
+    if without:
+        found.append(
+            f"no patients were scored with {candidate} in {', '.join(without)}: not compared there"
+        )
     for label in labels:
         rows = [row for row in patients if row.label == label]
         there = {row.dataset if row.is_baseline else row.group for row in rows}

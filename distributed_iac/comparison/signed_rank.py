@@ -63,7 +63,7 @@ def signed_rank(differences: npt.ArrayLike) -> SignedRank:
     if count <= LARGEST_EXACT:
         return SignedRank(len(values), zeros, _exact(moved), least, "exact")
     # the stubs still call the method by its former name, approx
-    result = stats.wilcoxon(moved, method="asymptotic")  # type: ignore[arg-type]
+    result = stats.wilcoxon(moved, method="asymptotic")  # type: ignore[call-overload]
     return SignedRank(len(values), zeros, float(result.pvalue), least, "asymptotic")
 
 

@@ -187,6 +187,8 @@ def _warnings(pairs: Sequence[SpeedPair], complete: Sequence[SpeedPair]) -> tupl
         found.append(Remark("one complete pair a group: no interval"))
     elif 0 < freedom < FEW_PAIRS - 1:
         found.append(
-            Remark("few pairs: the interval is their range, and too narrow", f"{len(complete)}")
+            Remark(
+                "few pairs: the interval is their range, and too narrow", f"{len(complete)} pairs"
+            )
         )
     return tuple(found)

@@ -197,7 +197,7 @@ def _undefined(one: Contrast) -> Sequence[Remark]:
     undefined = ", ".join(f"{count} {what}" for count, what in counts if count)
     found = [Remark("undefined values are left out on both sides", undefined)] if undefined else []
     if one.undefined.unpaired:
-        lone = Remark("values on one side only are left out", f"{one.undefined.unpaired}")
+        lone = Remark("values on one side only are left out", f"{one.undefined.unpaired} values")
         found.append(lone)
     return found
 

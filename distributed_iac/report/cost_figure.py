@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ from distributed_iac.report.log_ticks import plain_log_ticks
 from distributed_iac.report.search_curves import COLOURS
 
 COLUMNS = 3
-LineStyle = str | tuple[int, tuple[int, int]]
+LineStyle = Literal["--", ":", "-."] | tuple[int, tuple[int, int]]
 LINES: tuple[LineStyle, ...] = ("--", ":", "-.", (0, (5, 1)), (0, (1, 3)))
 GREY = "0.4"
 LEAST_DICE, LEAST_RATIO = 0.05, 4.0
@@ -107,10 +108,9 @@ def _widen(axis: Axes) -> None:
         middle = (low + high) / 2
         axis.set_ylim(middle - LEAST_DICE / 2, middle + LEAST_DICE / 2)
     if axis.get_xscale() == "log":
-        low, high = axis.get_xlim()
-        if high / low < LEAST_RATIO:
-            middle, half = math.sqrt(low * high), math.sqrt(LEAST_RATIO)
-            axis.set_xlim(middle / half, middle * half)
+        low, high = axis.dataLim.intervalx
+        middle, half = math.sqrt(low * high), math.sqrt(max(LEAST_RATIO, 1.4 * high / low))
+        axis.set_xlim(middle / half, middle * half)
 
 
 def mean_dice(rows: Sequence[PatientRow]) -> float:

@@ -78,7 +78,7 @@ def rebuild(folder: Path) -> Rebuilt:
         write_atomically(folder / name, data)
     _remove_others(folder, written)
     _write_text(folder / PAGE, render(page))
-    write_tensorboard(folder, figures.drawings, tables)
+    write_tensorboard(folder, figures.overview, tables)
     state, progress = standing(record)
     return Rebuilt(folder / PAGE, state, progress, page.warnings)
 

@@ -58,11 +58,15 @@ class RunFigures:
     overlays: tuple[Titled, ...]
 
     @property
+    def overview(self) -> tuple[Drawing, ...]:
+        """Those that set several jobs against each other."""
+        single = (one for one in (self.cost, self.timeline) if one is not None)
+        return (*single, *(one.drawing for one in self.courses))
+
+    @property
     def drawings(self) -> tuple[Drawing, ...]:
         """All of them."""
-        several = (*self.courses, *self.cells, *self.overlays)
-        single = (one for one in (self.cost, self.timeline) if one is not None)
-        return (*single, *(one.drawing for one in several))
+        return (*self.overview, *(one.drawing for one in (*self.cells, *self.overlays)))
 
 
 def run_figures(record: RunRecord) -> RunFigures:

@@ -20,6 +20,8 @@ from distributed_iac.report.notes import Note
 from distributed_iac.report.run_record import FoundCell, RunRecord
 from distributed_iac.report.tables import Cell, Table
 
+MOST_NAMES = 4
+"""Targets that are named in the table of data sets; the table of scores has them all."""
 STATUSES: tuple[JobStatus, ...] = ("done", "running", "waiting", "failed", "skipped")
 
 
@@ -50,7 +52,7 @@ def data_table(record: RunRecord) -> Table:
                 dataset.name,
                 *(sizes.get(name) for name in ("patients", "cases", "slices", "skipped_cases")),
                 len(tested) or None,
-                ", ".join(sorted(targets)) or None,
+                _some(sorted(targets)),
             )
         )
     columns = (
@@ -63,6 +65,15 @@ def data_table(record: RunRecord) -> Table:
         "scored targets",
     )
     return Table("Data", columns, tuple(rows))
+
+
+def _some(names: Sequence[str]) -> str | None:
+    """The first names, and how many more there are."""
+    if not names:
+        return None
+    left = len(names) - MOST_NAMES
+    more = f" and {left} more" if left > 0 else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def jobs_table(record: RunRecord) -> Table:

@@ -7,15 +7,17 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from distributed_iac.comparison.pairing import MEAN
+from distributed_iac.report.notes import Note
 from distributed_iac.report.page.assemble import page_of
 from distributed_iac.report.page.headlines import headlines
-from distributed_iac.report.page.model import Page
+from distributed_iac.report.page.model import Page, Section, ShownTable
 from distributed_iac.report.page.render import render
 from distributed_iac.report.rebuild import rebuild
 from distributed_iac.report.run_figures import RunFigures
@@ -81,6 +83,7 @@ def test_every_table_on_the_page_is_the_table_in_the_files(
     html: str, finished_tables: dict[str, Table]
 ) -> None:
     shown = Parsed(html).tables
+    assert set(shown) == {name for name, table in finished_tables.items() if table.rows}
     assert set(shown) == set(finished_tables) - {"unfinished"}  # nothing failed
     for name, rows in shown.items():
         table = finished_tables[name]
@@ -181,6 +184,17 @@ def test_a_run_without_results_says_so(make_run: Callable[..., Path]) -> None:
     assert "No pair of finished lth and full searches" in text
     assert "No search has finished yet" in text
     assert "the patients table is empty" in text
+
+
+def test_a_note_about_many_rows_is_folded_and_complete(page: Page) -> None:
+    cases = tuple(f"acdc/unet{number}: {number} for both" for number in range(5))
+    notes = (Note("left out", cases, "5 of 9 rows"), Note("few", cases[:2], "2 of 9 rows"))
+    table = ShownTable("noted", Table("Noted", ("a",), (("x",),), notes))
+    shown = replace(page, sections=(Section("s", "S", (table,)),))
+    html = render(shown)
+    assert "<summary>left out (5 of 9 rows)</summary>" in html
+    assert all(f"<li>{case}</li>" in html for case in cases)
+    assert f"few ({'; '.join(cases[:2])})." in Parsed(html).text
 
 
 def test_undecided_edges_are_counted_in_the_text(

@@ -121,6 +121,13 @@ def test_a_control_that_lacks_one_group_is_named_with_it() -> None:
     assert "no patients were scored with plain_extra in kits/unet" in found.warnings
 
 
+def test_a_group_without_the_candidate_is_named() -> None:
+    model = "kits/unet/retrain/full/seed0"
+    other = PatientRow(model, "kits", "unet", "full", "full", 0, "p", "c", "lv", 1.0, 1.0)
+    found = run(WHOLE_JOBS, [*WHOLE_PATIENTS, other])
+    assert found.warnings == ("no patients were scored with lth in kits/unet: not compared there",)
+
+
 def test_the_same_rows_give_the_same_numbers_in_any_order() -> None:
     rng = np.random.default_rng(0)
     patients = [

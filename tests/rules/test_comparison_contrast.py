@@ -172,7 +172,7 @@ def test_the_plain_backbone_meets_every_seed() -> None:
     (one,) = compared(rows, "plain")
     assert one.seeds == (0, 1)
     few = "few seeds: the interval understates the spread between searches"
-    assert one.warnings == (Remark(few, "2"),)
+    assert one.warnings == (Remark(few, "2 seeds"),)
 
 
 def test_a_missing_arm_gives_no_rows() -> None:

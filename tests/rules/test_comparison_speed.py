@@ -34,7 +34,9 @@ def test_the_speed_up_is_the_geometric_mean_of_paired_ratios() -> None:
     assert one.ratio == pytest.approx(4)
     assert [pair.ratio for pair in one.pairs] == [8, 2]
     assert (one.interval.low, one.interval.high) == pytest.approx((2, 8))
-    assert one.warnings == (Remark("few pairs: the interval is their range, and too narrow", "2"),)
+    assert one.warnings == (
+        Remark("few pairs: the interval is their range, and too narrow", "2 pairs"),
+    )
     (epochs,) = found(jobs, "epochs")
     assert epochs.ratio == pytest.approx(5)
     assert found(jobs, "device_seconds") == []

@@ -73,8 +73,8 @@ def searches_section(tables: Mapping[str, Table], figures: RunFigures) -> Sectio
         Picture(
             one.drawing,
             f"{one.group}: a line a search, a dot at its last epoch. JS compares the importance of "
-            "the operations with that of the window before; it cannot tell settled from never "
-            "moved, which the entropy does (1: as at the start).",
+            "the operations with that of the window before, each arm by its own window; it cannot "
+            "tell settled from never moved, which the entropy does (1: as at the start).",
         )
         for one in figures.courses
     ]

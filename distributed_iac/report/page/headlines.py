@@ -18,7 +18,7 @@ from distributed_iac.report.tables import UNKNOWN, Table, show
 
 COSTS: tuple[tuple[Measure, str], ...] = (
     ("seconds", "Search time"),
-    ("op_evaluations", "Operations evaluated"),
+    ("op_evaluations", "Operations"),
 )
 
 

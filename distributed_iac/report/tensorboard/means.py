@@ -116,11 +116,12 @@ def layout_record(arms: Mapping[str, Sequence[str]], at: float) -> Record:
             closed=place > 0 and len(arms) > MOST_OPEN,
         )
         # TensorBoard 2.21 shows charts of this kind from last to first.
-        for quantity, title in reversed(QUANTITIES.items()):
+        for quantity, title in reversed(list(QUANTITIES.items())):
             tag = mean_tag(group, quantity)
             chart = category.chart.add(title=title)
             chart.margin.series.add(value=tag, lower=f"{tag}/low", upper=f"{tag}/high")
-    category = content.category.add(title="single searches (choose them at the left)")
+    title = "single searches (choose them at the left)"
+    category = content.category.add(title=title, closed=True)
     for quantity, title in QUANTITIES.items():
         category.chart.add(title=title).multiline.tag.append(f"^{TAGS[quantity]}$")
     plain = content.SerializeToString(deterministic=True)

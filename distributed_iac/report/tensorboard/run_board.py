@@ -121,7 +121,7 @@ def write_tensorboard(
 
     Args:
         folder: The run folder.
-        drawings: The report's figures; shown as images of the run ``summary/comparison``.
+        drawings: Figures that compare jobs; shown as images of the run ``summary/comparison``.
         tables: By name; shown as texts there.
 
     Raises:
