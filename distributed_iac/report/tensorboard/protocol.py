@@ -99,9 +99,11 @@ def text_value(tag: str, markdown: str) -> Value:
 
 def hparams_value(tag: str, content: HParamsPluginData) -> Value:
     """A message of the hparams dashboard; it lies in the metadata, the value is empty."""
-    return new_value(
-        tag=tag, metadata=hparams.create_summary_metadata(content), tensor=hparams.NULL_TENSOR
-    )
+    metadata = hparams.create_summary_metadata(content)
+    # TensorBoard leaves the order of a map to chance; equal messages are to be equal bytes.
+    whole = HParamsPluginData.FromString(metadata.plugin_data.content)
+    metadata.plugin_data.content = whole.SerializeToString(deterministic=True)
+    return new_value(tag=tag, metadata=metadata, tensor=hparams.NULL_TENSOR)
 
 
 def layout_value(content: layout.Layout) -> Value:
