@@ -23,7 +23,7 @@ from distributed_iac.data.batches import read_batch
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.data.targets import decode_probabilities
 from distributed_iac.evaluation.overlay_file import Overlay, Role
-from distributed_iac.evaluation.rows import PatientRow
+from distributed_iac.evaluation.patient_row import PatientRow
 
 PERCENTILES = (0.5, 99.5)
 """Of a slice, shown as black and white. Our choice: single hot pixels must not darken the rest."""
@@ -62,12 +62,10 @@ def case_scores(rows: Sequence[PatientRow]) -> dict[str, float]:
 
 
 def extremes(scores: dict[str, float]) -> dict[Role, str]:
-    """The best case, and the worst if it is another one; ties go to the first by name."""
-    if not scores:
-        return {}
-    best = min(scores, key=lambda case_id: (-scores[case_id], case_id))
-    worst = min(scores, key=lambda case_id: (scores[case_id], case_id))
-    return {"best": best} if len(scores) == 1 else {"best": best, "worst": worst}
+    """The best case, and the worst if there is another; of equal ones the first, and the last."""
+    ranked = sorted(scores, key=lambda case_id: (-scores[case_id], case_id))
+    found: dict[Role, str] = {"best": ranked[0]} if ranked else {}
+    return {**found, "worst": ranked[-1]} if len(ranked) > 1 else found
 
 
 def _picture(

@@ -21,8 +21,9 @@ from torch import nn
 from distributed_iac.config.evaluation import EvaluationSettings
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.evaluation.conventions import conventions_for
+from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.evaluation.predict import predict_case
-from distributed_iac.evaluation.rows import PatientRow, score_case
+from distributed_iac.evaluation.rows import score_case
 
 OnCase = Callable[[StoredCase, Sequence[PatientRow]], None]
 

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from distributed_iac.errors import DataError
-from distributed_iac.evaluation.rows import PatientRow
+from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.files import write_atomically
 
 

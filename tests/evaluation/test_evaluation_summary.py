@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from distributed_iac.config.evaluation import EmptyPolicyName
 from distributed_iac.errors import DataError
-from distributed_iac.evaluation.rows import PatientRow
+from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.evaluation.summary import (
     SummaryRow,
     defined_mean,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from distributed_iac.data.store import Store
 from distributed_iac.evaluation.overlay import case_scores, extremes, grey, take_overlays
-from distributed_iac.evaluation.rows import PatientRow
+from distributed_iac.evaluation.patient_row import PatientRow
 
 
 class Constant(nn.Module):

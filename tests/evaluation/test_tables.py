@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distributed_iac.errors import DataError
-from distributed_iac.evaluation.rows import PatientRow
+from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.evaluation.tables import (
     SCHEMA,
     ScoredModel,

@@ -14,7 +14,7 @@ import pytest
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, write_overlays
-from distributed_iac.evaluation.rows import PatientRow
+from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.evaluation.tables import ScoredModel, patients_table, write_patients
 from distributed_iac.files import write_json
 from distributed_iac.genotype import OPERATIONS, CellTopology

@@ -39,6 +39,7 @@ TAGS: Mapping[str, str] = {
     "memory_bytes": "cost/memory_gib",
     "learning_rate": "training/learning_rate",
     "batch_parts": "training/batch_parts",
+    "partial_channels": "training/partial_channels",
 }
 """Column of ``epochs.parquet`` to tag."""
 UNITS: Mapping[str, float] = {"memory_bytes": 2.0**-30}

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 from distributed_iac.config.pruning import PruningSettings
-from distributed_iac.evaluation.rows import PatientRow
+from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.evaluation.tables import ScoredModel, patients_table, write_patients
 from distributed_iac.files import write_json
 from distributed_iac.genotype import OPERATIONS, CellTopology
