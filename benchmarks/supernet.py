@@ -4,6 +4,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.supernet             # about four minutes
     OMP_NUM_THREADS=1 python -m benchmarks.supernet --widths 32 --partial-channels 4 2 1
+    OMP_NUM_THREADS=1 python -m benchmarks.supernet --threads 2     # on an idle machine only
 
 Cells: one step is a forward and a backward pass through a two-input cell of four nodes, with
 gradients of inputs, weights, alpha and beta, at the stages of a search: 8, 5, 3, 2 and 1 live
@@ -16,16 +17,16 @@ same discrete cell and against the frozen decoder alone (``benchmarks.pruned_ste
 
 The settings are those of ``configs/search_small.yaml`` (width 8, K 1) and PC-DARTS's K 4 on two
 sizes; ``--widths`` and ``--partial-channels`` ask for others. On one thread the clock is the CPU
-time of the process, which a busy machine disturbs less; the rows on two threads are wall-clock.
-Written to ``results/supernet.json``.
+time of the process, which a busy machine disturbs less. On more threads it is wall-clock, and on a
+busy machine it measures how long threads wait for each other. Written to
+``results/supernet.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,24 +167,13 @@ def clock() -> Callable[[], float]:
     return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
 
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Compute on so many threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    yield
-    torch.set_num_threads(before)
-
-
 def time_cells(work: Work, stage: str, repetitions: int) -> dict[str, Any]:
     """Time the implementations of a cell at one stage."""
     structure = stages()[stage]
     steps = candidates(work, structure)
     check_equal_work(steps)
     timings = measure(steps, repetitions=repetitions, clock=clock())
-    print_timings(
-        f"{work}, {stage}, {torch.get_num_threads()} threads", timings, reference=REFERENCE
-    )
+    print_timings(f"{work}, {stage}", timings, reference=REFERENCE)
     return {
         "timings": as_json(timings, REFERENCE),
         "speed_up": {
@@ -212,19 +202,13 @@ def time_networks(work: Work, repetitions: int) -> dict[str, Any]:
 
 def run(works: list[Work], repetitions: int) -> dict[str, Any]:
     """Measure everything; returns JSON-able results."""
-    first = next(iter(stages()))
-    results: dict[str, Any] = {
+    return {
         "cells": {
             str(work): {stage: time_cells(work, stage, repetitions) for stage in stages()}
             for work in works
         },
         "networks": {str(work): time_networks(work, repetitions) for work in works},
     }
-    with threads(2):
-        results["cells on two threads"] = {
-            str(work): {first: time_cells(work, first, repetitions)} for work in works
-        }
-    return results
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -235,13 +219,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args(arguments)
+    torch.set_num_threads(chosen.threads)
     works = [
         Work(width, k, chosen.batch, chosen.side)
         for width in chosen.widths or ()
         for k in chosen.partial_channels
     ]
-    settings = {"works": [str(work) for work in works or WORKS], "repetitions": chosen.repetitions}
+    settings = {
+        "works": [str(work) for work in works or WORKS],
+        "repetitions": chosen.repetitions,
+        "threads": chosen.threads,
+    }
     results = run(works or list(WORKS), chosen.repetitions)
     print(write_result("supernet", settings=settings, results=results, packages=("torch",)))
 
