@@ -464,7 +464,7 @@ STATE = (
         "store-manifest-missing",
         "",
         3,
-        "choose an empty folder",
+        "it makes the store again",
         spoil=lambda here: (here / "stores/lesion/manifest.json").unlink(),
     ),
     searching(
