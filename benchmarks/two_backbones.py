@@ -7,8 +7,8 @@ by ``distributed-iac sweep``. Then, from the tables and the journal of the run:
 
 1. every job is done;
 2. LTH searches were stopped early by the scheduler, each with a reason; full ones ran to their end;
-3. there was no barrier: how long one data set's searches ran while another one still pre-trained,
-   and what a barrier after each kind of job would have cost;
+3. there was no barrier between kinds of jobs: what was done before the last pre-training, and how
+   long jobs of different kinds ran side by side;
 4. how much of the slots' time was spent in jobs.
 
 The sizes are miniatures and the full search is shortened: nothing here says which method is better.
@@ -98,18 +98,25 @@ class Flow:
     Args:
         seconds: From the first job's start to the last one's end.
         busy: Share of the slots' time that was spent in jobs.
+        first_group: Seconds until the first data set and backbone had all its results.
+        first_search: When the first search began.
+        last_pretrain: When the last pre-training began.
+        before: How many jobs of each later kind were done by then; a barrier after pre-training
+            leaves none.
+        groups_before: How many groups had all their results by then.
         other_set: Seconds in which a search ran while another data set pre-trained.
-        later_kind: Seconds in which a job ran while one of an earlier kind did, of any group.
-        first_search: When the first search began, in seconds since the start.
-        last_pretrain: When the last pre-training ended.
+        later_kind: Seconds in which a job ran beside one of an earlier kind, of any group.
     """
 
     seconds: float
     busy: float
-    other_set: float
-    later_kind: float
+    first_group: float
     first_search: float
     last_pretrain: float
+    before: Mapping[str, int]
+    groups_before: int
+    other_set: float
+    later_kind: float
 
 
 ORDER = ("prepare", "pretrain", "search", "retrain")
@@ -124,14 +131,28 @@ def flow_of(spans: Sequence[Span], slots: int) -> Flow:
         slots: Jobs that fit at the same time.
     """
     begin, end = min(span.start for span in spans), max(span.end for span in spans)
+    last_pretrain = max(span.start for span in spans if span.kind == "pretrain")
+    done = [span for span in spans if span.end <= last_pretrain]
+    groups = [max(span.end for span in own) for own in _groups(spans).values()]
     return Flow(
         seconds=end - begin,
         busy=sum(span.end - span.start for span in spans) / (slots * (end - begin)),
+        first_group=min(groups) - begin,
+        first_search=min(span.start for span in spans if span.kind == "search") - begin,
+        last_pretrain=last_pretrain - begin,
+        before=dict(Counter(one.kind for one in done if one.kind not in ("prepare", "pretrain"))),
+        groups_before=sum(end <= last_pretrain for end in groups),
         other_set=together(spans, _searches_beside_other_pretraining),
         later_kind=together(spans, _is_ahead),
-        first_search=min(span.start for span in spans if span.kind == "search") - begin,
-        last_pretrain=max(span.end for span in spans if span.kind == "pretrain") - begin,
     )
+
+
+def _groups(spans: Iterable[Span]) -> dict[str, list[Span]]:
+    found: dict[str, list[Span]] = {}
+    for span in spans:
+        if span.kind != "prepare":
+            found.setdefault(span.group, []).append(span)
+    return found
 
 
 def together(spans: Sequence[Span], related: Callable[[Span, Span], bool]) -> float:
@@ -224,7 +245,8 @@ def show(arms: Sequence[Searches], flow: Flow, jobs: Mapping[str, int], console:
         for reason, count in one.reasons.items():
             console.print(f"{one.arm}, {count} times: {reason}", highlight=False, soft_wrap=True)
     for name, value in asdict(flow).items():
-        console.print(f"{name}: {value:.3g}" if name == "busy" else f"{name}: {value:.0f} s")
+        shown = f"{value:.2f}" if isinstance(value, float) else value
+        console.print(f"{name}: {shown}", highlight=False)
 
 
 def main() -> None:
