@@ -58,12 +58,10 @@ class Start:
     Args:
         wall: Seconds on the clock.
         cpu: Seconds on the processor, in user and system mode.
-        peak: Main memory in bytes, at the most.
     """
 
     wall: float
     cpu: float
-    peak: int
 
 
 def start(arguments: Sequence[str]) -> Start:
@@ -75,7 +73,7 @@ def start(arguments: Sequence[str]) -> Start:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, process.args)
-    return Start(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+    return Start(wall, used.ru_utime + used.ru_stime)
 
 
 def starts() -> dict[str, list[Start]]:
@@ -110,16 +108,14 @@ def main() -> None:
     os.chdir(folder)
     table = Table(title=f"Started {REPETITIONS} times; medians")
     table.add_column("program")
-    for heading in ("s on the clock", "s on the processor", "memory, MB"):
+    for heading in ("s on the clock", "s on the processor"):
         table.add_column(heading, justify="right")
     results = {}
     for name, found in starts().items():
-        wall, cpu, peak = (
-            Summary.of(np.array([asdict(one)[field] for one in found]))
-            for field in ("wall", "cpu", "peak")
-        )
-        results[name] = {"wall": vars(wall), "cpu": vars(cpu), "peak_bytes": vars(peak)}
-        table.add_row(name, f"{wall.median:.2f}", f"{cpu.median:.2f}", f"{peak.median / 1e6:.0f}")
+        wall = Summary.of(np.array([one.wall for one in found]))
+        cpu = Summary.of(np.array([one.cpu for one in found]))
+        results[name] = {"wall": vars(wall), "cpu": vars(cpu)}
+        table.add_row(name, f"{wall.median:.2f}", f"{cpu.median:.2f}")
     job = search_job()
     Console().print(table)
     print(f"one search job of {CONFIG.name}: {job.peak_bytes / 1e6:.0f} MB at the most")
