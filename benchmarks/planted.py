@@ -257,6 +257,11 @@ def trained_anew(seed: int) -> dict[str, float]:
     return {"seed": seed} | {name: dice_of(seed, name, cell) for name, cell in cells.items()}
 
 
+def arms_of(outcomes: Sequence[Outcome]) -> list[str]:
+    """The arms that were run, in order."""
+    return [arm for arm in ARMS if any(one.arm == arm for one in outcomes)]
+
+
 def chance_of_a_pair() -> float:
     """Chance of a node's pair of edges; the same for every node that has a choice."""
     (chance,) = {
@@ -284,7 +289,7 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> dict[str, object]:
     ):
         table.add_column(heading, justify="right")
     summary: dict[str, object] = {}
-    for arm in ARMS:
+    for arm in arms_of(outcomes):
         mine = [one for one in outcomes if one.arm == arm]
         families = binomtest(
             sum(o.families_right for o in mine),
@@ -324,7 +329,7 @@ def worth(
     """What found cells are worth between a random one and the planted one, paired by seed."""
     anchors = {int(one["seed"]): one for one in checks}
     found = {}
-    for arm in ARMS:
+    for arm in arms_of(outcomes):
         mine = [one for one in outcomes if one.arm == arm]
         random = np.array([anchors[one.seed]["random"] for one in mine])
         planted = np.array([anchors[one.seed]["planted"] for one in mine])
