@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "chaos": (),
     "two_backbones": ("--folder", "{scratch}/two_backbones"),
     "search_phantoms": ("--folder", "{scratch}/search_phantoms"),
+    "capacity": ("--folder", "{scratch}/capacity"),
     "real_mri": ("--folder", "{scratch}/real_mri"),
     "scaling": ("--traces", "{scratch}/search_phantoms/runs/both-arms", "--gpu-speed", "0.01"),
 }
