@@ -102,7 +102,9 @@ class ScriptedWork:
     def finish(self, folder: Path, rows: Sequence[Result]) -> Result:
         """Write the epochs; the sum over them goes into the result."""
         write_rows(folder / "epochs.parquet", rows)
-        return {"checksum": self._sum, "val_dice": rows[-1]["val_dice"]}
+        last = rows[-1]
+        why = f"converged: {last['reason']}" if last["converged"] else None
+        return {"checksum": self._sum, "val_dice": last["val_dice"], "stop_reason": why}
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,23 @@ def test_finished_jobs_are_told_from_what_they_left(folder: SweepFolder, tmp_pat
     assert set(collect_run(folder.path).folders) == {SEARCH.key}
 
 
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ("converged: 4 edges have one operation", ("converged", "4 edges have one operation")),
+        ("all 200 epochs", (None, "all 3 epochs")),
+        (None, (None, "all 3 epochs")),
+    ],
+)
+def test_a_result_that_was_found_says_itself_why_its_search_was_stopped(
+    folder: SweepFolder, tmp_path: Path, kept: str | None, told: tuple[str | None, str]
+) -> None:
+    rows = [{"epoch": 3, "seconds": 2.0, "reason": "all 3 epochs"}]
+    finish(folder, tmp_path, rows, stop_reason=kept)
+    row = rows_of(folder)[SEARCH.key]
+    assert (row["stop_code"], row["stop_reason"]) == told
+
+
 def test_values_that_json_cannot_hold_are_numbers_again(folder: SweepFolder) -> None:
     folder.journal.write(
         "report", SEARCH.key, {"epoch": 1, "seconds": 1.0, "val_dice": float("nan")}

@@ -27,6 +27,7 @@ from distributed_iac.training.sweep.standing import Standing, stand
 from distributed_iac.training.work.artifacts import Artifacts
 from distributed_iac.training.work.reading import reading
 from distributed_iac.training.work.result import read_result
+from distributed_iac.verdict.verdict import stop_code
 
 _TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int64()
 
@@ -138,6 +139,7 @@ def _job_row(
     job = standing.job
     known = {**(rows[-1] if rows else {}), **result}
     seconds = sum(float(row.get("seconds") or 0.0) for row in rows)
+    code, reason = _why(standing, known)
     return {
         "key": job.key,
         "kind": job.kind,
@@ -147,8 +149,8 @@ def _job_row(
         "arm": job.arm,
         "seed": job.seed,
         "status": standing.status,
-        "stop_code": standing.stop_code,
-        "stop_reason": standing.stop_reason or known.get("reason"),
+        "stop_code": code,
+        "stop_reason": reason,
         "epochs": len(rows),
         "seconds": seconds,
         "device_seconds": plan.reserved[job.kind].device_seconds(seconds),
@@ -161,6 +163,20 @@ def _job_row(
         "note": standing.note,
         "error": standing.error,
     }
+
+
+def _why(standing: Standing, known: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Why it was stopped: as the journal heard, else as its result says.
+
+    The journal did not hear of it where the result was found, kept by another sweep or by a worker
+    whose driver was killed before it took the report.
+    """
+    if standing.stop_code is not None:
+        return standing.stop_code, standing.stop_reason
+    code, _, sentence = str(known.get("stop_reason")).partition(": ")
+    if stop_code(code) is not None:
+        return code, sentence
+    return None, standing.stop_reason or known.get("reason")
 
 
 def _number(value: Any) -> float | None:
