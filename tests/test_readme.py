@@ -335,6 +335,25 @@ def test_figures_are_well_formed_and_small() -> None:
             assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+def test_figures_of_planted_cells_trained_anew_are_those_of_their_results() -> None:
+    file = ROOT / "benchmarks/results/planted_worth.json"
+    lth = json.loads(file.read_text(encoding="utf-8"))["worth"]["lth"]
+    found, planted, random = (f"{lth[name]:.3f}" for name in ("found", "planted", "random"))
+    assert (
+        f"LTH's cells reach a mean Dice of {found}, the planted ones {planted}, random ones {random}"
+        in README
+    )
+
+
+def test_figures_of_capacity_are_those_of_its_results() -> None:
+    file = ROOT / "benchmarks/results/capacity.json"
+    models = json.loads(file.read_text(encoding="utf-8"))["results"]["models"]
+    dice = {(one["backbone"], one["model"]): f"{one['test_dice']:.3f}" for one in models}
+    narrow, wide = dice["features8", "plain_extra"], dice["features16", "plain_extra"]
+    assert f"twice the width lifts Dice from {narrow} to {wide}, " in README
+    assert f"random cells of the narrow one to {dice['features8', 'random']}" in README
+
+
 def test_figures_of_the_real_mri_are_those_of_its_results() -> None:
     results = json.loads((ROOT / "benchmarks/results/real_mri.json").read_text())["results"]
     means = {
