@@ -35,12 +35,17 @@ def test_other_signals_are_none() -> None:
 
 
 def test_who_watched_before_watches_again() -> None:
-    with interrupts() as outer:
-        with interrupts():
-            pass
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        assert outer()
+    # Set here: a shell starts programs in the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with interrupts() as outer:
+            with interrupts():
+                pass
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            assert outer()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_outside_the_main_thread_nothing_is_watched() -> None:

@@ -51,7 +51,7 @@ def resolve_inside(root: Path, text: str) -> Path | Refused:
         )
     try:
         base = root.resolve()
-        target = (base / text).resolve()
+        target = _followed(base / text)
         target.is_file()  # raises for what no file system would take, such as a name too long
     except (OSError, RuntimeError, ValueError) as error:  # also loops of links, NUL characters
         return Refused("bad_metadata", f"{text!r} is not a path ({error})", "Correct dataset.json")
@@ -62,3 +62,16 @@ def resolve_inside(root: Path, text: str) -> Path | Refused:
             "Move or copy the file into the data set's folder and write its relative path",
         )
     return root / target.relative_to(base)
+
+
+def _followed(path: Path) -> Path:
+    """Follow all links.
+
+    Raises:
+        OSError, RuntimeError: Links lead in a circle; some are noticed by ``Path.resolve``, others
+            only make it leave the links behind them as they are written.
+    """
+    target = path.resolve()
+    if target.resolve() != target:
+        raise OSError("its links lead in a circle")
+    return target

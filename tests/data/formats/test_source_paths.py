@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from distributed_iac.data.formats.inside import Refused, resolve_inside
 
@@ -23,6 +23,8 @@ def root(tmp_path_factory):
 
 
 @settings(max_examples=200, deadline=None)
+@example(pieces=["loop", "..", "up"], start="")
+@example(pieces=["loop", "..", "loop", "..", "up"], start="")
 @given(pieces=st.lists(PIECES, min_size=1, max_size=6), start=st.sampled_from(["", "/", "./"]))
 def test_no_text_leads_out_of_the_root(pieces, start, root):
     placed = resolve_inside(root, start + "/".join(pieces))
@@ -51,6 +53,7 @@ def test_a_root_reached_through_a_link_is_kept_as_given(root, tmp_path):
     ("text", "code"),
     [
         ("up/a.nii.gz", "outside_root"),
+        ("loop/../up/a.nii.gz", "bad_metadata"),
         (".", "outside_root"),
         ("../root-two/a.nii.gz", "outside_root"),
         ("$HOME/a.nii.gz", "unexpanded_path"),
