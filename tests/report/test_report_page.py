@@ -186,6 +186,21 @@ def test_a_run_without_results_says_so(make_run: Callable[..., Path]) -> None:
     assert "the patients table is empty" in text
 
 
+@pytest.mark.parametrize(
+    ("arms", "question"),
+    [
+        (["full", "lth"], "full-length search (full) and by a shortened one (lth)"),
+        (["lth"], "by lth. The cells were retrained"),
+    ],
+)
+def test_the_question_is_one_that_the_arms_can_answer(
+    make_run: Callable[..., Path], arms: list[str], question: str
+) -> None:
+    policies = {"full": {"policy": "none"}, "lth": {"policy": "js"}}
+    folder = make_run(stop_after=1, arms={arm: policies[arm] for arm in arms})
+    assert question in Parsed(rebuild(folder).page.read_text()).text
+
+
 def test_a_note_about_many_rows_is_folded_and_complete(page: Page) -> None:
     cases = tuple(f"acdc/unet{number}: {number} for both" for number in range(5))
     notes = (Note("left out", cases, "5 of 9 rows"), Note("few", cases[:2], "2 of 9 rows"))

@@ -78,13 +78,20 @@ def standing(record: RunRecord) -> tuple[State, str]:
 def _summary(record: RunRecord) -> str:
     config = record.config
     settings = config.comparison
-    return (
+    begun = (
         f"Implantable cells for trained segmentation U-Nets were searched in {len(record.groups)} "
         f"{_plural('group', len(record.groups))} of data set and backbone with "
-        f"{len(config.seeds)} {_plural('seed', len(config.seeds))}: by full-length search "
-        f"({settings.reference}) and by a shortened one ({settings.candidate}). The cells were "
-        "retrained and scored on test patients. Is the short search as good, and how much does it "
-        "save?"
+        f"{len(config.seeds)} {_plural('seed', len(config.seeds))}: by "
+    )
+    if {settings.reference, settings.candidate} <= set(config.arms):
+        return begun + (
+            f"full-length search ({settings.reference}) and by a shortened one "
+            f"({settings.candidate}). The cells were retrained and scored on test patients. Is the "
+            "short search as good, and how much does it save?"
+        )
+    return begun + (
+        f"{' and '.join(config.arms)}. The cells were retrained and scored on test patients. Are "
+        "they worth more than the controls?"
     )
 
 
