@@ -233,7 +233,8 @@ def main(arguments: list[str] | None = None) -> None:
         "threads": chosen.threads,
     }
     results = run(works or list(WORKS), chosen.repetitions)
-    print(write_result("supernet", settings=settings, results=results, packages=("torch",)))
+    name = "supernet" if chosen.threads == 1 else f"supernet_{chosen.threads}_threads"
+    print(write_result(name, settings=settings, results=results, packages=("torch",)))
 
 
 if __name__ == "__main__":
