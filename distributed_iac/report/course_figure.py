@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from distributed_iac.report.log_ticks import plain_log_ticks
-from distributed_iac.report.search_curves import COLOURS, Rows, column
+from distributed_iac.report.search_curves import COLOURS, Rows, curve
 
 PANELS = (
     ("js_mean", "JS divergence between windows (bits), mean over edges", "log"),
@@ -92,10 +91,6 @@ def course_figure(courses: Sequence[Course], arms: Sequence[str], tau: float | N
 
 
 def _draw(axis: Axes, course: Course, key: str, colour: str) -> None:
-    epochs, values = column(course.rows, "epoch"), column(course.rows, key)
-    if axis.get_yscale() == "log":
-        values = np.where(values > 0, values, np.nan)
-    known = np.isfinite(values)  # what is measured every few epochs is joined over the gaps
-    axis.plot(epochs[known], values[known], color=colour, linewidth=1.3, alpha=0.85)
-    if known.any():
-        axis.plot(epochs[known][-1], values[known][-1], "o", color=colour, markersize=3.5)
+    epochs, values = curve(course.rows, key, axis.get_yscale())
+    axis.plot(epochs, values, color=colour, linewidth=1.3, alpha=0.85)
+    axis.plot(epochs[-1:], values[-1:], "o", color=colour, markersize=3.5)

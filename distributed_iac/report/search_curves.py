@@ -86,15 +86,9 @@ def _colours(count: int) -> list[str]:
 
 
 def _draw(axis: Axes, panel: Panel, name: str, rows: Rows, colour: str) -> None:
-    epochs = column(rows, "epoch")
     for number, (key, style) in enumerate(panel.columns.items()):
-        values = column(rows, key)
-        if panel.scale == "log":
-            values = np.where(values > 0, values, np.nan)
-        known = np.isfinite(values)  # what is measured every few epochs is joined over the gaps
         axis.plot(
-            epochs[known],
-            values[known],
+            *curve(rows, key, panel.scale),
             style,
             color=colour,
             linewidth=1.4,
@@ -106,3 +100,16 @@ def column(rows: Rows, key: str) -> NDArray[np.float64]:
     """One column as numbers, NaN where a row has none."""
     values = [row.get(key) for row in rows]
     return np.array([v if isinstance(v, int | float) else np.nan for v in values], dtype=np.float64)
+
+
+def curve(rows: Rows, key: str, scale: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Epochs and values of what was measured: what is every few epochs is joined over the gaps.
+
+    Args:
+        rows: Of one search.
+        key: Column.
+        scale: Of the axis; ``log`` has no place for values that are not above 0.
+    """
+    epochs, values = column(rows, "epoch"), column(rows, key)
+    known = np.isfinite(values) & ((values > 0) | (scale != "log"))
+    return epochs[known], values[known]
