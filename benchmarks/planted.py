@@ -367,7 +367,8 @@ def known(path: Path) -> tuple[list[Outcome], list[dict[str, float]]]:
     if not path.exists():
         return [], []
     earlier = json.loads(path.read_text(encoding="utf-8"))
-    assert earlier["settings"] == settings(), f"{path} was made with other settings"
+    if earlier["settings"] != settings() or "worth" not in earlier:
+        sys.exit(f"{path} was made with other settings or has no cells trained anew: name another")
     return [Outcome(**one) for one in earlier["outcomes"]], earlier["trained_anew"]
 
 

@@ -14,6 +14,10 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading content of the wrong kind or shape raises; errors of JSON and Arrow are among the
+ValueErrors."""
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a kill at any instant leaves the old file or the new one.

@@ -53,8 +53,9 @@ def composes(units: int, channels: int) -> bool:
     Nothing stands between a unit's depthwise and its pointwise convolution, so the two are one
     dense convolution with the weight ``pointwise[q, p] * depthwise[p]``: more multiplications,
     but one pass over the memory instead of three, and none of the slow weight gradients of
-    depthwise 5 x 5 kernels. Measured on one CPU thread (8 x 64 x 64 pixels, forward and
-    backward, milliseconds of the thread), dense / in two steps:
+    depthwise 5 x 5 kernels. One-off timings on a CPU thread (8 x 64 x 64 pixels, forward and
+    backward, milliseconds of the thread; ``benchmarks/supernet.py`` times the cells that follow
+    from them), dense / in two steps:
 
     ====  ===  ===========  ===========  ===================
     P     m    3 x 3        5 x 5        5 x 5, dilation 2

@@ -49,7 +49,6 @@ class Departure:
     """Everything that leaves a node.
 
     Args:
-        node: The node.
         edges: Live edges that leave it.
         targets: The node at the end of each.
         shared: Operations that do the same on every edge: skip and poolings, where alive.
@@ -57,7 +56,6 @@ class Departure:
         convolutions: Kinds of convolution, grouped by the targets of the edges that have them.
     """
 
-    node: int
     edges: Edges
     targets: tuple[int, ...]
     shared: tuple[str, ...]
@@ -151,7 +149,6 @@ def _departure(cell: SearchCell, node: int) -> Departure:
         return tuple(cell.shape.topology.edges[edge].target for edge in members)
 
     return Departure(
-        node,
         edges,
         targets(edges),
         tuple(name for name in ("skip_connect", *POOLINGS) if alive[name]),

@@ -11,10 +11,10 @@ are many, and everybody's results come at its end. Group by group (data set and 
 the first group's results early. So it goes group by group as long as no way to the end presses:
 as long as the longest way is short against what is left for each slot.
 
-Measured on paper (:mod:`distributed_iac.simulation`) with a recorded sweep's times, eight groups,
-164 jobs: on 1 to 4 slots the first group has all its results after 12 to 14 % of the time instead
-of 80 %, on 8 after 24 % instead of 78 %, and the whole takes at most 0.5 % longer than by the
-longest way first; always group by group, it would take 4 % longer on 8 slots and 27 % on 32.
+Measured on paper (``benchmarks/scaling.py``) with a recorded sweep's times, eight groups, 164
+jobs: on 1 to 4 slots the first group has all its results after 12 to 14 % of the time instead of
+80 %, on 8 after 24 % instead of 78 %, and the whole takes at most 0.5 % longer than by the longest
+way first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from distributed_iac.jobs.job import Job, JobKind
 
 PRESSES = 0.25
 """A way to the end presses when it is at least this share of what is left for each slot. Our
-choice: of 0.25, 0.5 and 1 the one whose sweeps are not longer; see the module."""
+choice: with it sweeps are hardly longer than by the longest way first; see the module."""
 
 
 class ReadyJobs:

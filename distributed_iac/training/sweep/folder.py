@@ -21,13 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from distributed_iac.errors import ConfigError, RunError
-from distributed_iac.files import write_json
+from distributed_iac.files import MALFORMED, write_json
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.training.sweep.journal import Journal
-
-_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading values of the wrong kind or shape raises."""
 
 JOBS, JOURNAL, LOCK = "jobs.json", "journal.jsonl", "driver.lock"
 
@@ -118,7 +115,7 @@ class SweepFolder:
             ) from error
         try:
             return SweepPlan.from_plain(json.loads(text))
-        except (*_DAMAGED, ConfigError) as error:
+        except (*MALFORMED, ConfigError) as error:
             said = error.message if isinstance(error, ConfigError) else str(error)
             raise RunError(
                 "what a sweep has to do is a list of jobs",

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from distributed_iac.errors import RunError
+from distributed_iac.files import MALFORMED
 
 EventKind = Literal["open", "start", "report", "again", "stop", "end", "failed", "close"]
 """open: a driver takes up the sweep, nothing runs yet. start: a worker begins a job. report: an
@@ -115,7 +116,7 @@ class Journal:
         """The event of a line; None for one that a kill has cut short."""
         try:
             return _parse(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except MALFORMED as error:
             if isinstance(error, json.JSONDecodeError) and _is_start_of_event(line):
                 return None
             raise RunError(
@@ -148,7 +149,7 @@ def _parse(content: dict[str, Any]) -> Event:
     """Read what a line holds.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError: It is no event.
+        ValueError, LookupError, TypeError, AttributeError: It is no event.
     """
     kind, values = content["event"], content.get("values", {})
     if kind not in _KINDS or not isinstance(values, dict):

@@ -13,13 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distributed_iac.errors import CheckpointError, ConfigError
-
-_DAMAGED = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError),
-    ConfigError,
-)
-"""What files that are missing, cut short or of another form raise while they are read; Arrow's
-errors and those of JSON are ValueErrors, a value that cannot be is a ConfigError."""
+from distributed_iac.files import MALFORMED
 
 
 @contextlib.contextmanager
@@ -37,7 +31,7 @@ def reading(path: Path) -> Iterator[Path]:
     """
     try:
         yield path
-    except _DAMAGED as error:
+    except (OSError, *MALFORMED, ConfigError) as error:
         raise CheckpointError(
             "cannot read a finished job's result",
             came=f"{type(error).__name__}: {error}",
