@@ -11,8 +11,6 @@ missing.
 
 from __future__ import annotations
 
-import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import write_result
-from distributed_iac.config.load import load_config
+from benchmarks.sweeps import enter, make_phantoms, run_options
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.phantom import make_phantom
 from distributed_iac.evaluation.summary import foreground_means, summarise
 from distributed_iac.evaluation.tables import read_patients
 from distributed_iac.jobs.graph import JobGraph
@@ -102,15 +99,8 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Train what is not there yet, then report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="where data and runs go")
-    parser.add_argument("--set", dest="overrides", action="append", default=[])
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(options.folder)
-    config = load_config(CONFIG, options.overrides)
-    if not config.data[0].source.exists():
-        make_phantom("amos", config.data[0].source, patients=PATIENTS_MADE, seed=SEED, size="tiny")
+    config = enter(run_options(__doc__).parse_args(), CONFIG)
+    make_phantoms(config, PATIENTS_MADE, SEED)
     graph = without_searches(config)
     sweep = LocalSweep(config, graph, tell)
     sweep.run()

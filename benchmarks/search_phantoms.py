@@ -16,22 +16,19 @@ controls with all seeds on every data set. Killed, it continues. Then it reports
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import write_result
+from benchmarks.sweeps import enter, make_phantoms, run_options
 from distributed_iac.agreement import containment, rank_agreement, top_agreement
-from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.phantom import FormatName, make_phantom
 from distributed_iac.evaluation.summary import foreground_means, summarise
 from distributed_iac.evaluation.tables import merge_patients, read_patients
 from distributed_iac.genotype import OPERATIONS, Genotype
@@ -56,14 +53,6 @@ def sweeps(config: RunConfig) -> Iterator[RunConfig]:
     yield config.model_copy(update={"name": "both-arms", "seeds": config.seeds[:1]})
     yield config.model_copy(update={"name": "first-set", "data": config.data[:1]})
     yield config.model_copy(update={"name": "lth-seeds", "arms": lth})
-
-
-def make_phantoms(config: RunConfig) -> None:
-    """Write the sources that are not there yet."""
-    for dataset in config.data:
-        if not dataset.source.exists():
-            name = cast(FormatName, dataset.name)
-            make_phantom(name, dataset.source, patients=COUNT, seed=0, size="tiny")
 
 
 def searches_of(folders: Mapping[str, Path]) -> dict[Job, SearchResult]:
@@ -272,16 +261,12 @@ def report(config: RunConfig) -> None:
 
 def main() -> None:
     """Run everything that is not finished yet, then report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="where data and runs go")
+    parser = run_options(__doc__)
     parser.add_argument("--report", action="store_true", help="only report what is finished")
-    parser.add_argument("--set", dest="overrides", action="append", default=[])
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(options.folder)
-    config = load_config(CONFIG, options.overrides)
+    config = enter(options, CONFIG)
     if not options.report:
-        make_phantoms(config)
+        make_phantoms(config, COUNT, seed=0)
         for sweep in sweeps(config):
             run_sweep(sweep)
     report(config)

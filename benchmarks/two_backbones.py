@@ -16,8 +16,6 @@ The sizes are miniatures and the full search is shortened: nothing here says whi
 
 from __future__ import annotations
 
-import argparse
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -25,16 +23,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import write_result
-from distributed_iac.config.load import load_config
+from benchmarks.sweeps import enter, make_phantoms, run_options
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.phantom import FormatName, make_phantom
 from distributed_iac.report.spans import spans_of
 from distributed_iac.report.timeline import Span
 from distributed_iac.training.sweep.collect import collect_run
@@ -181,20 +178,13 @@ def _dataset(span: Span) -> str:
     return span.key.split("/")[0]
 
 
-def run(config: Path, overrides: Sequence[str]) -> None:
+def run(config: RunConfig, overrides: Sequence[str]) -> None:
     """Phantoms, sweep and report, by the command line."""
-    for dataset in load_config(config, overrides).data:
-        if not dataset.source.exists():
-            name = cast(FormatName, dataset.name)
-            make_phantom(name, dataset.source, patients=PATIENTS, seed=0, size="tiny")
+    make_phantoms(config, PATIENTS, seed=0)
     command = [sys.executable, "-m", "distributed_iac.cli.main"]
     changed = [part for one in overrides for part in ("--set", one)]
-    for verb in (["sweep", str(config), *changed], ["report", str(_folder(config, overrides))]):
+    for verb in (["sweep", str(CONFIG), *changed], ["report", str(config.folder)]):
         subprocess.run([*command, *verb], check=True)
-
-
-def _folder(config: Path, overrides: Sequence[str]) -> Path:
-    return load_config(config, overrides).folder
 
 
 def look(config: RunConfig, console: Console) -> dict[str, Any]:
@@ -251,14 +241,9 @@ def show(arms: Sequence[Searches], flow: Flow, jobs: Mapping[str, int], console:
 
 def main() -> None:
     """Run what is not finished yet, check it, print it, write the result."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="where data and runs go")
-    parser.add_argument("--set", dest="overrides", action="append", default=[])
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(given.folder)
-    run(CONFIG, given.overrides)
-    config = load_config(CONFIG, given.overrides)
+    options = run_options(__doc__).parse_args()
+    config = enter(options, CONFIG)
+    run(config, options.overrides)
     results = look(config, Console())
     settings = config.model_dump(mode="json", include={"search", "batches", "arms", "seeds"})
     print(write_result("two_backbones", settings=settings, results=results, packages=("ray",)))

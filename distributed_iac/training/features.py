@@ -18,6 +18,7 @@ computed. Features are kept as they lie in memory, so that what follows chooses 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ from torch import Tensor
 
 from distributed_iac.data.batches import Batch, IntArray
 from distributed_iac.nets.contract import Features
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ class FeatureCache:
             return
         slice_bytes = sum(feature[0].nbytes for feature in features)
         self.admission = admit(parts, slice_bytes, self._budget)
+        LOGGER.info("search.feature_cache keeps %s", self.admission.reason)
         rows = self.admission.rows
         self._banks = [_Bank(feature, rows.size) for feature in features]
         self._filled = np.zeros(rows.size, dtype=np.bool_)
