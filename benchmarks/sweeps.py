@@ -18,7 +18,7 @@ from distributed_iac.data.phantom import FormatName, make_phantom
 
 
 def run_options(documentation: str | None) -> argparse.ArgumentParser:
-    """A parser of the options that all of them have; the first line of the module's docstring describes it."""
+    """A parser of the options that all of them have, described by a docstring's first line."""
     parser = argparse.ArgumentParser(description=(documentation or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="where data and runs go")
     parser.add_argument("--set", dest="overrides", action="append", default=[])
