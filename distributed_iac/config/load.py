@@ -8,16 +8,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import AS_STORED, Settings, fields_before
 from distributed_iac.config.explain import explain
-from distributed_iac.config.merge import read_layers
+from distributed_iac.config.merge import Layers, read_layers
 from distributed_iac.config.run import RunConfig
 
 
@@ -31,17 +31,43 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: Naming file (or option), key path, what is allowed and what came.
     """
-    layers = read_layers(path, overrides)
+    return _validated(read_layers(path, overrides))
+
+
+def load_resolved(path: Path) -> RunConfig:
+    """Load the resolved configuration of a run folder, as its release understood it.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    return _validated(read_layers(path, ()), AS_STORED)
+
+
+def _validated(layers: Layers, context: Mapping[str, Any] | None = None) -> RunConfig:
     try:
-        return RunConfig.model_validate(layers.values)
+        return RunConfig.model_validate(layers.values, context=context)
     except ValidationError as error:
         raise explain(error, RunConfig, layers) from error
 
 
 def to_plain(settings: Settings) -> dict[str, Any]:
     """Return plain JSON-able values, equal for equal settings (sets are sorted)."""
-    plain: dict[str, Any] = _sorted_sets(settings.model_dump(mode="python"))
-    return plain
+    return {name: _plain(value, to_plain) for name, value in settings}
+
+
+def to_identity(settings: Settings) -> dict[str, Any]:
+    """Return the same without settings that are as they were before they existed.
+
+    For digests: a setting that a later release adds leaves the digests of older results alone,
+    as long as nobody uses it.
+    """
+    before = fields_before(type(settings))
+    plain = {name: _plain(value, to_identity) for name, value in settings}
+    return {
+        name: value
+        for name, value in plain.items()
+        if name not in before or value != _plain(before[name], to_identity)
+    }
 
 
 def to_yaml(settings: Settings) -> str:
@@ -49,13 +75,15 @@ def to_yaml(settings: Settings) -> str:
     return yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)
 
 
-def _sorted_sets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _sorted_sets(item) for key, item in value.items()}
+def _plain(value: Any, branch: Callable[[Settings], dict[str, Any]]) -> Any:
+    if isinstance(value, Settings):
+        return branch(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, branch) for key, item in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted(_sorted_sets(item) for item in value)
+        return sorted(_plain(item, branch) for item in value)
     if isinstance(value, list | tuple):
-        return [_sorted_sets(item) for item in value]
+        return [_plain(item, branch) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from distributed_iac.config.difference import first_difference
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Source
@@ -28,7 +27,7 @@ from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.reading import HIGHEST_CLASS
 from distributed_iac.data.split import split_patients
 from distributed_iac.data.store.build import build
-from distributed_iac.data.store.identity import describe_cases, store_identity
+from distributed_iac.data.store.identity import describe_cases, store_difference, store_identity
 from distributed_iac.data.store.manifest import (
     FINGERPRINT,
     IDENTITY,
@@ -165,7 +164,7 @@ def _already_prepared(order: Order) -> Preparation:
     folder = order.folder
     manifest = read_manifest(folder)
     verify_files(folder, manifest, "manifest")
-    difference = first_difference(_read(folder / IDENTITY), order.identity)
+    difference = store_difference(_read(folder / IDENTITY), order.identity)
     if difference is not None:
         raise StoreError(
             "the store's folder must be free, or hold a store of the same settings and files",

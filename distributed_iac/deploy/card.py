@@ -16,23 +16,27 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import TypeAdapter
 
 from distributed_iac.config.backbone import BackboneSettings
+from distributed_iac.config.base import AS_STORED
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.preprocess import PREPROCESS_VERSION
+from distributed_iac.data.store.identity import PREPARATION
 from distributed_iac.deploy.nnunet import architecture_from_json
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
+from distributed_iac.versions import MODEL, require_version
 
-FORMAT_VERSION = 1
-"""Raised whenever an older release could not read a newer folder."""
+PREPARED = replace(
+    PREPARATION, error=CheckpointError, again=MODEL.again, key="preprocess_version"
+)
+"""How images become slices is the network's own; an older preparation than the oldest is not kept."""
 
 CARD, WEIGHTS, GENOTYPE, README = "model.json", "weights.safetensors", "genotype.json", "README.md"
 """Files of an exported folder."""
@@ -67,8 +71,8 @@ class ModelCard:
     def to_json(self) -> dict[str, Any]:
         """Plain values; :meth:`from_json` is the inverse."""
         return {
-            "format_version": FORMAT_VERSION,
-            "preprocess_version": PREPROCESS_VERSION,
+            MODEL.key: MODEL.version,
+            PREPARED.key: PREPARED.version,
             "backbone": self.backbone.model_dump(mode="json"),
             "nnunet": None if self.nnunet is None else asdict(self.nnunet),
             "cell": None if self.cell is None else self.cell.model_dump(mode="json"),
@@ -90,9 +94,9 @@ class ModelCard:
         if (cell is None) != (genotype is None):
             raise ValueError("cell and genotype come together or not at all")
         return cls(
-            backbone=_BACKBONES.validate_python(value["backbone"]),
+            backbone=_BACKBONES.validate_python(value["backbone"], context=AS_STORED),
             nnunet=None if nnunet is None else architecture_from_json(nnunet),
-            cell=None if cell is None else CellSettings.model_validate(cell),
+            cell=None if cell is None else CellSettings.model_validate(cell, context=AS_STORED),
             genotype=None if genotype is None else Genotype.from_dict(genotype),
             fingerprint=Fingerprint.from_json(value["fingerprint"]),
             provenance=dict(value["provenance"]),
@@ -119,7 +123,10 @@ def read_card(folder: Path) -> ModelCard:
         ) from error
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
-    _require_version(value, path)
+    if not isinstance(value, dict):
+        raise _damaged(path, ValueError(f"a {type(value).__name__} where an object belongs"))
+    for format in (MODEL, PREPARED):
+        require_version(format, value, path)
     try:
         return ModelCard.from_json(value)
     except (KeyError, TypeError, ValueError, AttributeError, DistributedIacError) as error:
@@ -129,24 +136,6 @@ def read_card(folder: Path) -> ModelCard:
 def _plain(value: Scalar) -> Scalar:
     """A score that is not defined has no number, and JSON has no other word for it."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _require_version(value: Any, path: Path) -> None:
-    wanted = {"format_version": FORMAT_VERSION, "preprocess_version": PREPROCESS_VERSION}
-    if not isinstance(value, dict):
-        raise _damaged(path, ValueError(f"a {type(value).__name__} where an object belongs"))
-    found = {key: value.get(key) for key in wanted}
-    if found != wanted:
-        raise CheckpointError(
-            f"this release reads models of {_shown(wanted)}",
-            came=_shown(found),
-            remedy="use the release that exported it, or export the model again",
-            where=path,
-        )
-
-
-def _shown(versions: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:

@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import Tensor
 
-from distributed_iac.config.load import load_config
+from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
 from distributed_iac.deploy.card import ModelCard, Scalar
@@ -109,7 +109,7 @@ class FinishedRun:
                 remedy="give the folder that the run made, such as runs/NAME",
                 where=run,
             )
-        config = load_config(path)
+        config = load_resolved(path) if run.is_dir() else load_config(path)
         graph = plan_jobs(config)
         # Beside the run folder, wherever the command is given.
         out = run.parent if run.is_dir() else config.out

@@ -33,7 +33,7 @@ from distributed_iac.report.spans import spans_of
 from distributed_iac.report.timeline import Span
 from distributed_iac.selection.decision import Selection
 from distributed_iac.selection.select import select
-from distributed_iac.training.run_folder import MARK
+from distributed_iac.training.run_folder import stored_config
 from distributed_iac.training.sweep.collect import RunTables, collect_run
 from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.work.cells import SearchResult, candidate_of, read_search
@@ -119,7 +119,7 @@ def read_run(folder: Path) -> RunRecord:
     """
     run = SweepFolder(folder)
     graph = run.plan().graph
-    config = _config(folder)
+    config = stored_config(folder)
     tables = collect_run(folder)
     patients = _patients(tables.folders.values())
     searches = tuple(_searches(graph, tables.folders))
@@ -134,18 +134,6 @@ def read_run(folder: Path) -> RunRecord:
         comparison=_compare(config, tables, patients, searches),
         spans=spans_of(graph, run.journal.read()),
     )
-
-
-def _config(folder: Path) -> RunConfig:
-    try:
-        return RunConfig.model_validate(_json(folder / MARK))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(
-            f"the folder of a run holds its configuration, {MARK}, of this version's form",
-            came=str(error),
-            remedy="report it with the version that ran it, or run it again",
-            where=folder,
-        ) from error
 
 
 def _environment(path: Path) -> dict[str, Any]:

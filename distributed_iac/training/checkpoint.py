@@ -23,6 +23,7 @@ import torch
 
 from distributed_iac.errors import CheckpointError
 from distributed_iac.files import write_atomically
+from distributed_iac.versions import CHECKPOINT, require_version, versioned
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -38,7 +39,7 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         OSError: Disk full or folder unwritable; an earlier checkpoint at ``path`` survives.
     """
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save(versioned(CHECKPOINT, state), buffer)
     data = buffer.getvalue()
     write_atomically(path, data + hashlib.sha256(data).digest())
 
@@ -48,6 +49,7 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
 
     Raises:
         CheckpointError: Missing, truncated, altered, or holding anything but data.
+        RunError: Whole, but of a release that this one cannot read: nothing to pass over.
     """
     try:
         content = path.read_bytes()
@@ -72,4 +74,5 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError("a checkpoint is a mapping", came=type(state).__name__, where=path)
+    require_version(CHECKPOINT, state, path)
     return state

@@ -3,6 +3,7 @@
 ::
 
     claim_run_folder(config)                    # runs/NAME/{config.yaml,config.json,...}
+    stored_config(config.folder) == config
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from distributed_iac.config.base import AS_STORED
 from distributed_iac.config.difference import first_difference
 from distributed_iac.config.load import to_plain, to_yaml
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
 from distributed_iac.provenance import describe_environment
+from distributed_iac.training.sweep.folder import SweepFolder
 
 MARK = "config.json"
 
@@ -30,17 +33,19 @@ def claim_run_folder(config: RunConfig) -> None:
     Raises:
         ConfigError: The folder holds a run of another configuration; the first difference is
             named. Or it cannot be created.
-        RunError: What the folder says of its run cannot be read.
+        RunError: What the folder says of its run cannot be read, or is of a newer release.
     """
     _make(config.folder)
+    SweepFolder(config.folder).require_readable()
     mark = config.folder / MARK
     if mark.exists():
-        difference = first_difference(_what(_stored(mark)), _what(to_plain(config)))
+        stored = stored_config(config.folder)
+        difference = first_difference(_what(to_plain(stored)), _what(to_plain(config)))
         if difference is not None:
             raise ConfigError(
                 f"the run folder {config.folder} holds a run of another configuration",
                 came=str(difference),
-                remedy="give this run another name, or delete that folder",
+                remedy="take over its value, give this run another name, or delete that folder",
             )
     write_atomically(config.folder / "config.yaml", to_yaml(config).encode())
     write_json(config.folder / "environment.json", describe_environment())
@@ -59,25 +64,24 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _stored(mark: Path) -> dict[str, Any]:
-    """The configuration that claimed the folder."""
+def stored_config(folder: Path) -> RunConfig:
+    """The configuration that claimed a run folder, as the release that wrote it understood it.
+
+    Raises:
+        RunError: It is missing or damaged, or holds what this release does not allow.
+    """
+    mark = folder / MARK
     try:
         stored = json.loads(mark.read_text(encoding="utf-8"))
+        return RunConfig.model_validate(stored, context=AS_STORED)
     except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(mark, str(error)) from error
-    if not isinstance(stored, dict):
-        raise _unreadable(mark, "no mapping of settings")
-    return stored
-
-
-def _unreadable(mark: Path, came: str) -> RunError:
-    return RunError(
-        "the configuration that claimed a run folder must be readable",
-        came=came,
-        remedy="delete this file if the folder is this run's, its results are kept; otherwise "
-        "give this run another name",
-        where=mark,
-    )
+        raise RunError(
+            "the configuration that claimed a run folder must be readable",
+            came=error,
+            remedy="if the folder is this run's, delete this file and start the run again, its "
+            "results are kept; otherwise give this run another name",
+            where=mark,
+        ) from error
 
 
 def _what(plain: dict[str, Any]) -> dict[str, Any]:

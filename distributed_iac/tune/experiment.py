@@ -14,7 +14,7 @@ experiment finds every finished job and every checkpoint.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from ray.tune.search import Searcher
 from distributed_iac.training.sweep.journal import Journal
 from distributed_iac.tune.experiment_state import snapshot_problem
 from distributed_iac.tune.trial_config import TrialConfig
+from distributed_iac.versions import SNAPSHOT, versioned
 
 LOGGER = logging.getLogger(__name__)
 
@@ -70,25 +71,28 @@ class Experiment:
         Args:
             journal: Of the sweep; gets the names of experiments.
         """
-        opened = _opened(journal)
-        if opened and opened[-1] is not None and self._continue(opened[-1], journal):
+        opened = [event for event in journal.read() if event.kind in ("open", "close")]
+        if opened and opened[-1].kind == "open" and self._continue(opened[-1].values, journal):
             return
-        name = f"sweep-{len(set(filter(None, opened))) + 1:03d}"
-        journal.write("open", values={"experiment": name})
+        names = {event.values["experiment"] for event in opened if event.kind == "open"}
+        name = f"sweep-{len(names) + 1:03d}"
+        journal.write("open", values=versioned(SNAPSHOT, {"experiment": name}))
         self._new(name).fit()
 
-    def _continue(self, name: str, journal: Journal) -> bool:
-        """Take an experiment up again; False if that cannot be done."""
+    def _continue(self, opened: Mapping[str, Any], journal: Journal) -> bool:
+        """Take up again what the journal says was opened; False if that cannot be done."""
+        name = str(opened["experiment"])
         path = f"{self.storage}/{name}"
         try:
             if not tune.Tuner.can_restore(path):
                 return False
-            if (problem := snapshot_problem(path)) is not None:
+            if (problem := _foreign(opened) or snapshot_problem(path)) is not None:
                 LOGGER.warning("a new Ray Tune experiment replaces %s: %s", path, problem)
                 journal.write("open", values={"experiment": name, "unreadable": problem})
                 return False
             tuner = tune.Tuner.restore(path, self.trainable, resume_errored=True)
-            journal.write("open", values={"experiment": name, "restored": True})
+            values = versioned(SNAPSHOT, {"experiment": name, "restored": True})
+            journal.write("open", values=values)
             tuner.fit()
         except Exception as error:  # whatever a snapshot of another day may hold
             LOGGER.warning("cannot continue the Ray Tune experiment %s", path, exc_info=True)
@@ -118,15 +122,12 @@ class Experiment:
         )
 
 
-def _opened(journal: Journal) -> list[str | None]:
-    """Names of the experiments so far; the last is None if the sweep came to its end."""
-    names: list[str | None] = []
-    for event in journal.read():
-        if event.kind == "open":
-            names.append(str(event.values["experiment"]))
-        elif event.kind == "close":
-            names.append(None)
-    return names
+def _foreign(opened: Mapping[str, Any]) -> str | None:
+    """Why this release does not continue an experiment of another one; None if it is its own."""
+    version = opened.get(SNAPSHOT.key, 1)
+    if version == SNAPSHOT.version:
+        return None
+    return f"its {SNAPSHOT.key} is {version}, and this release continues {SNAPSHOT.version} only"
 
 
 def _name(trial: Trial) -> str:

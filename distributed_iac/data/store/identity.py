@@ -4,6 +4,12 @@
 
     identity = store_identity(...)               # plain values
     key = content_key(identity)                  # SHA-256 of its canonical JSON
+    store_difference(stored, identity)           # None: the stored store is the one asked for
+
+A store of an older preparation is the one asked for as long as nothing has changed for it. So what
+is added later must not show where it is as it was: a setting says what was done before it existed
+(``config/base.py``), a fact about a source or case is left out where it is what was taken for
+granted, and a rule that changes bytes without either is a :class:`Change`.
 """
 
 from __future__ import annotations
@@ -11,17 +17,21 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from distributed_iac.config.difference import Difference, first_difference
+from distributed_iac.config.load import to_identity
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.fingerprint import labels_to_json
 from distributed_iac.data.preprocess import PREPROCESS_VERSION
 from distributed_iac.data.split import Split
+from distributed_iac.errors import StoreError
+from distributed_iac.versions import Format, require_version
 
 GZIP_TRAILER = 8
 """A gzip file ends in the CRC-32 and the length of its content, four bytes each."""
@@ -32,6 +42,34 @@ EMPTY_TRAILER = bytes(GZIP_TRAILER)
 CHUNK = 2**22
 READERS = 8
 """Threads that read source files; checksums release the interpreter lock."""
+
+PREPARATION = Format(
+    "a preparation",
+    PREPROCESS_VERSION,
+    2,
+    StoreError,
+    "delete the folder and run `distributed-iac prepare`, it makes the store again",
+    key="version",
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a version of the preparation does otherwise than the one before it.
+
+    Args:
+        version: The first that does.
+        what: That, as the end of a sentence that begins with the version.
+        concerns: Whether a store of this identity comes out otherwise.
+    """
+
+    version: int
+    what: str
+    concerns: Callable[[Mapping[str, Any]], bool]
+
+
+CHANGES: tuple[Change, ...] = ()
+"""Of all versions after the oldest that is read."""
 
 HOW_NOT_WHAT = frozenset(("workers", "on_bad_case"))
 """Settings of a preparation that its result does not depend on."""
@@ -62,7 +100,7 @@ def store_identity(
     identity = {
         "version": PREPROCESS_VERSION,
         "dataset": dataset,
-        "preprocess": settings.model_dump(mode="json", exclude=set(HOW_NOT_WHAT)),
+        "preprocess": settings_identity(settings),
         "source": {
             "format": source.format,
             "release": source.release,
@@ -75,6 +113,29 @@ def store_identity(
     }
     plain: dict[str, Any] = json.loads(canonical(identity))
     return plain
+
+
+def store_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> Difference | None:
+    """The first reason why a stored store is not the one asked for; None if it is.
+
+    Args:
+        stored: Its identity.
+        asked: :func:`store_identity` now.
+
+    Raises:
+        StoreError: It is of a preparation that this release does not know.
+    """
+    version = require_version(PREPARATION, stored, "identity.json")
+    for change in CHANGES:
+        if version < change.version and change.concerns(asked):
+            return Difference("version", version, f"{change.version}, which {change.what}")
+    return first_difference(stored, {**asked, "version": version})
+
+
+def settings_identity(settings: PreprocessSettings) -> dict[str, Any]:
+    """What the store's bytes follow from among the settings, as plain values."""
+    plain = to_identity(settings)
+    return {name: value for name, value in plain.items() if name not in HOW_NOT_WHAT}
 
 
 def canonical(value: Any) -> str:

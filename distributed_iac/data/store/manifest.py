@@ -21,9 +21,7 @@ from distributed_iac.data.store.identity import content_key
 from distributed_iac.data.store.sink import FileDigest, digest_of
 from distributed_iac.errors import StoreError
 from distributed_iac.files import write_json
-
-STORE_FORMAT = 1
-"""Raised when the files of a store change in a way that an older reader would misread."""
+from distributed_iac.versions import STORE, require_version, versioned
 
 MANIFEST = "manifest.json"
 IDENTITY = "identity.json"
@@ -62,7 +60,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         OSError: It cannot be written; then the folder is no store.
     """
     files = {name: asdict(digest) for name, digest in sorted(manifest.files.items())}
-    content = {"format": STORE_FORMAT, "identity": manifest.identity, "files": files}
+    content = versioned(STORE, {"identity": manifest.identity, "files": files})
     write_json(folder / MANIFEST, {**content, "checksum": content_key(content)})
 
 
@@ -70,8 +68,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest itself.
 
     Raises:
-        StoreError: There is no store here, it is unfinished or of a newer format, or its
-            manifest is damaged.
+        StoreError: There is no store here, it is unfinished or of a format that this release
+            does not read, or its manifest is damaged.
     """
     try:
         content: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -82,13 +80,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise _damaged(folder, f"{MANIFEST} cannot be read: {error}") from error
     if checksum != content_key(content):
         raise _damaged(folder, f"{MANIFEST} does not have its own checksum")
-    if content["format"] != STORE_FORMAT:
-        raise StoreError(
-            f"this version reads stores of format {STORE_FORMAT}",
-            came=f"format {content['format']}",
-            where=folder,
-            remedy="prepare the store again, or use the version that wrote it",
-        )
+    require_version(STORE, content, folder / MANIFEST)
     files = {name: FileDigest(**digest) for name, digest in content["files"].items()}
     return Manifest(content["identity"], files)
 

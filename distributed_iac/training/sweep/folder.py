@@ -25,6 +25,7 @@ from distributed_iac.files import MALFORMED, write_json
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.versions import RUN, require_version, versioned
 
 JOBS, JOURNAL, LOCK = "jobs.json", "journal.jsonl", "driver.lock"
 
@@ -95,13 +96,13 @@ class SweepFolder:
 
     def describe(self, plan: SweepPlan) -> None:
         """Write down what there is to do."""
-        write_json(self.path / JOBS, plan.to_plain())
+        write_json(self.path / JOBS, versioned(RUN, plan.to_plain()))
 
     def plan(self) -> SweepPlan:
         """What there is to do.
 
         Raises:
-            RunError: This is not the folder of a sweep.
+            RunError: This is not the folder of a sweep, or of a release that this one cannot read.
         """
         path = self.path / JOBS
         try:
@@ -114,7 +115,9 @@ class SweepFolder:
                 where=self.path,
             ) from error
         try:
-            return SweepPlan.from_plain(json.loads(text))
+            content = json.loads(text)
+            require_version(RUN, content, path)
+            return SweepPlan.from_plain(content)
         except (*MALFORMED, ConfigError) as error:
             said = error.message if isinstance(error, ConfigError) else str(error)
             raise RunError(
@@ -123,6 +126,18 @@ class SweepFolder:
                 remedy="start the sweep again with its configuration: the file is written anew",
                 where=path,
             ) from error
+
+    def require_readable(self) -> None:
+        """Refuse the folder of another release's run before anything is written into it.
+
+        A damaged list of jobs is no obstacle: whoever asks is going to write it anew.
+
+        Raises:
+            RunError: This release cannot read it.
+        """
+        path = self.path / JOBS
+        with contextlib.suppress(OSError, *MALFORMED):
+            require_version(RUN, json.loads(path.read_bytes()), path)
 
     def is_described_since(self, when: float) -> bool:
         """Whether :meth:`describe` was called after a time, in seconds since 1970."""

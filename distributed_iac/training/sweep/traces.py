@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from distributed_iac.config.load import load_config
+from distributed_iac.config.load import load_resolved
 from distributed_iac.simulation.course import planned_epochs
 from distributed_iac.simulation.trace import Trace, traces_from_rows
 from distributed_iac.training.sweep.collect import collect_run
@@ -33,7 +33,7 @@ def read_traces(run: Path) -> tuple[Trace, ...]:
     return traces_from_rows(
         tables.jobs.to_pylist(),
         tables.epochs.to_pylist(),
-        planned_epochs(load_config(run / "config.yaml", [])),
+        planned_epochs(load_resolved(run / "config.yaml")),
         closing_seconds(folder.journal.read()),
     )
 

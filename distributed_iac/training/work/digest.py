@@ -25,17 +25,25 @@ from typing import Any
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.base import Settings
 from distributed_iac.config.dataset import DatasetSettings
-from distributed_iac.config.load import to_plain
+from distributed_iac.config.load import to_identity
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.identity import HOW_NOT_WHAT, content_key
 from distributed_iac.data.store.manifest import read_manifest
 from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.job import Job, JobKind
 
-RESULTS = 1
-"""Raised when equal settings begin to give another result, so that old ones are not found."""
+RESULTS: Mapping[JobKind, int] = {
+    "prepare": 1,
+    "pretrain": 1,
+    "search": 1,
+    "retrain": 1,
+    "baseline": 1,
+    "evaluate": 1,
+}
+"""Raised for the kinds of jobs where equal settings begin to give another result, so that old ones
+are not found; jobs that need them follow by themselves."""
 
 StoreIdentity = Callable[[DatasetSettings], str]
 
@@ -79,11 +87,11 @@ class Digests:
 
     def _compute(self, job: Job) -> str:
         if job.kind == "prepare":
-            return content_key(RESULTS, job.key, _of_source(self._datasets[job.dataset]))
+            return content_key(RESULTS[job.kind], job.key, _of_source(self._datasets[job.dataset]))
         needs = [self[need] for need in job.needs if self._graph[need].kind != "prepare"]
         store, backbone = self._store(job.dataset), self._backbone(job.backbone)
         settings = settings_of(self._config, job)
-        return content_key(RESULTS, job.key, store, backbone, settings, sorted(needs))
+        return content_key(RESULTS[job.kind], job.key, store, backbone, settings, sorted(needs))
 
     def _store(self, name: str) -> str:
         if name not in self._stores:
@@ -194,4 +202,4 @@ def _content(path: Path) -> str:
 
 
 def _plain(settings: Settings, *without: str) -> dict[str, Any]:
-    return {name: value for name, value in to_plain(settings).items() if name not in without}
+    return {name: value for name, value in to_identity(settings).items() if name not in without}

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from distributed_iac.config.dataset import DatasetSettings
-from distributed_iac.config.difference import first_difference
-from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare import prepare_store
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.identity import HOW_NOT_WHAT
+from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
 from distributed_iac.errors import StoreError
 from distributed_iac.training.stage import Scalar, StepReport
@@ -76,10 +74,8 @@ def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:
 def _require_same_settings(folder: Path, dataset: DatasetSettings) -> None:
     """Compare what can be compared without the source."""
     stored = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
-    difference = first_difference(
-        {name: stored[name] for name in ("dataset", "preprocess")},
-        {"dataset": dataset.name, "preprocess": _plain(dataset.preprocess)},
-    )
+    asked = {"dataset": dataset.name, "preprocess": settings_identity(dataset.preprocess)}
+    difference = store_difference(stored, {**stored, **asked})
     if difference is not None:
         raise StoreError(
             "the store must be of the run's settings, and its source is not here to make another",
@@ -87,7 +83,3 @@ def _require_same_settings(folder: Path, dataset: DatasetSettings) -> None:
             where=folder,
             remedy=f"bring back {dataset.source}, or take over the store's settings",
         )
-
-
-def _plain(settings: PreprocessSettings) -> dict[str, object]:
-    return settings.model_dump(mode="json", exclude=set(HOW_NOT_WHAT))

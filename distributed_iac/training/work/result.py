@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distributed_iac import versions
 from distributed_iac.files import write_json
 from distributed_iac.jobs.job import Job
 from distributed_iac.training.stage import Scalar
@@ -55,7 +56,7 @@ def write_result(
         **{name: _plain(value) for name, value in final.items()},
         FILES: checksums(folder),
     }
-    write_json(folder / RESULT, content)
+    write_json(folder / RESULT, versions.versioned(versions.RESULT, content))
     return content
 
 
@@ -63,13 +64,14 @@ def read_result(folder: Path) -> dict[str, Any]:
     """Read a job's ``result.json``.
 
     Raises:
-        CheckpointError: It is missing or damaged.
+        CheckpointError: It is missing or damaged, or of a release that this one cannot read.
     """
     with reading(folder / RESULT) as path:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise TypeError(f"a mapping is expected, not a {type(content).__name__}")
-    return content
+    versions.require_version(versions.RESULT, content, path)
+    return {name: value for name, value in content.items() if name != versions.RESULT.key}
 
 
 def _plain(value: Scalar) -> Scalar:

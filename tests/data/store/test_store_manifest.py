@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from distributed_iac.data.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import MANIFEST, SMALL, read_manifest, write_manifest
 from distributed_iac.errors import StoreError
+from distributed_iac.versions import STORE
 
 SHARD = "shards/shard-00000.arrow"
 EVERY_FILE = (*SMALL, "native_labels.arrow", SHARD)
@@ -85,10 +87,11 @@ def test_an_edited_manifest_is_noticed(folder: Path) -> None:
 
 def test_a_newer_format_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = read_manifest(folder)
-    monkeypatch.setattr("distributed_iac.data.store.manifest.STORE_FORMAT", 2)
+    newer = replace(STORE, version=STORE.version + 1)
+    monkeypatch.setattr("distributed_iac.data.store.manifest.STORE", newer)
     write_manifest(folder, manifest)
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="format 2"):
+    with pytest.raises(StoreError, match=f"{newer.version}, written by a newer release"):
         Store.open(folder)
 
 
