@@ -62,7 +62,13 @@ STORE = Format(
     "delete the folder and run `distributed-iac prepare`, it makes the store again",
     key="format",
 )
-MODEL = Format("an exported model", 1, 1, CheckpointError, "export the model again")
+MODEL = Format(
+    "an exported model",
+    1,
+    1,
+    CheckpointError,
+    "export the model again, or use the release that wrote it",
+)
 
 
 def versioned(format: Format, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,10 +33,8 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
 from distributed_iac.versions import MODEL, require_version
 
-PREPARED = replace(
-    PREPARATION, error=CheckpointError, again=MODEL.again, key="preprocess_version"
-)
-"""How images become slices is the network's own; an older preparation than the oldest is not kept."""
+PREPARED = replace(PREPARATION, error=CheckpointError, again=MODEL.again, key="preprocess_version")
+"""How images become slices is as much the network's own as its weights."""
 
 CARD, WEIGHTS, GENOTYPE, README = "model.json", "weights.safetensors", "genotype.json", "README.md"
 """Files of an exported folder."""

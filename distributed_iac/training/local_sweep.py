@@ -40,7 +40,7 @@ from distributed_iac.training.work.artifacts import Artifacts
 from distributed_iac.training.work.build import build_work
 from distributed_iac.training.work.contract import Work
 from distributed_iac.training.work.digest import Digests
-from distributed_iac.training.work.result import write_result
+from distributed_iac.training.work.result import read_result, write_result
 
 Observe = Callable[[str, dict[str, object], int], None]
 """``(job key, the epoch's values, epochs at the most)``."""
@@ -137,6 +137,7 @@ class LocalSweep:
                 raise
         found = self.artifacts.fetch(digest)
         assert found is not None
+        read_result(found)  # refuses a damaged one, and one of a release that cannot be read
         self._journal.write("end", job.key, {"digest": digest})
         _link(found, folder)
         forget_checkpoints(folder)

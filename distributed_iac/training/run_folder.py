@@ -78,8 +78,8 @@ def stored_config(folder: Path) -> RunConfig:
         raise RunError(
             "the configuration that claimed a run folder must be readable",
             came=error,
-            remedy="if the folder is this run's, delete this file and start the run again, its "
-            "results are kept; otherwise give this run another name",
+            remedy="delete this file and run it again if the folder is this run's, its results "
+            "are kept; otherwise give this run another name",
             where=mark,
         ) from error
 

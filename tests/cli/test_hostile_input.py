@@ -29,6 +29,8 @@ import yaml
 
 from distributed_iac.cli.main import main
 from distributed_iac.cli.progress import StageProgress
+from distributed_iac.data.store.identity import content_key
+from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.sweep.folder import SweepFolder
 
 Spoil = Callable[[Path], object]
@@ -145,6 +147,11 @@ def preparing(
     """A preparation of a new store with one setting changed."""
     options = ("--set", "stores=new", *(("--set", option) if option else ()))
     return Row(name, ("prepare", "good.yaml", *options), code, said, spoil)
+
+
+def preparing_again(name: str, *said: str, spoil: Spoil) -> Row:
+    """A preparation of the store that is there."""
+    return Row(f"store-{name}", ("prepare", "good.yaml"), 3, said, spoil)
 
 
 def image(here: Path, number: int = 1) -> Path:
@@ -568,9 +575,9 @@ MODELS = (
         spoil=lambda here: (here / "model/model.json").write_text("{"),
     ),
     predicting(
-        "model-card-of-another-release",
+        "model-card-empty",
         4,
-        "use the release that exported it",
+        "export the model again",
         spoil=lambda here: (here / "model/model.json").write_text("{}"),
     ),
     predicting("images-missing", 3, "check the path", "absent", "new"),
@@ -836,6 +843,52 @@ SYSTEM = (
     ),
 )
 
+NEWER = ("99, written by a newer release", "upgrade")
+BAD_VERSION = "is a whole number from 1 on"
+
+
+def versioned(file: str, version: object, key: str = "format_version") -> Spoil:
+    """Change the version in all JSON files of a name; the checksum in them, if any, is right."""
+
+    def spoil(here: Path) -> None:
+        for path in here.rglob(file):
+            path.chmod(0o644)  # kept results are not to be written to
+            content = {**json.loads(path.read_text()), key: version}
+            if content.pop("checksum", None):
+                content["checksum"] = content_key(content)
+            path.write_text(json.dumps(content))
+
+    return spoil
+
+
+def newer_checkpoints(here: Path) -> None:
+    for path in checkpoints(here):
+        write_checkpoint(path, {**read_checkpoint(path), "format_version": 99})
+
+
+VERSIONS = (
+    status("run-newer", *NEWER, spoil=versioned("jobs.json", 99)),
+    status("run-version-text", BAD_VERSION, "'1'", spoil=versioned("jobs.json", "1")),
+    report("run-newer", *NEWER, spoil=versioned("jobs.json", 99)),
+    report("result-newer", *NEWER, spoil=versioned("result.json", 99)),
+    report("result-version-null", BAD_VERSION, "None", spoil=versioned("result.json", None)),
+    sweeping("run-newer", 4, "", *NEWER, spoil=versioned("jobs.json", 99)),
+    sweeping("result-newer", 4, "", *NEWER, spoil=versioned("result.json", 99)),
+    Row("search-result-newer", ("search", "good.yaml"), 4, NEWER, versioned("result.json", 99)),
+    Row("search-run-newer", ("search", "good.yaml"), 4, NEWER, versioned("jobs.json", 99)),
+    Row("search-checkpoints-newer", INTERRUPTED, 4, NEWER, newer_checkpoints),
+    preparing_again("newer", *NEWER, spoil=versioned("manifest.json", 99, "format")),
+    preparing_again("version-zero", BAD_VERSION, spoil=versioned("manifest.json", 0, "format")),
+    predicting("model-newer", 4, "upgrade", spoil=versioned("model.json", 99)),
+    predicting("model-version-true", 4, BAD_VERSION, spoil=versioned("model.json", True)),
+    predicting(
+        "model-of-a-newer-preparation",
+        4,
+        "upgrade",
+        spoil=versioned("model.json", 99, "preprocess_version"),
+    ),
+)
+
 TABLES = {
     "settings": SETTINGS,
     "configuration files": TEXTS,
@@ -848,6 +901,7 @@ TABLES = {
     "sweeps": SWEEPS,
     "plans": PLANS,
     "disks and folders": SYSTEM,
+    "versions": VERSIONS,
 }
 ROWS = tuple(row for table in TABLES.values() for row in table)
 
