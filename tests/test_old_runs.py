@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -17,15 +19,18 @@ import pyarrow.parquet as pq
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from distributed_iac import versions
 from distributed_iac.cli.main import main
 from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.data.store import Store
+from distributed_iac.data.store.identity import PREPARATION
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.training.sweep.collect import collect_run
 from distributed_iac.training.sweep.journal import Event, Journal
 from distributed_iac.training.work.digest import Digests
 from distributed_iac.training.work.result import read_result
 
+FORMATS = Path(__file__).parents[1] / "docs" / "formats.md"
 ARCHIVE = Path(__file__).parent / "data" / "v0_1_0" / "runs.tar.xz"
 MADE_IN = "/tmp/iac-0.1.0"
 """Only a name in the archive."""
@@ -159,6 +164,9 @@ def test_its_interrupted_sweep_is_continued_to_the_same_end(old: Path) -> None:
         e.values["epoch"] for e in events(run, known) if (e.kind, e.job) == ("report", FULL)
     ]
     assert reported[0] > 1, "the search went on from its checkpoint"
+    opened = [event.values for event in events(run, known) if event.kind == "open"]
+    assert [values["experiment"] for values in opened] == ["sweep-001", "sweep-002"]
+    assert opened[0]["unreadable"], "the pickles of another release are not for this one"
     started = {event.job for event in events(run, known) if event.kind == "start"}
     assert started.isdisjoint({"kits/prepare", "kits/unet/pretrain"})
     found, undisturbed = results(run), results(old / "runs" / "run")
@@ -209,3 +217,50 @@ def test_its_tensorboard_files_are_read_and_written_on(iac: Iac) -> None:
     assert epochs() == list(range(2, 13))
     iac("report", "runs/run")
     assert epochs() == list(range(2, 13))
+
+
+PLACES = {
+    "runs/run/": "RUN/",
+    "cut/run/": "RUN/",
+    "searched/run/": "RUN/",
+    "runs/artifacts/": "ARTIFACT/",
+    "cut/artifacts/": "ARTIFACT/",
+    "searched/artifacts/": "ARTIFACT/",
+    "stores/kits/": "STORE/",
+    "models/kits/": "MODEL/",
+}
+ROWS = re.findall(r"^\| (`\w+/.*?) \| (.*?) \|", FORMATS.read_text(), re.MULTILINE)
+PATTERNS = [pattern for files, _ in ROWS for pattern in re.findall("`(.*?)`", files)]
+NOT_LEFT = {"RUN/*/curves.png", "RUN/*/cell.png", "RUN/*/before.pt", "STORE/.work/*"}
+"""What only an end that this search never reached, or an earlier interruption, leaves behind."""
+
+
+def named(path: str) -> str:
+    """A file under the name that the table of formats gives its place."""
+    (place,) = [place for place in PLACES if path.startswith(place)]
+    name = PLACES[place] + path.removeprefix(place)
+    return re.sub(r"^ARTIFACT/../[0-9a-f]{64}/", "ARTIFACT/", name)
+
+
+@pytest.mark.usefixtures("old")
+def test_the_table_of_formats_names_every_file_and_no_other(iac: Iac) -> None:
+    iac("report", "runs/run")
+    found = {named(f"{path}") for top in PLACES for path in Path(top).rglob("*") if path.is_file()}
+    results = {name.removeprefix("ARTIFACT/") for name in found if name.startswith("ARTIFACT/")}
+    copies = {n for n in found if n.startswith("RUN/kits/") and n.rpartition("/")[2] in results}
+    used = {pattern for pattern in PATTERNS if fnmatch.filter(found, pattern)}
+    assert used == set(PATTERNS) - NOT_LEFT
+    missing = {n for n in found - copies if not any(fnmatch.fnmatch(n, p) for p in PATTERNS)}
+    assert not missing
+
+
+def test_the_table_of_formats_names_every_version_and_modules_that_exist() -> None:
+    text = FORMATS.read_text(encoding="utf-8")
+    for name, format in (*vars(versions).items(), ("PREPARATION", PREPARATION)):
+        if isinstance(format, versions.Format):
+            assert re.search(rf"\b{name}\b.*`{format.key}`|\b{name}, in ", text), name
+    modules = set(re.findall(r"`([\w/]+\.py)`", text))
+    package = Path(versions.__file__).parent
+    repository = package.parent
+    assert len(modules) > 15
+    assert all((package / one).is_file() or (repository / one).is_file() for one in modules)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,12 @@ import pytest
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
-from distributed_iac.data.prepare import make_order
-from distributed_iac.data.store.identity import content_mark
+from distributed_iac.data.prepare import make_order, prepare_store
+from distributed_iac.data.preprocess import PREPROCESS_VERSION
+from distributed_iac.data.store import identity
+from distributed_iac.data.store.identity import Change, content_mark
+from distributed_iac.data.store.manifest import read_manifest
+from distributed_iac.errors import StoreError
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
@@ -94,3 +99,61 @@ def test_the_identity_follows_settings_split_files_and_rules(
 def test_an_identity_survives_json(source: Source) -> None:
     order = make_order(source, "demo", PreprocessSettings(), SplitSettings(), Path("store"))
     assert json.loads(json.dumps(order.identity)) == order.identity
+
+
+def raised(monkeypatch: pytest.MonkeyPatch, *changes: Change) -> None:
+    """The preparation of a later release."""
+    later = replace(identity.PREPARATION, version=PREPROCESS_VERSION + 1)
+    monkeypatch.setattr(identity, "PREPARATION", later)
+    monkeypatch.setattr(identity, "PREPROCESS_VERSION", later.version)
+    monkeypatch.setattr(identity, "CHANGES", changes)
+
+
+def turned(asked: Mapping[str, Any]) -> bool:
+    return bool(asked["preprocess"]["normalisation"] == "ct")
+
+
+def prepared(source: Source, folder: Path, **how: Any) -> str:
+    settings = PreprocessSettings(workers=1, **how)
+    return prepare_store(source, "demo", settings, SplitSettings(), folder).status
+
+
+def test_a_store_of_an_older_preparation_is_used_where_nothing_has_changed_for_it(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert prepared(source, tmp_path / "mr") == "prepared"
+    assert prepared(source, tmp_path / "ct", normalisation="ct") == "prepared"
+    before = read_manifest(tmp_path / "mr").identity
+    raised(monkeypatch, Change(PREPROCESS_VERSION + 1, "turns what is CT", turned))
+    assert prepared(source, tmp_path / "mr") == "already_prepared"
+    assert read_manifest(tmp_path / "mr").identity == before, "its results are found as before"
+    with pytest.raises(StoreError, match="same settings and files") as caught:
+        prepared(source, tmp_path / "ct", normalisation="ct")
+    assert "version" in str(caught.value.came)
+    assert "turns what is CT" in str(caught.value.came)
+
+
+def test_another_setting_is_told_from_another_version(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(source, tmp_path / "store")
+    raised(monkeypatch)
+    with pytest.raises(StoreError) as caught:
+        prepared(source, tmp_path / "store", patch=(16, 16))
+    assert "preprocess.patch" in str(caught.value.came)
+
+
+def test_a_store_of_a_newer_preparation_asks_for_an_upgrade(source: Source, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as later:
+        raised(later)
+        prepared(source, tmp_path / "store")
+    with pytest.raises(StoreError, match="this release reads a preparation") as caught:
+        prepared(source, tmp_path / "store")
+    assert "upgrade" in str(caught.value.remedy)
+
+
+def test_every_change_belongs_to_a_version_that_is_read() -> None:
+    versions = [change.version for change in identity.CHANGES]
+    oldest = identity.PREPARATION.oldest
+    assert versions == sorted(versions)
+    assert set(versions) <= set(range(oldest + 1, PREPROCESS_VERSION + 1))
