@@ -60,8 +60,9 @@ def plan(
 
     from distributed_iac.config.load import load_config
     from distributed_iac.jobs.plan import plan_jobs
+    from distributed_iac.nets.follow import follow_backbones
 
-    settings = load_config(config, overrides or [])
+    settings = follow_backbones(load_config(config, overrides or []))
     graph = plan_jobs(settings)
     console = Console()
     if jobs:

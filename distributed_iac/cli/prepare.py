@@ -50,8 +50,9 @@ def prepare(
     preprocess.on_bad_case is skip; every such case is listed.
     """
     from distributed_iac.config.load import load_config
+    from distributed_iac.nets.follow import follow_backbones
 
-    run = load_config(config, overrides or ())
+    run = follow_backbones(load_config(config, overrides or ()))
     failures: list[DistributedIacError] = []
     for dataset in _chosen(run, datasets):
         try:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from distributed_iac.config.base import Settings
+from distributed_iac.config.batches import Axis
 
 MetricName = Literal["dice", "hd95", "surface_dice"]
 EmptyPolicyName = Literal["nan", "brats", "kits"]
@@ -36,6 +37,11 @@ class EvaluationSettings(Settings):
     tolerances_mm: Mapping[str, Millimetres] = {}
     """Surface-Dice tolerances by target, added to (and before) those that a data set publishes
     (KiTS from 2021 on). A target without a tolerance has no surface Dice."""
+
+    mirror: Literal["auto"] | tuple[Axis, ...] = "auto"
+    """Axes along which every slice is also predicted mirrored, the logits averaged over all
+    combinations: the same for every arm and control. ``auto``: of an nnunet backbone those that its
+    checkpoint allows, as nnU-Net does; none for all others. Takes two or four times as long."""
 
     batch_size: Annotated[int, Field(ge=1)] = 32
     """Slices that are predicted at a time; changes memory and speed only. Our choice."""

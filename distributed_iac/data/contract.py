@@ -23,7 +23,8 @@ Modality = Literal["CT", "MR"]
 Phase = Literal["ED", "ES"]
 Severity = Literal["error", "warning"]
 OfficialPart = Literal["train", "val", "test"]
-Reorient = Literal["as_stored", "LPS"]
+Reorient = Literal["as_stored", "LPS", "RAS"]
+Axes = tuple[int, int, int]
 
 
 @dataclass(frozen=True, order=True)
@@ -73,15 +74,18 @@ class SliceLayout:
     (the radiological axial view), so that pictures of every data set are the right way up.
 
     Args:
-        reorient: ``LPS`` brings the array to nibabel axis codes LPS first; ``as_stored`` leaves
-            it alone, where the affine is known not to carry the anatomy (ACDC) or was published
-            wrong (KiTS19).
+        reorient: ``LPS`` brings the array to nibabel axis codes LPS first, and ``RAS`` to RAS
+            (nnU-Net's readers that reorient); ``as_stored`` leaves it alone, where the affine is
+            known not to carry the anatomy (ACDC) or was published wrong (KiTS19).
         slice_axis: Array axis (after ``reorient``) along which slices are stacked; None means
             the axis of the largest spacing (nnU-Net's rule), decided once for a source.
+        axes: Array axes (after ``reorient``) that become slice, row and column, none reversed: how
+            another program cuts. None: the radiological view along ``slice_axis``.
     """
 
     reorient: Reorient
     slice_axis: int | None
+    axes: Axes | None = None
 
 
 @dataclass(frozen=True)

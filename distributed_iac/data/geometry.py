@@ -23,6 +23,7 @@ as_stored  0           array axis 1               array axis 2
 =========  ==========  =========================  ==========================
 
 ``as_stored`` 2 and 0 give the radiological axial view for ACDC (x, y, z) and for KiTS (z, y, x).
+A layout that names its ``axes`` is cut along these instead, nothing reversed, as nnU-Net does.
 
 Shapes: X x Y x Z the array on disk; Z slices of H x W pixels.
 """
@@ -37,14 +38,12 @@ import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
-from distributed_iac.data.contract import SliceLayout
+from distributed_iac.data.contract import Axes, Reorient, SliceLayout
 from distributed_iac.errors import GeometryError
 
 TIE = 0.01
 """Relative; among spacings this close to the largest the last axis is the slice axis, so that
 isotropic volumes are cut axially after a reorientation to LPS. Our choice."""
-
-Axes = tuple[int, int, int]
 
 # Slice axis to (slice, row, column) axes, and the direction of each: 1 as is, -1 reversed.
 _LPS_PLANES: Mapping[int, tuple[Axes, Axes]] = {
@@ -134,6 +133,17 @@ def slice_geometry(
     Raises:
         GeometryError: The affine does not say where the axes point, or the slice axis is open.
     """
+    axes, steps = _plane(layout)
+    if layout.reorient != "as_stored":
+        axes, steps = _towards(layout.reorient, affine, axes, steps)
+    dz, dy, dx = (float(zooms[axis]) for axis in axes)
+    return SliceGeometry(shape, axes, steps, (dz, dy, dx))
+
+
+def _plane(layout: SliceLayout) -> tuple[Axes, Axes]:
+    """Axes of the reoriented array that become slice, row and column, and their directions."""
+    if layout.axes is not None:
+        return layout.axes, (1, 1, 1)
     if layout.slice_axis is None or layout.slice_axis not in _LPS_PLANES:
         raise GeometryError(
             "slice_axis must be 0, 1 or 2",
@@ -141,11 +151,8 @@ def slice_geometry(
             remedy="resolve it once for the whole source with resolve_layout",
         )
     if layout.reorient == "as_stored":
-        axes, steps = _STORED_PLANES[layout.slice_axis], (1, 1, 1)
-    else:
-        axes, steps = _towards_lps(affine, *_LPS_PLANES[layout.slice_axis])
-    dz, dy, dx = (float(zooms[axis]) for axis in axes)
-    return SliceGeometry(shape, axes, steps, (dz, dy, dx))
+        return _STORED_PLANES[layout.slice_axis], (1, 1, 1)
+    return _LPS_PLANES[layout.slice_axis]
 
 
 def resolve_layout(
@@ -177,12 +184,14 @@ def _oriented_zooms(
     """Spacing along the axes that ``slice_axis`` counts."""
     if layout.reorient == "as_stored":
         return zooms
-    axes, _ = _towards_lps(affine, (0, 1, 2), (1, 1, 1))
+    axes, _ = _towards(layout.reorient, affine, (0, 1, 2), (1, 1, 1))
     return tuple(zooms[axis] for axis in axes)
 
 
-def _towards_lps(affine: NDArray[np.float64], axes: Axes, steps: Axes) -> tuple[Axes, Axes]:
-    """Translate axes and directions of the LPS array into those of the array on disk."""
+def _towards(
+    codes: Reorient, affine: NDArray[np.float64], axes: Axes, steps: Axes
+) -> tuple[Axes, Axes]:
+    """Translate axes and directions of the reoriented array into those of the array on disk."""
     orientation = io_orientation(affine)
     if np.isnan(orientation).any():
         raise GeometryError(
@@ -190,8 +199,8 @@ def _towards_lps(affine: NDArray[np.float64], axes: Axes, steps: Axes) -> tuple[
             came=np.asarray(affine).tolist(),
             remedy="repair sform or qform in the header",
         )
-    # Row i: the LPS axis that array axis i becomes, and whether it is reversed on the way.
-    transform = ornt_transform(orientation, axcodes2ornt("LPS"))
+    # Row i: the reoriented axis that array axis i becomes, and whether it is reversed on the way.
+    transform = ornt_transform(orientation, axcodes2ornt(codes))
     stored_axis = {int(target): axis for axis, (target, _) in enumerate(transform)}
     direction = {int(target): int(flip) for target, flip in transform}
     a, b, c = (stored_axis[axis] for axis in axes)

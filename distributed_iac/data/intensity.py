@@ -11,7 +11,8 @@ subtract the foreground mean, divide by the foreground standard deviation. MR (`
 Normalization``): each volume and channel by its own mean and deviation; with ``nonzero`` inside
 the mask of voxels where any channel is not 0, and 0 outside. Differs from nnU-Net in: 1. without
 the mask a volume's statistics run over the whole volume, not over its non-zero box. 2. the mask's
-holes are not filled.
+holes are not filled. ``PerChannel`` is nnU-Net's own way, each channel by the rule of its plan,
+and differs in neither where it is given the box alone (``preprocess.crop: box``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from distributed_iac.config.preprocess import ChannelNormalisation, Scheme
 from distributed_iac.errors import DataError
 
 Image = NDArray[np.float32]
@@ -115,10 +118,7 @@ class ZScore:
         """Normalise (C, X, Y, Z) in place."""
         mask = nonzero_mask(image) if self.where == "nonzero" else None
         for channel in image:
-            values = channel if mask is None else channel[mask]
-            if values.size:
-                mean, deviation = values.mean(dtype=np.float64), values.std(dtype=np.float64)
-                _shift_and_scale(channel, float(mean), float(deviation))
+            _standardise(channel, channel if mask is None else channel[mask])
         if mask is not None:
             image *= mask
 
@@ -127,8 +127,60 @@ class ZScore:
         return {"kind": "zscore", "where": self.where}
 
 
+@dataclass(frozen=True)
+class PerChannel:
+    """Each channel by a rule of its own, as nnU-Net's plans say it.
+
+    Args:
+        schemes: In channel order; see :class:`ChannelNormalisation`.
+        channels: Statistics where the scheme is ``ct``, else None.
+    """
+
+    schemes: tuple[Scheme, ...]
+    channels: tuple[ChannelStatistics | None, ...]
+
+    @classmethod
+    def of(cls, rules: Sequence[ChannelNormalisation]) -> Self:
+        """Take over settings."""
+        statistics = (
+            None if rule.ct is None else ChannelStatistics(**rule.ct.model_dump()) for rule in rules
+        )
+        return cls(tuple(rule.scheme for rule in rules), tuple(statistics))
+
+    def __call__(self, image: Image) -> None:
+        """Normalise (C, ...) in place.
+
+        Raises:
+            DataError: An ``rgb`` channel leaves [0, 255].
+        """
+        masked = "zscore_nonzero" in self.schemes
+        mask = ndimage.binary_fill_holes(nonzero_mask(image)) if masked else None
+        for values, scheme, known in zip(image, self.schemes, self.channels, strict=True):
+            if scheme == "zscore_nonzero":
+                assert mask is not None
+                _standardise(values, values[mask])
+                values *= mask
+            elif scheme == "zscore":
+                _standardise(values, values)
+            elif scheme == "ct":
+                assert known is not None
+                np.clip(values, known.lower, known.upper, out=values)
+                _shift_and_scale(values, known.mean, known.deviation)
+            elif scheme == "unit":
+                values -= values.min()
+                values /= max(values.max(), np.float32(SMALLEST_DEVIATION))
+            elif scheme == "rgb":
+                _require_bytes(values)
+                values /= np.float32(255)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        known = [None if one is None else asdict(one) for one in self.channels]
+        return {"kind": "per_channel", "schemes": list(self.schemes), "channels": known}
+
+
 def nonzero_mask(image: Image) -> NDArray[np.bool_]:
-    """Voxels (X, Y, Z) where any channel of (C, X, Y, Z) is not 0: the brain, skull-stripped."""
+    """Voxels (...) where any channel of (C, ...) is not 0: the brain, skull-stripped."""
     return np.asarray(np.any(image, axis=0))
 
 
@@ -136,7 +188,27 @@ def normaliser_from_json(value: Mapping[str, Any]) -> Normaliser:
     """Rebuild a normaliser from its plain values."""
     if value["kind"] == "ct":
         return CtNormaliser(tuple(ChannelStatistics(**channel) for channel in value["channels"]))
+    if value["kind"] == "per_channel":
+        known = (None if one is None else ChannelStatistics(**one) for one in value["channels"])
+        return PerChannel(tuple(value["schemes"]), tuple(known))
     return ZScore(value["where"])
+
+
+def _standardise(values: Image, known: Image) -> None:
+    """Shift and scale by the mean and deviation of some of the values, if there are any."""
+    if known.size:
+        mean, deviation = known.mean(dtype=np.float64), known.std(dtype=np.float64)
+        _shift_and_scale(values, float(mean), float(deviation))
+
+
+def _require_bytes(values: Image) -> None:
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 255:
+        raise DataError(
+            "an rgb channel lies within 0 and 255",
+            came=f"{low:g} to {high:g}",
+            remedy="correct preprocess.normalisation, or give the pictures that the network knows",
+        )
 
 
 def _shift_and_scale(values: Image, mean: float, deviation: float) -> None:

@@ -10,13 +10,14 @@
 
 Rules, those of nnU-Net's default resampling: pixel areas (not pixel centres) of the first and the
 last pixel coincide; images by cubic splines, clipped to the slice's own range; labels one value
-at a time by linear weights; probabilities linearly, then decided on the native grid. Differs from
+at a time by linear weights; logits linearly, then decided on the native grid. Differs from
 nnU-Net in: 1. a label pixel takes the value of the largest weight, where nnU-Net asks for half of
 it and leaves background where three structures meet; ties go to the higher value, as there.
 2. One sparse operator an axis does resampling, cropping and padding at once, and computes nothing
 outside the patch.
 
-What a patch does not reach is background in the restored prediction; ``inside`` says where.
+What a patch does not reach is background in what is restored; ``inside`` says where. A network
+sees all of a slice through ``plane.whole``, whose patch is as large as the slice.
 
 Shapes: h x w a native slice, h' x w' resampled, H x W the patch; Z slices, K outputs.
 """
@@ -24,9 +25,9 @@ Shapes: h x w a native slice, h' x w' resampled, H x W the patch; Z slices, K ou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ NEGLIGIBLE = 1e-7
 """Operator entries below this are dropped; they are below float32's resolution of the result."""
 
 Size = tuple[int, int]
+Box = tuple[tuple[int, int], tuple[int, int]]
+"""Rows and columns [start, stop)."""
 Decode = Callable[[NDArray[np.float32]], NDArray[np.uint8]]
 
 
@@ -56,15 +59,18 @@ class InPlaneTransform:
 
     Args:
         native: (h, w) of the slice as cut.
-        resampled: (h', w') at the target spacing; equal to ``native`` if nothing is resampled.
+        resampled: (h', w') of the slice, or of its box, at the target spacing.
         patch: (H, W) as stored.
         origin: The patch's first row and column on the resampled slice; negative where padded.
+        box: The part of the native slice that is looked at; None is all of it. What lies outside
+            is padding, and background in a prediction.
     """
 
     native: Size
     resampled: Size
     patch: Size
     origin: Size
+    box: Box | None = None
 
     @classmethod
     def plan(
@@ -74,6 +80,7 @@ class InPlaneTransform:
         target: tuple[float, float],
         patch: Size,
         centre: tuple[float, float] | None = None,
+        box: Box | None = None,
     ) -> Self:
         """Decide sizes and origin.
 
@@ -85,22 +92,51 @@ class InPlaneTransform:
             centre: Where the patch should be centred, in native pixels from the slice's corner;
                 None is the middle of the slice. The patch is shifted so that it covers as much
                 of the slice as it can.
+            box: Look at this part of the slice only; the patch is centred on it.
         """
+        if box is not None:
+            (top, bottom), (left, right) = box
+            resampled = resampled_size((bottom - top, right - left), spacing, target)
+            rows, columns = (
+                # As nnU-Net pads: the odd pixel goes behind.
+                -((side - size) // 2) if size < side else (size - side) // 2
+                for size, side in zip(resampled, patch, strict=True)
+            )
+            return cls(native, resampled, patch, (rows, columns), box)
         resampled = resampled_size(native, spacing, target)
         origins = []
         for axis in range(2):
             middle = native[axis] / 2 if centre is None else centre[axis]
             start = round(middle * resampled[axis] / native[axis] - patch[axis] / 2)
             room = resampled[axis] - patch[axis]
-            # The outer half pixel of an odd padding goes behind the slice.
+            # Floor division: the odd pixel of a padding goes before the slice.
             start = room // 2 if room < 0 else min(max(start, 0), room)
             origins.append(start)
         return cls(native, resampled, patch, (origins[0], origins[1]))
 
     @property
+    def whole(self) -> InPlaneTransform:
+        """The same way with a patch that reaches all of the slice; itself where it does."""
+        patch = tuple(map(max, self.patch, self.resampled))
+        origin = tuple(
+            start if size <= side else 0
+            for start, size, side in zip(self.origin, self.resampled, self.patch, strict=True)
+        )
+        return replace(self, patch=patch, origin=origin)
+
+    @property
     def resamples(self) -> bool:
         """Whether any value is interpolated at all."""
-        return self.native != self.resampled
+        return self._looked_at != self.resampled
+
+    @property
+    def _spans(self) -> Box:
+        return self.box or ((0, self.native[0]), (0, self.native[1]))
+
+    @property
+    def _looked_at(self) -> Size:
+        (top, bottom), (left, right) = self._spans
+        return bottom - top, right - left
 
     @property
     def content(self) -> tuple[slice, slice]:
@@ -124,7 +160,8 @@ class InPlaneTransform:
             image = slices[index]
             patch = _separable(operators, image)[self.content]
             if self.resamples:  # a cubic spline overshoots at edges
-                np.clip(patch, image.min(), image.max(), out=patch)
+                shown = image[tuple(slice(*span) for span in self._spans)]
+                np.clip(patch, shown.min(), shown.max(), out=patch)
             out[index][self.content] = patch
         return out
 
@@ -143,10 +180,10 @@ class InPlaneTransform:
         operators, inside = self._backward(), self.inside()
         return np.stack([_resample_labels(operators, labels) * inside for labels in patches])
 
-    def restore_probabilities(
+    def restore_logits(
         self, patches: Iterable[NDArray[np.floating[Any]]], decode: Decode
     ) -> NDArray[np.uint8]:
-        """Bring a network's probabilities back and decide on the native grid.
+        """Bring a network's logits back and decide on the native grid.
 
         nnU-Net's way: finer than restoring decided labels.
 
@@ -170,13 +207,16 @@ class InPlaneTransform:
         return np.stack(out)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; :meth:`from_json` is the inverse."""
-        return asdict(self)
+        """Plain values; :meth:`from_json` is the inverse. A slice without a box names none."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_json`."""
-        return cls(**{name: tuple(numbers) for name, numbers in value.items()})
+        plain = {name: tuple(numbers) for name, numbers in value.items()}
+        if "box" in plain:
+            plain["box"] = tuple(map(tuple, plain["box"]))
+        return cls(**plain)
 
     def _require_patch(self, slices: NDArray[Any]) -> None:
         if slices.shape[-2:] != self.patch:
@@ -186,25 +226,31 @@ class InPlaneTransform:
                 remedy="pass the slices as they come out of the store or the network",
             )
 
-    def _axes(self) -> list[tuple[int, int, int, int]]:
-        return list(zip(self.native, self.resampled, self.origin, self.patch, strict=True))
+    def _axes(self) -> list[_Axis]:
+        return [
+            _Axis(*axis)
+            for axis in zip(
+                self.native, self._spans, self.resampled, self.origin, self.patch, strict=True
+            )
+        ]
 
     def _forward(self, order: Order) -> _Operators:
-        rows, columns = (_to_patch(*axis, order) for axis in self._axes())
+        rows, columns = (_to_patch(axis, order) for axis in self._axes())
         return rows, columns
 
     def _backward(self) -> _Operators:
-        rows, columns = (_from_patch(*axis) for axis in self._axes())
+        rows, columns = (_from_patch(axis) for axis in self._axes())
         return rows, columns
 
     def _reached(self, axis: int) -> NDArray[np.bool_]:
-        native, resampled, origin, patch = self._axes()[axis]
-        # Integer arithmetic: (i + 1/2) * resampled / native, times two natives.
-        centres = (2 * np.arange(native) + 1) * resampled
-        reached: NDArray[np.bool_] = (centres >= 2 * native * origin) & (
-            centres < 2 * native * (origin + patch)
+        native, (start, stop), resampled, origin, patch = self._axes()[axis]
+        size, place = stop - start, np.arange(native)
+        # Integer arithmetic: (i + 1/2) * resampled / size, times two sizes.
+        centres = (2 * (place - start) + 1) * resampled
+        reached: NDArray[np.bool_] = (centres >= 2 * size * origin) & (
+            centres < 2 * size * (origin + patch)
         )
-        return reached
+        return reached & (place >= start) & (place < stop)
 
 
 @dataclass(frozen=True)
@@ -214,31 +260,48 @@ class CaseGeometry:
     Args:
         slices: From the array on disk to slices.
         plane: From slices to patches.
+        depth: Slices [start, stop) that are looked at; None is all of them. The others are empty,
+            and background in a prediction.
     """
 
     slices: SliceGeometry
     plane: InPlaneTransform
+    depth: tuple[int, int] | None = None
+
+    @property
+    def whole(self) -> CaseGeometry:
+        """The same way with a patch that reaches all of every slice."""
+        return replace(self, plane=self.plane.whole)
 
     def restore_labels(self, patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Bring label patches (Z, H, W) back to the array as on disk (X, Y, Z)."""
-        return np.ascontiguousarray(self.slices.from_slices(self.plane.restore_labels(patches)))
+        return self._as_on_disk(self.plane.restore_labels(patches))
 
-    def restore_probabilities(
+    def restore_logits(
         self, patches: Iterable[NDArray[np.floating[Any]]], decode: Decode
     ) -> NDArray[np.uint8]:
-        """Bring probabilities, Z times (K, H, W), back to labels as on disk (X, Y, Z)."""
-        native = self.plane.restore_probabilities(patches, decode)
+        """Bring logits, Z times (K, H, W), back to labels as on disk (X, Y, Z)."""
+        return self._as_on_disk(self.plane.restore_logits(patches, decode))
+
+    def _as_on_disk(self, native: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.depth is not None:
+            start, stop = self.depth
+            native[:start], native[stop:] = 0, 0
         return np.ascontiguousarray(self.slices.from_slices(native))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; :meth:`from_json` is the inverse."""
-        return {"slices": self.slices.to_json(), "plane": self.plane.to_json()}
+        plain: dict[str, Any] = {"slices": self.slices.to_json(), "plane": self.plane.to_json()}
+        return plain if self.depth is None else {**plain, "depth": list(self.depth)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_json`."""
+        depth = value.get("depth")
         return cls(
-            SliceGeometry.from_json(value["slices"]), InPlaneTransform.from_json(value["plane"])
+            SliceGeometry.from_json(value["slices"]),
+            InPlaneTransform.from_json(value["plane"]),
+            None if depth is None else (depth[0], depth[1]),
         )
 
 
@@ -249,6 +312,16 @@ def resampled_size(native: Size, spacing: tuple[float, float], target: tuple[flo
         for size, have, want in zip(native, spacing, target, strict=True)
     )
     return rows, columns
+
+
+class _Axis(NamedTuple):
+    """One axis of a transform; its fields as :class:`InPlaneTransform` has them."""
+
+    native: int
+    span: tuple[int, int]
+    resampled: int
+    origin: int
+    patch: int
 
 
 _Operators = tuple["sparse.csr_array[Any]", "sparse.csr_array[Any]"]
@@ -292,20 +365,22 @@ def _spline(size: int, wanted: int, order: Order) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=256)
-def _to_patch(
-    native: int, resampled: int, origin: int, patch: int, order: Order
-) -> sparse.csr_array[Any]:
+def _to_patch(axis: _Axis, order: Order) -> sparse.csr_array[Any]:
+    native, (start, stop), resampled, origin, patch = axis
     matrix = np.zeros((patch, native))
     first, last = max(origin, 0), min(origin + patch, resampled)
-    matrix[first - origin : last - origin] = _spline(native, resampled, order)[first:last]
+    spline = _spline(stop - start, resampled, order)
+    matrix[first - origin : last - origin, start:stop] = spline[first:last]
     return sparse.csr_array(matrix.astype(np.float32))
 
 
 @lru_cache(maxsize=256)
-def _from_patch(native: int, resampled: int, origin: int, patch: int) -> sparse.csr_array[Any]:
+def _from_patch(axis: _Axis) -> sparse.csr_array[Any]:
     """Linear, the patch's border repeated beyond it so that no unknown value bleeds in."""
+    native, (start, stop), resampled, origin, patch = axis
     spread = np.zeros((resampled, patch))
     position = np.arange(resampled)
     spread[position, np.clip(position - origin, 0, patch - 1)] = 1
-    matrix = _spline(resampled, native, LABEL_ORDER) @ spread
+    matrix = np.zeros((native, patch))
+    matrix[start:stop] = _spline(resampled, stop - start, LABEL_ORDER) @ spread
     return sparse.csr_array(matrix.astype(np.float32))

@@ -15,16 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
-from distributed_iac.data.geometry import slice_geometry
-from distributed_iac.data.plane import CaseGeometry, InPlaneTransform
+from distributed_iac.data.geometry import SliceGeometry, slice_geometry
+from distributed_iac.data.intensity import nonzero_mask
+from distributed_iac.data.plane import Box, CaseGeometry, InPlaneTransform
 from distributed_iac.data.reading import read_case
 from distributed_iac.data.recipe import Recipe
-from distributed_iac.data.survey import nonzero_box
+from distributed_iac.data.survey import nonzero_box, nonzero_spans
 from distributed_iac.errors import DataError
 
 PREPROCESS_VERSION = 2
@@ -36,18 +38,34 @@ class PreparedCase:
     """A case ready for the store.
 
     Args:
-        images: (Z, C, H, W) float16, normalised; every slice, also empty ones.
-        labels: (Z, H, W) uint8, or None.
+        normalised: (Z, C, h, w) float32, as cut; every slice, also empty ones.
         native_label: (X, Y, Z) uint8 as on disk, or None.
         geometry: The way back.
         affine: Of the image file, (4, 4).
     """
 
-    images: NDArray[np.float16]
-    labels: NDArray[np.uint8] | None
+    normalised: NDArray[np.float32]
     native_label: NDArray[np.uint8] | None
     geometry: CaseGeometry
     affine: NDArray[np.float64]
+
+    @cached_property
+    def images(self) -> NDArray[np.float16]:
+        """One patch a slice, (Z, C, H, W): what is trained on."""
+        return _resampled(self.normalised, self.geometry.plane)
+
+    @property
+    def whole_images(self) -> NDArray[np.float16]:
+        """All of every slice, (Z, C, h', w'), at least a patch: what is predicted."""
+        whole = self.geometry.plane.whole
+        return self.images if whole == self.geometry.plane else _resampled(self.normalised, whole)
+
+    @cached_property
+    def labels(self) -> NDArray[np.uint8] | None:
+        """Labels of the patches, (Z, H, W), or None."""
+        if self.native_label is None:
+            return None
+        return self.geometry.plane.labels(self.geometry.slices.to_slices(self.native_label))
 
 
 @dataclass(frozen=True)
@@ -57,7 +75,7 @@ class TargetCounts:
     Args:
         native: Voxels of the label as on disk.
         inside: Those that the patch reaches.
-        restored: Voxels of the stored label brought back.
+        restored: Voxels of the label at the target spacing, brought back.
         both: Voxels of both.
     """
 
@@ -81,13 +99,13 @@ class TargetCounts:
 
     @property
     def ceiling(self) -> float | None:
-        """Dice of the stored label itself, restored: what a perfect network would be given."""
+        """Dice of the resampled label itself, restored: what a perfect network would be given."""
         total = self.native + self.restored
         return 2 * self.both / total if total else None
 
 
 def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> PreparedCase:
-    """Read, cut, normalise, resample and crop or pad one case.
+    """Read, cut and normalise one case, and decide how it is resampled and cropped or padded.
 
     The crop never looks at a label: it would tell where the structure is.
 
@@ -106,41 +124,78 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
     volume = read_case(case, scheme)
     layout = recipe.layout(case.layout)
     slices = slice_geometry(volume.affine, volume.shape, volume.zooms, layout)
-    (_, *size), (_, *spacing) = slices.slices_shape, slices.spacing
-    centre = None
-    if recipe.crop == "nonzero":
-        ((top, bottom), (left, right)), _ = nonzero_box(volume.image, slices)
-        centre = (top + bottom) / 2, (left + right) / 2
-    plane = InPlaneTransform.plan(
-        (size[0], size[1]), (spacing[0], spacing[1]), recipe.spacing, recipe.patch, centre
-    )
-    recipe.normalisers[case.modality](volume.image)
-    stack = np.moveaxis(slices.to_slices(volume.image), 0, 1)
-    images = np.empty((len(stack), len(volume.image), *recipe.patch), dtype=np.float16)
+    normalise = recipe.normalisers[case.modality]
+    stack = slices.to_slices(volume.image)
+    depth = None
+    if recipe.crop == "box":
+        depth, box = _crop_to_box(stack)
+        inner = stack[:, slice(*depth), slice(*box[0]), slice(*box[1])]
+        plane = _plan(slices, recipe, box=box)
+        normalise(inner)
+        stack[:, : depth[0]], stack[:, depth[1] :] = 0, 0
+    else:
+        plane = _plan(slices, recipe, centre=_centre(volume.image, slices, recipe))
+        normalise(volume.image)
+    native = None if volume.label is None else volume.label.astype(np.uint8, copy=False)
+    geometry = CaseGeometry(slices, plane, depth)
+    return PreparedCase(np.moveaxis(stack, 0, 1), native, geometry, volume.affine)
+
+
+def _plan(
+    slices: SliceGeometry,
+    recipe: Recipe,
+    centre: tuple[float, float] | None = None,
+    box: Box | None = None,
+) -> InPlaneTransform:
+    (_, height, width), (_, dy, dx) = slices.slices_shape, slices.spacing
+    native, spacing = (height, width), (dy, dx)
+    return InPlaneTransform.plan(native, spacing, recipe.spacing, recipe.patch, centre, box)
+
+
+def _centre(
+    image: NDArray[np.float32], slices: SliceGeometry, recipe: Recipe
+) -> tuple[float, float] | None:
+    if recipe.crop == "image":
+        return None
+    ((top, bottom), (left, right)), _ = nonzero_box(image, slices)
+    return (top + bottom) / 2, (left + right) / 2
+
+
+def _crop_to_box(stack: NDArray[np.float32]) -> tuple[tuple[int, int], Box]:
+    """Slices, rows and columns [start, stop) of what is not zero in (C, Z, h, w)."""
+    depth, rows, columns = nonzero_spans(nonzero_mask(stack))
+    return depth, (rows, columns)
+
+
+def _resampled(stack: NDArray[np.float32], plane: InPlaneTransform) -> NDArray[np.float16]:
+    """Bring slices (Z, C, h, w) to patches, one slice at a time: float32 of all would be large."""
+    images = np.empty((*stack.shape[:2], *plane.patch), dtype=np.float16)
     for target, channels in zip(images, stack, strict=True):
         target[...] = plane.images(channels)
-    labels = native = None
-    if volume.label is not None:
-        native = volume.label.astype(np.uint8, copy=False)
-        labels = plane.labels(slices.to_slices(native))
-    return PreparedCase(images, labels, native, CaseGeometry(slices, plane), volume.affine)
+    return images
 
 
 def compare_with_native(prepared: PreparedCase, scheme: LabelScheme) -> Mapping[str, TargetCounts]:
     """Count, for each target, what lies inside the patch and what survives the way and back.
 
-    Voxels of the ignore label are left out.
+    The way is that of a prediction, which sees whole slices: what the patch does not reach costs
+    ``inside``, what resampling and the box cost shows in ``restored`` and ``both``. Voxels of the
+    ignore label are left out.
     """
-    if prepared.labels is None or prepared.native_label is None:
+    if prepared.native_label is None:
         return {}
-    plane = prepared.geometry.plane
+    plane, depth = prepared.geometry.plane, prepared.geometry.depth
     native = prepared.geometry.slices.to_slices(prepared.native_label)
-    inside = plane.inside()
+    inside, whole = plane.inside(), plane.whole
+    stored = prepared.labels if whole == plane else whole.labels(native)
+    assert stored is not None
     counts = {target.name: TargetCounts(0, 0, 0, 0) for target in scheme.targets}
-    for before, stored in zip(native, prepared.labels, strict=True):
-        if not (before.any() or stored.any()):
+    for place, before in enumerate(native):
+        if not before.any():
             continue
-        after = plane.restore_labels(stored[None])[0]
+        after = whole.restore_labels(stored[place][None])[0]
+        if depth is not None and not depth[0] <= place < depth[1]:
+            after[...] = 0
         known = before != scheme.ignore if scheme.ignore is not None else np.True_
         for target in scheme.targets:
             old, new = (np.isin(labels, target.values) & known for labels in (before, after))

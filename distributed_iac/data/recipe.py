@@ -10,9 +10,10 @@ Nothing here may look at patients of ``val`` or ``test``: spacing, patch, crop a
 statistics would carry their images into the training.
 
 The rules are nnU-Net's default planner's where they are said to be; the automatic patch is ours:
-nnU-Net chooses the largest patch of the median slice's shape that fits a given GPU and slides it
-over the slice; a stored slice is all that we ever see of a patient. So we take the median slice
-itself, and more where a training patient's foreground would be cut off.
+nnU-Net chooses the largest patch of the median slice's shape that fits a given GPU and trains on
+patches from all over the slice; we train on one patch a slice. So we take the median slice itself,
+and more where a training patient's foreground would be cut off. Predictions slide the patch over
+the slice, as nnU-Net's do.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from distributed_iac.data.contract import Modality, Reorient, SliceLayout
 from distributed_iac.data.intensity import (
     CtNormaliser,
     Normaliser,
+    PerChannel,
     ZScore,
     normaliser_from_json,
 )
 from distributed_iac.data.plane import Size, resampled_size
 from distributed_iac.data.survey import CaseSurvey
 
-Crop = Literal["image", "nonzero"]
+Crop = Literal["image", "nonzero", "box"]
 
 MASKED_BELOW = 0.75
 """nnU-Net's ``determine_whether_to_use_mask_for_norm``: share of a volume that its non-zero box
@@ -55,6 +57,7 @@ class Recipe:
         crop: What the patch is centred on.
         slice_axes: Resolved slice axis for each reorientation that occurs.
         normalisers: For each modality that occurs among the training patients.
+        slices: How slices of every case are cut; None: as each case's reader says.
     """
 
     spacing: tuple[float, float]
@@ -62,9 +65,12 @@ class Recipe:
     crop: Crop
     slice_axes: Mapping[Reorient, int]
     normalisers: Mapping[Modality, Normaliser]
+    slices: SliceLayout | None = None
 
     def layout(self, layout: SliceLayout) -> SliceLayout:
-        """Fill in the slice axis where a reader has left it open."""
+        """How a case is cut: as decided for all, or its reader's way with the slice axis filled."""
+        if self.slices is not None:
+            return self.slices
         if layout.slice_axis is not None:
             return layout
         return replace(layout, slice_axis=self.slice_axes[layout.reorient])
@@ -73,6 +79,8 @@ class Recipe:
         """Plain values; :meth:`from_json` is the inverse."""
         rules = {modality: rule.to_json() for modality, rule in self.normalisers.items()}
         plain = asdict(replace(self, slice_axes=dict(self.slice_axes), normalisers={}))
+        if self.slices is None:
+            del plain["slices"]
         return {**plain, "normalisers": rules}
 
     @classmethod
@@ -80,7 +88,16 @@ class Recipe:
         """Rebuild from :meth:`to_json`."""
         rules = {name: normaliser_from_json(rule) for name, rule in value["normalisers"].items()}
         spacing, patch = tuple(value["spacing"]), tuple(value["patch"])
-        return cls(spacing, patch, value["crop"], value["slice_axes"], rules)
+        slices = value.get("slices")
+        if slices is not None:
+            slices = SliceLayout(slices["reorient"], slices["slice_axis"], tuple(slices["axes"]))
+        return cls(spacing, patch, value["crop"], value["slice_axes"], rules, slices)
+
+
+def fixed_layout(settings: PreprocessSettings) -> SliceLayout | None:
+    """How slices are cut where the settings say so."""
+    slices = settings.slices
+    return None if slices == "auto" else SliceLayout(slices.orientation, None, slices.axes)
 
 
 def decide_recipe(
@@ -112,7 +129,8 @@ def decide_recipe(
         for modality in get_args(Modality)
         if any(survey.modality == modality for survey in surveys)
     }
-    return Recipe(spacing, patch, crop, dict(slice_axes), normalisers)
+    slices = fixed_layout(settings)
+    return Recipe(spacing, patch, crop, dict(slice_axes), normalisers, slices)
 
 
 def _crop(settings: PreprocessSettings, surveys: Sequence[CaseSurvey]) -> Crop:
@@ -132,7 +150,7 @@ def _patch(
     sizes = []
     for survey in surveys:
         (top, bottom), (left, right) = survey.box
-        size = (bottom - top, right - left) if crop == "nonzero" else survey.size
+        size = survey.size if crop == "image" else (bottom - top, right - left)
         sizes.append(resampled_size(size, survey.spacing, spacing))
     needed = [reach(survey, spacing, crop) for survey in surveys]
     step = settings.patch_multiple
@@ -153,7 +171,7 @@ def reach(survey: CaseSurvey, spacing: tuple[float, float], crop: Crop) -> Size:
         return 0, 0
     sides = []
     for (start, stop), box, size in zip(survey.labelled, survey.box, survey.size, strict=True):
-        middle = sum(box) / 2 if crop == "nonzero" else size / 2
+        middle = size / 2 if crop == "image" else sum(box) / 2
         sides.append(min(math.ceil(2 * max(middle - start, stop - middle)), size))
     return resampled_size((sides[0], sides[1]), survey.spacing, spacing)
 
@@ -162,7 +180,9 @@ def _normaliser(
     settings: PreprocessSettings, crop: Crop, surveys: Sequence[CaseSurvey]
 ) -> Normaliser:
     rule = settings.normalisation
+    if isinstance(rule, tuple):
+        return PerChannel.of(rule)
     if rule == "ct" or (rule == "auto" and surveys[0].modality == "CT"):
         return CtNormaliser.fit([s.foreground for s in surveys if s.foreground.size])
-    masked = rule == "zscore_nonzero" or (rule == "auto" and crop == "nonzero")
+    masked = rule == "zscore_nonzero" or (rule == "auto" and crop != "image")
     return ZScore("nonzero" if masked else "all")

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from distributed_iac.data.contract import Case, LabelScheme, Modality
 from distributed_iac.data.geometry import SliceGeometry, slice_geometry
 from distributed_iac.data.intensity import nonzero_mask
-from distributed_iac.data.plane import Size
+from distributed_iac.data.plane import Box, Size
 from distributed_iac.data.reading import read_case
 from distributed_iac.data.volume import Volume
 
-Box = tuple[tuple[int, int], tuple[int, int]]
+Span = tuple[int, int]
 
 SAMPLE = 20_000
 """Foreground voxels taken from each case, with replacement, so that every case weighs the same
@@ -95,15 +95,22 @@ def nonzero_box(image: NDArray[np.float32], geometry: SliceGeometry) -> tuple[Bo
         The whole slice and 1.0 for an image of zeros.
     """
     mask = geometry.to_slices(nonzero_mask(image))
+    spans = nonzero_spans(mask)
+    share = float(np.prod([stop - start for start, stop in spans]) / mask.size)
+    return (spans[1], spans[2]), share
+
+
+def nonzero_spans(mask: NDArray[np.bool_]) -> tuple[Span, Span, Span]:
+    """Find where along each axis [start, stop) a mask (Z, h, w) is set; all of it if nowhere."""
     spans = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
         positions = np.flatnonzero(mask.any(axis=others))
         if not positions.size:
-            return ((0, mask.shape[1]), (0, mask.shape[2])), 1.0
+            depth, height, width = mask.shape
+            return (0, depth), (0, height), (0, width)
         spans.append((int(positions[0]), int(positions[-1]) + 1))
-    share = float(np.prod([stop - start for start, stop in spans]) / mask.size)
-    return (spans[1], spans[2]), share
+    return spans[0], spans[1], spans[2]
 
 
 def _labelled_box(volume: Volume, geometry: SliceGeometry, scheme: LabelScheme) -> Box | None:

@@ -4,7 +4,7 @@
 
     masks = targets(labels, scheme)                      # (..., T): one plane a region or class
     labels = labels_from_regions(masks, scheme)          # painted in the scheme's order
-    labels = decode_probabilities(probabilities, scheme) # (K, ...) -> label values
+    labels = decode_logits(logits, scheme)               # (K, ...) -> label values
 
 Shapes: T targets; K outputs, T for regions (sigmoids) and 1 + T for classes (softmax with the
 background first).
@@ -19,9 +19,6 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.errors import DataError
-
-THRESHOLD = 0.5
-"""A region is present above it; nnU-Net's choice."""
 
 
 def targets(labels: NDArray[np.uint8], scheme: LabelScheme) -> NDArray[np.bool_]:
@@ -57,13 +54,11 @@ def labels_from_regions(masks: NDArray[np.bool_], scheme: LabelScheme) -> NDArra
     return labels
 
 
-def decode_probabilities(
-    probabilities: NDArray[np.floating[Any]], scheme: LabelScheme
-) -> NDArray[np.uint8]:
-    """Decide label values.
+def decode_logits(logits: NDArray[np.floating[Any]], scheme: LabelScheme) -> NDArray[np.uint8]:
+    """Decide label values: the largest class; or every region above 0, a probability of one half.
 
     Args:
-        probabilities: (K, ...).
+        logits: (K, ...).
         scheme: Meaning of the values; decides between regions and classes.
 
     Returns:
@@ -73,14 +68,14 @@ def decode_probabilities(
         DataError: K does not fit the scheme.
     """
     wanted = len(scheme.region_order) if scheme.regions else 1 + len(scheme.classes)
-    if len(probabilities) != wanted:
+    if len(logits) != wanted:
         raise DataError(
             f"a prediction for {scheme.convention!r} has {wanted} outputs",
-            came=len(probabilities),
+            came=len(logits),
             remedy="use a network trained on a store of this label scheme",
         )
     if scheme.regions:
-        (labels,) = labels_from_regions(probabilities[None] > THRESHOLD, scheme)
+        (labels,) = labels_from_regions(logits[None] > 0, scheme)
     else:
-        labels = np.array((0, *scheme.classes), dtype=np.uint8)[probabilities.argmax(axis=0)]
+        labels = np.array((0, *scheme.classes), dtype=np.uint8)[logits.argmax(axis=0)]
     return np.asarray(labels, dtype=np.uint8)

@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 
 from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.base import AS_STORED
+from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import PREPARATION
@@ -56,6 +57,7 @@ class ModelCard:
         fingerprint: Of the store: channels, labels, spacing, patch, intensities, licence.
         provenance: Run, job, digest, scores: whatever helps to repeat or to doubt the model.
         weights_sha256: Of the weights file.
+        mirror: Axes along which predictions are averaged over mirrored slices.
     """
 
     backbone: BackboneSettings
@@ -65,6 +67,7 @@ class ModelCard:
     fingerprint: Fingerprint
     provenance: Mapping[str, Scalar]
     weights_sha256: str
+    mirror: tuple[Axis, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; :meth:`from_json` is the inverse."""
@@ -78,6 +81,7 @@ class ModelCard:
             "fingerprint": self.fingerprint.to_json(),
             "provenance": {name: _plain(value) for name, value in self.provenance.items()},
             "weights_sha256": self.weights_sha256,
+            "mirror": list(self.mirror),
         }
 
     @classmethod
@@ -99,6 +103,7 @@ class ModelCard:
             fingerprint=Fingerprint.from_json(value["fingerprint"]),
             provenance=dict(value["provenance"]),
             weights_sha256=str(value["weights_sha256"]),
+            mirror=tuple(value.get("mirror", ())),
         )
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from torch import Tensor
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.deploy.card import CARD, GENOTYPE, README, WEIGHTS, ModelCard, Scalar
@@ -45,6 +46,7 @@ def export_model(
     genotype: Genotype | None,
     fingerprint: Fingerprint,
     provenance: Mapping[str, Scalar],
+    mirror: tuple[Axis, ...] = (),
 ) -> ModelCard:
     """Export a network.
 
@@ -57,6 +59,7 @@ def export_model(
         genotype: The cells; None for a plain backbone.
         fingerprint: Of the store that the network was trained on.
         provenance: Facts for the card, by name.
+        mirror: Axes along which predictions are averaged over mirrored slices.
 
     Raises:
         ConfigError: The folder is in use, or the settings do not make a network.
@@ -80,6 +83,7 @@ def export_model(
             fingerprint,
             provenance,
             digest,
+            mirror,
         )
         write_json(unfinished / CARD, card.to_json())
         if genotype is not None:

@@ -25,6 +25,7 @@ from distributed_iac.data.store import Store
 from distributed_iac.deploy.card import ModelCard, Scalar
 from distributed_iac.deploy.export import export_model
 from distributed_iac.errors import ConfigError, RunError
+from distributed_iac.evaluation.mirror import mirror_axes
 from distributed_iac.evaluation.summary import summarise
 from distributed_iac.evaluation.tables import read_patients
 from distributed_iac.genotype import Genotype
@@ -145,6 +146,7 @@ class FinishedRun:
             genotype=model.genotype,
             fingerprint=self._store(model.job).fingerprint,
             provenance=self._provenance(model),
+            mirror=mirror_axes(self.config.evaluation, backbone),
         )
 
     def _has_network(self, model: FinishedModel) -> bool:

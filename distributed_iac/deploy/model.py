@@ -7,7 +7,7 @@
     image.to_filename("labels.nii.gz")
 
 Images go the way of ``distributed-iac prepare``, through the same code and with the decisions
-that were taken from the training patients; probabilities are brought back to the grid of the file
+that were taken from the training patients; logits are brought back to the grid of the file
 and decided there, as in the evaluation. For files that a store was made of, the result equals the
 evaluation's prediction voxel for voxel (same device, same batch size).
 
@@ -17,7 +17,7 @@ Shapes: Z slices of a case, C channels, K outputs, H x W the patch, X x Y x Z th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -26,18 +26,18 @@ import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from distributed_iac.data.contract import Case, Modality
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.preprocess import preprocess_case
-from distributed_iac.data.targets import decode_probabilities
+from distributed_iac.data.targets import decode_logits
 from distributed_iac.deploy.card import WEIGHTS, ModelCard, read_card
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.network import build_network, load_exactly
 from distributed_iac.errors import CheckpointError, SourceError
-from distributed_iac.evaluation.predict import slice_probabilities
+from distributed_iac.evaluation.predict import Inference, slice_logits
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.device import choose_device
 
@@ -106,16 +106,11 @@ class Model:
         scheme, recipe = self.card.fingerprint.labels, self.card.fingerprint.recipe
         _require_same_channels(case, self.card.fingerprint)
         prepared = preprocess_case(replace(case, label=None), recipe, scheme)
-        return prepared.geometry.restore_probabilities(
-            slice_probabilities(
-                self.network, self._batches(prepared.images), regions=scheme.regions
-            ),
-            lambda outputs: decode_probabilities(outputs, scheme),
+        way = Inference(self.card.mirror, self.batch_size)
+        logits = slice_logits(self.network, prepared.whole_images, recipe.patch, way, self.device)
+        return prepared.geometry.whole.restore_logits(
+            logits, lambda outputs: decode_logits(outputs, scheme)
         )
-
-    def _batches(self, images: NDArray[np.float16]) -> Iterator[Tensor]:
-        for start in range(0, len(images), self.batch_size):
-            yield torch.from_numpy(images[start : start + self.batch_size]).to(self.device).float()
 
 
 def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH_SIZE) -> Model:

@@ -21,7 +21,7 @@ from torch import nn
 
 from distributed_iac.data.batches import read_batch
 from distributed_iac.data.store import Store, StoredCase
-from distributed_iac.data.targets import decode_probabilities
+from distributed_iac.data.targets import decode_logits
 from distributed_iac.evaluation.overlay_file import Overlay, Role
 from distributed_iac.evaluation.patient_row import PatientRow
 
@@ -102,8 +102,7 @@ def _predict(
     scheme = store.fingerprint.labels
     with torch.no_grad():
         logits = network(read_batch(store, row, device).images)[0].float()
-    outputs = logits.sigmoid() if scheme.regions else logits.softmax(0)
-    return decode_probabilities(outputs.cpu().numpy(), scheme)
+    return decode_logits(logits.cpu().numpy(), scheme)
 
 
 def grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:

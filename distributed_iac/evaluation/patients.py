@@ -3,7 +3,7 @@
 ::
 
     rows = evaluate_patients(
-        network, store, store.cases("test"), config.evaluation, batch_size=32, device=device
+        network, store, store.cases("test"), config.evaluation, Inference(), device
     )
     table = patients_table(model, rows)                # evaluation/tables.py
 
@@ -22,7 +22,7 @@ from distributed_iac.config.evaluation import EvaluationSettings
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.evaluation.conventions import conventions_for
 from distributed_iac.evaluation.patient_row import PatientRow
-from distributed_iac.evaluation.predict import predict_case
+from distributed_iac.evaluation.predict import Inference, predict_case
 from distributed_iac.evaluation.rows import score_case
 
 OnCase = Callable[[StoredCase, Sequence[PatientRow]], None]
@@ -33,9 +33,9 @@ def evaluate_patients(
     store: Store,
     cases: Iterable[StoredCase],
     settings: EvaluationSettings,
-    *,
-    batch_size: int,
+    way: Inference,
     device: torch.device,
+    *,
     on_case: OnCase | None = None,
 ) -> list[PatientRow]:
     """Predict and score whole cases, one after another.
@@ -49,8 +49,7 @@ def evaluate_patients(
         store: Where the cases lie.
         cases: Usually ``store.cases("test")``.
         settings: Metrics and conventions.
-        batch_size: Slices that are predicted at a time; ``settings.batch_size`` unless memory
-            says otherwise.
+        way: How slices are predicted.
         device: Where to predict; metrics are computed on the CPU.
         on_case: Told each case with its rows as soon as it is done.
 
@@ -66,7 +65,7 @@ def evaluate_patients(
     scheme = store.fingerprint.labels
     rows: list[PatientRow] = []
     for case in cases:
-        predicted = predict_case(network, store, case, batch_size=batch_size, device=device)
+        predicted = predict_case(network, store, case, way, device)
         label = store.native_label(case.case_id)
         scored = score_case(predicted, label, case, scheme, conventions)
         rows += scored

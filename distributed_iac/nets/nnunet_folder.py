@@ -14,10 +14,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from distributed_iac.config.batches import Axis
 from distributed_iac.errors import CheckpointError, ConfigError
 from distributed_iac.nets.nnunet_plan import CONFIGURATION, NnUnetPlan, parse_plan
 from distributed_iac.nets.weights import StateDict, is_state_dict, read_checkpoint
@@ -63,16 +64,7 @@ def read_nnunet_weights(
         ConfigError: If there is no such checkpoint.
         CheckpointError: If it is damaged, names other code, or is of another configuration.
     """
-    path = folder / f"fold_{fold}" / f"checkpoint_{checkpoint}.pth"
-    if not path.is_file():
-        found = sorted(str(p.relative_to(folder)) for p in folder.glob("fold_*/checkpoint_*.pth"))
-        raise ConfigError(
-            "the trained model must hold the checkpoint that fold and checkpoint name",
-            came=f"no {path.relative_to(folder)}; there: {', '.join(found) or 'no checkpoint'}",
-            remedy="set fold and checkpoint to one of those",
-            where=folder,
-        )
-    payload = read_checkpoint(path, NNUNET_GLOBALS)
+    path, payload = _read_checkpoint(folder, fold, checkpoint)
     weights = payload.get("network_weights") if isinstance(payload, Mapping) else None
     if not is_state_dict(weights):
         raise CheckpointError(
@@ -90,6 +82,43 @@ def read_nnunet_weights(
             where=path,
         )
     return weights
+
+
+def read_nnunet_mirroring(
+    folder: Path, *, fold: int | Literal["all"], checkpoint: Literal["final", "best"]
+) -> tuple[Axis, ...]:
+    """Read along which axes nnU-Net mirrors when this checkpoint predicts.
+
+    Raises:
+        ConfigError: If there is no such checkpoint.
+        CheckpointError: If it is damaged, or mirrors an axis that slices do not have.
+    """
+    path, payload = _read_checkpoint(folder, fold, checkpoint)
+    axes = payload.get("inference_allowed_mirroring_axes") if isinstance(payload, Mapping) else None
+    names = get_args(Axis)
+    if not set(axes or ()) <= set(range(len(names))):
+        raise CheckpointError(
+            "a 2-D checkpoint mirrors rows (0) and columns (1)",
+            came=axes,
+            remedy="set evaluation.mirror by hand",
+            where=path,
+        )
+    return tuple(names[axis] for axis in sorted(axes or ()))
+
+
+def _read_checkpoint(
+    folder: Path, fold: int | Literal["all"], checkpoint: Literal["final", "best"]
+) -> tuple[Path, Any]:
+    path = folder / f"fold_{fold}" / f"checkpoint_{checkpoint}.pth"
+    if not path.is_file():
+        found = sorted(str(p.relative_to(folder)) for p in folder.glob("fold_*/checkpoint_*.pth"))
+        raise ConfigError(
+            "the trained model must hold the checkpoint that fold and checkpoint name",
+            came=f"no {path.relative_to(folder)}; there: {', '.join(found) or 'no checkpoint'}",
+            remedy="set fold and checkpoint to one of those",
+            where=folder,
+        )
+    return path, read_checkpoint(path, NNUNET_GLOBALS)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -24,6 +24,10 @@ CONFIGURATION = "2d"
 """nnU-Net's name for the network on slices."""
 
 
+STEPS = ("preprocessor_name", "resampling_fn_data", "resampling_fn_probabilities")
+"""Keys of a plan that name code which prepares a case or brings a prediction back."""
+
+
 @dataclass(frozen=True)
 class NnUnetArchitecture:
     """The network of a plan.
@@ -69,7 +73,13 @@ class NnUnetPlan:
         patch_size: Pixels that it was trained on.
         spacing: Millimetres per pixel that images were resampled to.
         normalization: nnU-Net's normalisation scheme per channel.
-        transpose: Order of the image axes; the last two span the slices.
+        masked: Whether a channel is normalised inside the non-zero mask.
+        intensities: Foreground statistics of each channel, as nnU-Net names them.
+        transpose: Order of the image axes (of an array read as z, y, x); the last two span the
+            slices.
+        reader: nnU-Net's class that reads the files.
+        steps: Its classes and functions that prepare a case, by key of the plan; empty where the
+            plan names none.
     """
 
     architecture: NnUnetArchitecture
@@ -81,7 +91,11 @@ class NnUnetPlan:
     patch_size: Pair
     spacing: tuple[float, float]
     normalization: tuple[str, ...]
+    masked: tuple[bool, ...]
+    intensities: tuple[Mapping[str, float], ...]
     transpose: tuple[int, ...]
+    reader: str
+    steps: Mapping[str, str]
 
 
 def parse_plan(
@@ -116,7 +130,14 @@ def parse_plan(
         patch_size=_pair(configuration["patch_size"]),
         spacing=(float(configuration["spacing"][0]), float(configuration["spacing"][1])),
         normalization=tuple(configuration["normalization_schemes"]),
+        masked=tuple(configuration.get("use_mask_for_norm", [False] * len(channels))),
+        intensities=tuple(
+            plans.get("foreground_intensity_properties_per_channel", {}).get(str(number), {})
+            for number in range(len(channels))
+        ),
         transpose=tuple(plans.get("transpose_forward", (0, 1, 2))),
+        reader=str(plans.get("image_reader_writer", "SimpleITKIO")),
+        steps={key: str(configuration[key]) for key in STEPS if key in configuration},
     )
 
 

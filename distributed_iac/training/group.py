@@ -30,6 +30,8 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.store import Store
 from distributed_iac.errors import ConfigError
+from distributed_iac.evaluation.mirror import mirror_axes
+from distributed_iac.evaluation.predict import Inference
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.planner import Fingerprint2d
@@ -90,6 +92,11 @@ class Group:
     def seed(self, *purpose: str | int) -> int:
         """Seed for a purpose within this group."""
         return derive_seed(self.config.shared_seed, self.dataset.name, self.settings.key, *purpose)
+
+    def inference(self) -> Inference:
+        """How whole cases are predicted: the same way for every arm and control of the group."""
+        mirror = mirror_axes(self.config.evaluation, self.settings)
+        return Inference(mirror, self.config.evaluation.batch_size)
 
     def backbone(self, weights: Weights | None = None) -> Backbone:
         """Build the network; with weights if there are any."""

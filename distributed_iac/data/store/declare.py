@@ -28,6 +28,7 @@ from distributed_iac.data.store.manifest import (
     SHARDS,
     SKIPPED,
     SPLIT,
+    WHOLE,
     Manifest,
     write_manifest,
 )
@@ -102,8 +103,12 @@ def declare(
     for name, content in documents.items():
         write_json(folder / name, content)
         files[name] = digest_of(folder / name)
-    for stray in (folder / SHARDS).iterdir():
-        if f"{SHARDS}/{stray.name}" not in files:
+    for case in stored:
+        if case.part == "test" and case.geometry.whole != case.geometry:
+            name = f"{WHOLE}/{case.case_id}.npy"
+            files[name] = digest_of(folder / name)
+    for stray in [*folder.glob(f"{SHARDS}/*"), *folder.glob(f"{WHOLE}/*")]:
+        if stray.relative_to(folder).as_posix() not in files:
             stray.unlink()
     write_manifest(folder, Manifest(order.key, files))
 

@@ -32,6 +32,8 @@ INDEX = "index.parquet"
 CASES = "cases.parquet"
 NATIVE_LABELS = "native_labels.arrow"
 SHARDS = "shards"
+WHOLE = "whole"
+"""Folder of the test cases whose slices are larger than the patch: a .npy of all of every slice."""
 WORK = ".work"
 
 SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, INDEX, CASES)

@@ -63,6 +63,10 @@ class Order:
         """Whether statistics may be fitted on the case."""
         return case.patient_id in self.split.training
 
+    def is_tested(self, case: Case) -> bool:
+        """Whether whole slices of the case are predicted."""
+        return self.split.part_of(case.patient_id) == "test"
+
 
 @dataclass(frozen=True, eq=False)
 class Crew:

@@ -5,8 +5,9 @@
     store = Store.open(Path("stores/acdc"))
     rows = store.rows("weights")                     # (n,) row ids
     store.images(rows[:32]), store.labels(rows[:32]) # (32, C, H, W) float32, (32, H, W) uint8
-    for case in store.cases("val"):
-        native = store.restore(case.case_id, predicted[case.rows])    # grid of the file
+    for case in store.cases("test"):
+        slices = store.whole_slices(case.case_id)            # (Z, C, h', w') float16
+        native = store.restore_logits(case.case_id, map(network, slices))    # grid of the file
         truth = store.native_label(case.case_id)
 
 Reading is safe from several threads. A store travels to other processes as its path and is
@@ -35,6 +36,7 @@ from distributed_iac.data.store.manifest import (
     NATIVE_LABELS,
     SHARDS,
     SPLIT,
+    WHOLE,
     Manifest,
     Verify,
     read_manifest,
@@ -43,7 +45,7 @@ from distributed_iac.data.store.manifest import (
 from distributed_iac.data.store.native import NativeLabels
 from distributed_iac.data.store.shard import Shard
 from distributed_iac.data.store.tables import Index, IntArray, StoredCase, read_cases, read_index
-from distributed_iac.data.targets import decode_probabilities
+from distributed_iac.data.targets import decode_logits
 from distributed_iac.errors import StoreError
 
 
@@ -174,16 +176,40 @@ class Store:
         """
         return self.case(case_id).geometry.restore_labels(slices)
 
-    def restore_probabilities(
-        self, case_id: str, probabilities: Iterable[NDArray[np.floating[Any]]]
+    def whole_slices(self, case_id: str) -> NDArray[np.float16]:
+        """All of every normalised slice, (Z, C, h', w'), at least as large as the patch.
+
+        Raises:
+            StoreError: The case is not in this store, or its slices are larger than the patch and
+                were not kept: only those of ``test`` are.
+        """
+        case = self.case(case_id)
+        if case.geometry.whole == case.geometry:
+            images: NDArray[np.float16] = self.images(case.rows, dtype=np.float16)
+            return images
+        path = self.path / WHOLE / f"{case_id}.npy"
+        try:
+            whole: NDArray[np.float16] = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"{case_id} must be there in whole slices, which are larger than the patch",
+                came=f"no {WHOLE}/{path.name}",
+                where=self.path,
+                remedy="ask for a case of the part test; or, of a store made before whole slices "
+                "were kept, delete it and run `distributed-iac prepare` again",
+            ) from error
+        return whole
+
+    def restore_logits(
+        self, case_id: str, logits: Iterable[NDArray[np.floating[Any]]]
     ) -> NDArray[np.uint8]:
-        """Bring a network's probabilities back to the grid of the file and decide there.
+        """Bring a network's logits back to the grid of the file and decide there.
 
         Args:
             case_id: Of the case.
-            probabilities: Z times (K, H, W), K as in :func:`.targets.decode_probabilities`: an
-                array (Z, K, H, W), or slices one by one, which keeps a large volume out of
-                memory.
+            logits: Of :meth:`whole_slices`, Z times (K, h', w'), K as in
+                :func:`.targets.decode_logits`: an array (Z, K, h', w'), or slices one by one, which
+                keeps a large volume out of memory.
 
         Returns:
             Label values, (X, Y, Z).
@@ -194,8 +220,8 @@ class Store:
             DataError: K does not fit the label scheme.
         """
         scheme = self.fingerprint.labels
-        return self.case(case_id).geometry.restore_probabilities(
-            probabilities, lambda outputs: decode_probabilities(outputs, scheme)
+        return self.case(case_id).geometry.whole.restore_logits(
+            logits, lambda outputs: decode_logits(outputs, scheme)
         )
 
     def _position(self, case_id: str) -> int:

@@ -73,6 +73,7 @@ def prepare(
             keys[case.case_id],
             crew.work.case_files(case.case_id),
             "with_native" if order.is_training(case) else "nothing",
+            "whole_slices" if order.is_tested(case) else "patches",
         )
         for case in cases
     ]
@@ -93,6 +94,7 @@ def _key(order: Order, recipe: Recipe, case: Case) -> str:
         recipe.to_json(),
         labels_to_json(order.source.labels),
         order.is_training(case),
+        order.is_tested(case),
     )
 
 

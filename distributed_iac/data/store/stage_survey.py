@@ -10,13 +10,13 @@ The cases come back with their slice axis fixed, without those that could not be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from distributed_iac.data.contract import Case, Reorient
 from distributed_iac.data.fingerprint import labels_to_json
 from distributed_iac.data.geometry import resolve_layout
 from distributed_iac.data.preprocess import PREPROCESS_VERSION
-from distributed_iac.data.recipe import Recipe, decide_recipe
+from distributed_iac.data.recipe import Recipe, decide_recipe, fixed_layout
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.skipped import Skipped
@@ -38,12 +38,19 @@ def survey_stage(
         DataError: No training case can be used.
         StoreError: The disk is full.
     """
-    axes = _slice_axes(order)
+    fixed = fixed_layout(order.settings)
+    if fixed is None:
+        axes = _slice_axes(order)
+        layouts = [
+            replace(case.layout, slice_axis=axes[case.layout.reorient])
+            if case.layout.slice_axis is None
+            else case.layout
+            for case in order.cases
+        ]
+    else:
+        axes, layouts = {}, [fixed] * len(order.cases)
     cases = [
-        replace(case, layout=replace(case.layout, slice_axis=axes[case.layout.reorient]))
-        if case.layout.slice_axis is None
-        else case
-        for case in order.cases
+        replace(case, layout=layout) for case, layout in zip(order.cases, layouts, strict=True)
     ]
     surveys, skipped = _surveys(order, crew, [case for case in cases if order.is_training(case)])
     if not surveys:
@@ -67,8 +74,8 @@ def _surveys(
     tasks = []
     for case in cases:
         described = order.described[case.case_id]
-        axis = case.layout.slice_axis
-        key = content_key(PREPROCESS_VERSION, described, axis, labels_to_json(scheme))
+        layout = asdict(case.layout)
+        key = content_key(PREPROCESS_VERSION, described, layout, labels_to_json(scheme))
         earlier = crew.work.survey(case.case_id, key)
         if earlier is None:
             tasks.append(SurveyTask(case, scheme, key, crew.work.survey_file(case.case_id)))

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.preprocess import PreparedCase, compare_with_native, preprocess_case
@@ -55,6 +56,7 @@ class CaseTask:
 
     Args:
         compare: ``with_native`` counts what patch and resampling cost; for training cases only.
+        keep: ``whole_slices`` keeps also what of a slice lies outside the patch; for test cases.
     """
 
     case: Case
@@ -63,6 +65,7 @@ class CaseTask:
     key: str
     files: CaseFiles
     compare: Literal["with_native", "nothing"]
+    keep: Literal["whole_slices", "patches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +122,14 @@ def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
     files = task.files
     # An older record must not vouch for the new arrays.
     files.record.unlink(missing_ok=True)
-    for path, array in ((files.images, prepared.images), (files.labels, prepared.labels)):
+    arrays: dict[Path, NDArray[Any]] = {
+        files.images: prepared.images,
+        files.labels: prepared.labels,
+    }
+    plane = prepared.geometry.plane
+    if task.keep == "whole_slices" and plane.whole != plane:
+        arrays[files.whole] = prepared.whole_images
+    for path, array in arrays.items():
         with WholeFile(path) as file:
             np.lib.format.write_array(file, array, allow_pickle=False)
     with WholeFile(files.native) as file:

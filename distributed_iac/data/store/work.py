@@ -27,10 +27,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from distributed_iac.data.plane import Box
 from distributed_iac.data.preprocess import TargetCounts
-from distributed_iac.data.store.manifest import WORK
+from distributed_iac.data.store.manifest import WHOLE, WORK
 from distributed_iac.data.store.sink import FileDigest
-from distributed_iac.data.survey import Box, CaseSurvey
+from distributed_iac.data.survey import CaseSurvey
 from distributed_iac.errors import StoreError
 from distributed_iac.files import write_atomically, write_json
 
@@ -64,12 +65,13 @@ class CaseRecord:
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Files of one prepared case; ``record`` is written last."""
+    """Files of one prepared case; ``record`` is written last. ``whole`` lies in the store itself."""
 
     images: Path
     labels: Path
     native: Path
     record: Path
+    whole: Path
 
     @property
     def arrays(self) -> tuple[Path, Path]:
@@ -138,7 +140,8 @@ class WorkFolder:
         """Where a prepared case lies."""
         base = self.folder / "cases"
         endings = (".images.npy", ".labels.npy", ".native.zst", ".json")
-        return CaseFiles(*(base / f"{case_id}{ending}" for ending in endings))
+        whole = self.store / WHOLE / f"{case_id}.npy"
+        return CaseFiles(*(base / f"{case_id}{ending}" for ending in endings), whole)
 
     def shard_file(self, name: str) -> Path:
         """Where a shard's record lies."""

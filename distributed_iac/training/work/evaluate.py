@@ -27,14 +27,13 @@ def write_test_scores(group: Group, job: Job, network: nn.Module, folder: Path) 
     Leaves ``patients.parquet``, and its best and worst case as pictures in ``overlays.npz``.
     """
     model = ScoredModel(job.key, job.dataset, job.backbone, job.name, job.arm, job.seed)
-    settings = group.config.evaluation
     rows = evaluate_patients(
         network.to(group.device),
         group.store,
         group.store.cases("test"),
-        settings,
-        batch_size=settings.batch_size,
-        device=group.device,
+        group.config.evaluation,
+        group.inference(),
+        group.device,
     )
     write_patients(folder / PATIENTS, patients_table(model, rows))
     write_overlays(folder / OVERLAYS, take_overlays(network, group.store, rows, group.device))
