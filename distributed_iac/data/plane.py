@@ -17,7 +17,7 @@ it and leaves background where three structures meet; ties go to the higher valu
 outside the patch.
 
 What a patch does not reach is background in what is restored; ``inside`` says where. A network
-sees all of a slice through ``plane.whole``, whose patch is as large as the slice.
+sees all of a slice through ``plane.whole``, whose patch is as large as what there is to see.
 
 Shapes: h x w a native slice, h' x w' resampled, H x W the patch; Z slices, K outputs.
 """
@@ -64,6 +64,8 @@ class InPlaneTransform:
         origin: The patch's first row and column on the resampled slice; negative where padded.
         box: The part of the native slice that is looked at; None is all of it. What lies outside
             is padding, and background in a prediction.
+        needed: Rows and columns of the resampled slice that show anything; None is all of it. Only
+            they are worth a prediction beyond the patch.
     """
 
     native: Size
@@ -71,6 +73,7 @@ class InPlaneTransform:
     patch: Size
     origin: Size
     box: Box | None = None
+    needed: Box | None = None
 
     @classmethod
     def plan(
@@ -116,13 +119,13 @@ class InPlaneTransform:
 
     @property
     def whole(self) -> InPlaneTransform:
-        """The same way with a patch that reaches all of the slice; itself where it does."""
-        patch = tuple(map(max, self.patch, self.resampled))
-        origin = tuple(
-            start if size <= side else 0
-            for start, size, side in zip(self.origin, self.resampled, self.patch, strict=True)
+        """The same way with a patch that reaches all that is needed; itself where it does."""
+        needed = self.needed or ((0, self.resampled[0]), (0, self.resampled[1]))
+        (top, bottom), (left, right) = (
+            (min(start, first), max(start + side, last))
+            for start, side, (first, last) in zip(self.origin, self.patch, needed, strict=True)
         )
-        return replace(self, patch=patch, origin=origin)
+        return replace(self, patch=(bottom - top, right - left), origin=(top, left))
 
     @property
     def resamples(self) -> bool:
@@ -213,10 +216,7 @@ class InPlaneTransform:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_json`."""
-        plain = {name: tuple(numbers) for name, numbers in value.items()}
-        if "box" in plain:
-            plain["box"] = tuple(map(tuple, plain["box"]))
-        return cls(**plain)
+        return cls(**{name: _tuples(numbers) for name, numbers in value.items()})
 
     def _require_patch(self, slices: NDArray[Any]) -> None:
         if slices.shape[-2:] != self.patch:
@@ -312,6 +312,11 @@ def resampled_size(native: Size, spacing: tuple[float, float], target: tuple[flo
         for size, have, want in zip(native, spacing, target, strict=True)
     )
     return rows, columns
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists, however deep, as the tuples that they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 class _Axis(NamedTuple):

@@ -14,7 +14,7 @@ Labelled or not: prediction on new images goes the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -134,7 +134,9 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
         normalise(inner)
         stack[:, : depth[0]], stack[:, depth[1] :] = 0, 0
     else:
-        plane = _plan(slices, recipe, centre=_centre(volume.image, slices, recipe))
+        plane = _plan(slices, recipe)
+        if recipe.crop == "nonzero":
+            plane = _plan(slices, recipe, around=nonzero_box(volume.image, slices)[0])
         normalise(volume.image)
     native = None if volume.label is None else volume.label.astype(np.uint8, copy=False)
     geometry = CaseGeometry(slices, plane, depth)
@@ -144,21 +146,22 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
 def _plan(
     slices: SliceGeometry,
     recipe: Recipe,
-    centre: tuple[float, float] | None = None,
+    around: Box | None = None,
     box: Box | None = None,
 ) -> InPlaneTransform:
+    """Plan the whole slice, around a part that holds all there is to see, or a box cut from it."""
     (_, height, width), (_, dy, dx) = slices.slices_shape, slices.spacing
     native, spacing = (height, width), (dy, dx)
-    return InPlaneTransform.plan(native, spacing, recipe.spacing, recipe.patch, centre, box)
-
-
-def _centre(
-    image: NDArray[np.float32], slices: SliceGeometry, recipe: Recipe
-) -> tuple[float, float] | None:
-    if recipe.crop == "image":
-        return None
-    ((top, bottom), (left, right)), _ = nonzero_box(image, slices)
-    return (top + bottom) / 2, (left + right) / 2
+    if around is None:
+        return InPlaneTransform.plan(native, spacing, recipe.spacing, recipe.patch, box=box)
+    (top, bottom), (left, right) = around
+    centre = (top + bottom) / 2, (left + right) / 2
+    plane = InPlaneTransform.plan(native, spacing, recipe.spacing, recipe.patch, centre)
+    rows, columns = (
+        (start * size // full, -(-stop * size // full))
+        for (start, stop), size, full in zip(around, plane.resampled, native, strict=True)
+    )
+    return replace(plane, needed=(rows, columns))
 
 
 def _crop_to_box(stack: NDArray[np.float32]) -> tuple[tuple[int, int], Box]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributed_iac.data.contract import LabelScheme, Region
-from distributed_iac.data.targets import decode_probabilities, labels_from_regions, targets
+from distributed_iac.data.targets import decode_logits, labels_from_regions, targets
 from distributed_iac.errors import DataError
 
 BRATS = LabelScheme(
@@ -38,25 +38,23 @@ def test_painting_the_regions_gives_the_labels_back(scheme: LabelScheme, seed: i
     for index, region in enumerate(scheme.regions):
         np.testing.assert_array_equal(masks[:, index], np.isin(labels, region.values))
     np.testing.assert_array_equal(labels_from_regions(masks, scheme), labels)
-    decided = [decode_probabilities(m * 0.8 + 0.1, scheme) for m in masks]
+    decided = [decode_logits(m * 8.0 - 4.0, scheme) for m in masks]
     np.testing.assert_array_equal(np.stack(decided), labels)
 
 
 @given(seeds)
-def test_classes_are_decided_by_the_largest_probability(seed: int) -> None:
-    probabilities: Any = np.random.default_rng(seed).random((4, 6, 5))
-    np.testing.assert_array_equal(
-        decode_probabilities(probabilities, ACDC), probabilities.argmax(0)
-    )
+def test_classes_are_decided_by_the_largest_logit(seed: int) -> None:
+    logits: Any = np.random.default_rng(seed).random((4, 6, 5))
+    np.testing.assert_array_equal(decode_logits(logits, ACDC), logits.argmax(0))
 
 
 def test_class_values_need_not_be_consecutive() -> None:
     scheme = LabelScheme("gaps", {2: "a", 9: "b"})
-    probabilities = np.eye(3)[:, :, None]
-    np.testing.assert_array_equal(decode_probabilities(probabilities, scheme), [[0], [2], [9]])
+    logits = np.eye(3)[:, :, None]
+    np.testing.assert_array_equal(decode_logits(logits, scheme), [[0], [2], [9]])
 
 
 @pytest.mark.parametrize(("scheme", "outputs"), [(BRATS, 4), (ACDC, 3)])
 def test_a_prediction_of_another_width_is_refused(scheme: LabelScheme, outputs: int) -> None:
     with pytest.raises(DataError, match="outputs"):
-        decode_probabilities(np.zeros((outputs, 2, 2)), scheme)
+        decode_logits(np.zeros((outputs, 2, 2)), scheme)

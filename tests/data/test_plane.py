@@ -140,7 +140,7 @@ def test_probabilities_restore_finer_than_labels() -> None:
     soft = plane.images(1 / (1 + np.exp(-signed / 2)).astype(np.float32))
     probabilities = np.stack([1 - soft, soft])[None]
     decided = plane.restore_labels((soft[None] > 0.5).astype(np.uint8))[0] == 1
-    restored = plane.restore_probabilities(probabilities, lambda p: p.argmax(0).astype(np.uint8))
+    restored = plane.restore_logits(probabilities, lambda p: p.argmax(0).astype(np.uint8))
     assert dice(restored[0] == 1, truth) > max(0.995, dice(decided, truth))
 
 
@@ -149,7 +149,7 @@ def test_nothing_is_predicted_outside_the_patch() -> None:
     everything = plane.restore_labels(np.full((1, 16, 24), 3, np.uint8))[0]
     np.testing.assert_array_equal(everything == 3, plane.inside())
     certain = np.ones((1, 2, 16, 24), np.float16)
-    restored = plane.restore_probabilities(certain, lambda p: np.full(p.shape[1:], 3, np.uint8))
+    restored = plane.restore_logits(certain, lambda p: np.full(p.shape[1:], 3, np.uint8))
     np.testing.assert_array_equal(restored[0] == 3, plane.inside())
     assert 0 < plane.inside().sum() < 40 * 50
 
@@ -170,5 +170,5 @@ def test_a_case_comes_back_as_on_disk() -> None:
     restored = geometry.restore_labels(stored)
     np.testing.assert_array_equal(restored, labels)
     one_hot = (stored[:, None] == np.arange(4)[None, :, None, None]).astype(np.float32)
-    restored = geometry.restore_probabilities(one_hot, lambda p: p.argmax(0).astype(np.uint8))
+    restored = geometry.restore_logits(one_hot, lambda p: p.argmax(0).astype(np.uint8))
     np.testing.assert_array_equal(restored, labels)

@@ -16,7 +16,7 @@ import torch
 from distributed_iac.data.contract import Case
 from distributed_iac.deploy import load_model
 from distributed_iac.errors import CheckpointError, ConfigError, NumericalError, SourceError
-from distributed_iac.evaluation.predict import predict_case
+from distributed_iac.evaluation.predict import Inference, predict_case
 
 CPU = torch.device("cpu")
 
@@ -46,7 +46,7 @@ def test_raw_files_give_the_evaluations_prediction_voxel_for_voxel(
     resampled = False
     for stored in network.store.cases("test"):
         expected = predict_case(
-            network.network, network.store, stored, batch_size=batch_size, device=CPU
+            network.network, network.store, stored, Inference((), batch_size), CPU
         )
         case = case_of(network, stored.case_id)
         np.testing.assert_array_equal(model.labels(case), expected)

@@ -65,7 +65,7 @@ class CaseRecord:
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Files of one prepared case; ``record`` is written last. ``whole`` lies in the store itself."""
+    """Files of one prepared case; ``record`` is written last, ``whole`` lies in the store."""
 
     images: Path
     labels: Path
@@ -139,9 +139,13 @@ class WorkFolder:
     def case_files(self, case_id: str) -> CaseFiles:
         """Where a prepared case lies."""
         base = self.folder / "cases"
-        endings = (".images.npy", ".labels.npy", ".native.zst", ".json")
-        whole = self.store / WHOLE / f"{case_id}.npy"
-        return CaseFiles(*(base / f"{case_id}{ending}" for ending in endings), whole)
+        return CaseFiles(
+            images=base / f"{case_id}.images.npy",
+            labels=base / f"{case_id}.labels.npy",
+            native=base / f"{case_id}.native.zst",
+            record=base / f"{case_id}.json",
+            whole=self.store / WHOLE / f"{case_id}.npy",
+        )
 
     def shard_file(self, name: str) -> Path:
         """Where a shard's record lies."""
