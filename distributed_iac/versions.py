@@ -56,12 +56,13 @@ SNAPSHOT = Format("Ray Tune's snapshot", 2, 2, RunError, "a new experiment repla
 
 STORE = Format(
     "a store",
-    1,
+    2,
     1,
     StoreError,
     "delete the folder and run `distributed-iac prepare`, it makes the store again",
     key="format",
 )
+"""2: whole slices beside the patches; one of 1 is evaluated where the patch shows all there is."""
 MODEL = Format(
     "an exported model",
     1,

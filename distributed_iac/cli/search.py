@@ -28,13 +28,12 @@ def search(
     from distributed_iac.config.load import load_config
     from distributed_iac.jobs.job import Job
     from distributed_iac.jobs.plan import plan_jobs
-    from distributed_iac.nets.follow import follow_backbones
     from distributed_iac.report.cell_drawing import draw_discretisation
     from distributed_iac.report.search_curves import search_curves
     from distributed_iac.training.local_sweep import LocalSweep
     from distributed_iac.training.work.cells import read_search
 
-    settings = follow_backbones(load_config(config, overrides or []))
+    settings = load_config(config, overrides or [])
     data = choose("data sets", dataset, {entry.name: entry for entry in settings.data})
     network = choose("backbones", backbone, {entry.key: entry for entry in settings.backbones})
     choose("arms", arm, settings.arms)

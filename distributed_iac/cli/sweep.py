@@ -39,7 +39,6 @@ def sweep(
     failed. Exits with 4 if a job failed; what does not need it is done all the same.
     """
     from distributed_iac.config.load import load_config
-    from distributed_iac.nets.follow import follow_backbones
     from distributed_iac.tune.launch import run_sweep
 
     given = list(overrides or ())
@@ -47,7 +46,7 @@ def sweep(
         given.append(f"out={json.dumps(str(out))}")
     if address is not None:
         given.append(f"sweep.address={json.dumps(address)}")
-    settings = follow_backbones(load_config(config, given))
+    settings = load_config(config, given)
     with _watching(settings.folder):
         outcome = run_sweep(settings)
     _conclude(settings.folder)

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Before, Settings
 from distributed_iac.config.batches import Axis
 
 MetricName = Literal["dice", "hd95", "surface_dice"]
@@ -38,7 +38,7 @@ class EvaluationSettings(Settings):
     """Surface-Dice tolerances by target, added to (and before) those that a data set publishes
     (KiTS from 2021 on). A target without a tolerance has no surface Dice."""
 
-    mirror: Literal["auto"] | tuple[Axis, ...] = "auto"
+    mirror: Annotated[Literal["auto"] | tuple[Axis, ...], Before("auto")] = "auto"
     """Axes along which every slice is also predicted mirrored, the logits averaged over all
     combinations: the same for every arm and control. ``auto``: of an nnunet backbone those that its
     checkpoint allows, as nnU-Net does; none for all others. Takes two or four times as long."""

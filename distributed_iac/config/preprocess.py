@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Before, Settings
 
 Spacing = Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=8, le=4096)]
@@ -76,13 +76,13 @@ class ChannelNormalisation(Settings):
 class PreprocessSettings(Settings):
     """Everything here but ``workers`` and ``on_bad_case`` is part of a store's identity."""
 
-    follow: Literal["auto", "data", "backbone"] = "auto"
+    follow: Annotated[Literal["auto", "data", "backbone"], Before("data")] = "auto"
     """Where spacing, patch, crop, normalisation and slices come from if they are ``auto``: the
     ``data``, or the plans of a trained ``backbone`` (nnunet; an exported model). ``auto``: the
     backbone where the run has an nnunet one, for it is right on no other slices. Written short:
     ``preprocess: from_backbone``."""
 
-    slices: Literal["auto"] | SliceSettings = "auto"
+    slices: Annotated[Literal["auto"] | SliceSettings, Before("auto")] = "auto"
     """How slices are cut; ``auto`` is what the format's reader knows."""
 
     spacing: Literal["auto"] | tuple[Spacing, Spacing] = "auto"

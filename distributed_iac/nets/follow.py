@@ -11,6 +11,8 @@ A network that comes trained is right on no other images than those it was train
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.preprocess import PreprocessSettings
@@ -23,7 +25,7 @@ FOLLOWED = ("slices", "spacing", "patch", "crop", "normalisation")
 
 
 def follow_backbones(config: RunConfig) -> RunConfig:
-    """Fill in what the backbones decide; a configuration without trained ones comes back as it is.
+    """Fill in what the backbones decide; afterwards every data set follows its own settings.
 
     Raises:
         ConfigError: A backbone's folder is not there or not understood, two backbones want
@@ -35,31 +37,34 @@ def follow_backbones(config: RunConfig) -> RunConfig:
         if isinstance(network, NnUnetSettings)
     }
     data = tuple(_followed(dataset, plans) for dataset in config.data)
-    return config if data == config.data else config.model_copy(update={"data": data})
+    return config.model_copy(update={"data": data})
 
 
-def _followed(dataset: DatasetSettings, plans: dict[str, PreprocessSettings]) -> DatasetSettings:
+def _followed(dataset: DatasetSettings, plans: Mapping[str, PreprocessSettings]) -> DatasetSettings:
     settings = dataset.preprocess
     open_fields = [name for name in FOLLOWED if getattr(settings, name) == "auto"]
-    if settings.follow == "data" or (settings.follow == "auto" and not plans):
-        return dataset
-    if not plans:
+    if not plans and settings.follow == "backbone":
         raise ConfigError(
             "preprocess: from_backbone needs a backbone that says how its images were prepared",
             came=f"none for {dataset.name}",
             remedy="give an nnunet backbone, or set spacing, patch and normalisation by hand",
         )
-    wanted = {
-        key: {name: getattr(plan, name) for name in open_fields} for key, plan in plans.items()
-    }
-    first, *others = wanted.items()
-    for key, values in others:
-        differing = [name for name in open_fields if values[name] != first[1][name]]
+    values: dict[str, object] = {"follow": "data"}
+    if settings.follow != "data" and plans:
+        values |= _agreed(plans, open_fields)
+    chosen = settings.model_copy(update=values)
+    return dataset.model_copy(update={"preprocess": chosen})
+
+
+def _agreed(plans: Mapping[str, PreprocessSettings], names: Sequence[str]) -> dict[str, object]:
+    """What all plans ask for under these names."""
+    (first, plan), *others = plans.items()
+    for key, other in others:
+        differing = [name for name in names if getattr(other, name) != getattr(plan, name)]
         if differing:
             raise ConfigError(
                 "the backbones of a run share their slices, so their plans must ask for the same",
-                came=f"{first[0]} and {key} differ in {', '.join(differing)}",
+                came=f"{first} and {key} differ in {', '.join(differing)}",
                 remedy="make a run of each, or set these under preprocess by hand",
             )
-    chosen = settings.model_copy(update={"follow": "data", **first[1]})
-    return dataset.model_copy(update={"preprocess": chosen})
+    return {name: getattr(plan, name) for name in names}

@@ -30,6 +30,7 @@ from distributed_iac.errors import DistributedIacError, RunError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import Progress
+from distributed_iac.nets.follow import follow_backbones
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.local import LocalOutcome, forget_checkpoints, run_locally
 from distributed_iac.training.run_folder import claim_run_folder
@@ -69,6 +70,7 @@ class LocalSweep:
         observe: Observe,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        config = follow_backbones(config)
         self.config = config
         self.graph = graph
         root = config.sweep.artifacts or str((config.out / "artifacts").absolute())

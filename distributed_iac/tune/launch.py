@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from distributed_iac.config.run import RunConfig
+from distributed_iac.nets.follow import follow_backbones
 from distributed_iac.training.run_folder import claim_run_folder
 from distributed_iac.tune.outcome import SweepOutcome
 from distributed_iac.tune.run_workshop import RunWorkshop
@@ -36,5 +37,6 @@ def run_sweep(config: RunConfig) -> SweepOutcome:
             there is.
         RunError: Another process drives this sweep.
     """
+    config = follow_backbones(config)
     claim_run_folder(config)
     return configured_sweep(config).run()

@@ -146,3 +146,23 @@ def test_an_array_of_another_case_is_refused() -> None:
         geometry.to_slices(np.zeros((4, 3, 2)))
     with pytest.raises(GeometryError, match=r"\(4, 3, 2\)"):
         geometry.from_slices(np.zeros((2, 3, 4)))
+
+
+@pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
+def test_named_axes_are_exchanged_and_not_reversed(axes: Any) -> None:
+    """As nnU-Net cuts: the array of the file, whatever its header says of directions."""
+    array = np.arange(24).reshape(2, 3, 4)
+    for affine in (np.eye(4), np.diag([-1.0, -1.0, 1.0, 1.0])):
+        geometry = slice_geometry(
+            affine, (2, 3, 4), (1, 2, 3), SliceLayout("as_stored", None, axes)
+        )
+        np.testing.assert_array_equal(geometry.to_slices(array), array.transpose(axes))
+        assert geometry.spacing == tuple((1.0, 2.0, 3.0)[axis] for axis in axes)
+        np.testing.assert_array_equal(geometry.from_slices(array.transpose(axes)), array)
+
+
+def test_named_axes_may_be_those_of_the_reoriented_array() -> None:
+    array, axes = np.arange(24).reshape(2, 3, 4), (2, 1, 0)
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])  # LAS
+    geometry = slice_geometry(affine, (2, 3, 4), (1, 1, 1), SliceLayout("RAS", None, axes))
+    np.testing.assert_array_equal(geometry.to_slices(array), array[::-1].transpose(axes))

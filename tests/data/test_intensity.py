@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from distributed_iac.config.preprocess import ChannelNormalisation
 from distributed_iac.data.intensity import (
     CtNormaliser,
+    PerChannel,
     ZScore,
     nonzero_mask,
     normaliser_from_json,
@@ -86,3 +88,55 @@ def test_a_constant_image_becomes_zero(value: float, where: Any) -> None:
 def test_json_keeps_a_normaliser(image: Any) -> None:
     for rule in (CtNormaliser.fit([image.reshape(2, -1)]), ZScore("all"), ZScore("nonzero")):
         assert normaliser_from_json(json.loads(json.dumps(rule.to_json()))) == rule
+
+
+CT = {"lower": 50.0, "upper": 400.0, "mean": 200.0, "deviation": 80.0}
+
+
+def per_channel(*schemes: Any) -> PerChannel:
+    return PerChannel.of(
+        [ChannelNormalisation(scheme=s, ct=CT if s == "ct" else None) for s in schemes]
+    )
+
+
+def test_each_channel_goes_by_its_own_rule(image: Any) -> None:
+    """The formulas of nnU-Net's normalisation schemes."""
+    for scheme, expected in {
+        "none": image[0],
+        "zscore": (image[0] - image[0].mean()) / image[0].std(),
+        "ct": (image[0].clip(50, 400) - 200) / 80,
+        "unit": (image[0] - image[0].min()) / np.ptp(image[0]),
+        "rgb": image[0].clip(0, 255) / 255,
+    }.items():
+        given = image.clip(0, 255) if scheme == "rgb" else image
+        found = normalised(per_channel(scheme, "none"), given)
+        np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5, err_msg=scheme)
+        np.testing.assert_array_equal(found[1], given[1])
+
+
+def test_the_mask_of_a_channel_has_no_holes(image: Any) -> None:
+    image[:, :2], image[:, -1] = 0, 0
+    image[:, 3, 3, 3] = 0  # a hole: within the mask, and zero
+    inside = np.zeros(image.shape[1:], bool)
+    inside[2:-1] = True
+    found = normalised(per_channel("zscore_nonzero", "none"), image)
+    known = image[0][inside]
+    expected = (image[0] - known.mean()) / known.std() * inside
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
+    assert found[0, 3, 3, 3] != 0
+
+
+def test_a_constant_channel_stays_finite() -> None:
+    flat = np.full((3, 4, 4, 4), 7, np.float32)
+    found = normalised(per_channel("zscore", "zscore_nonzero", "unit"), flat)
+    np.testing.assert_array_equal(found, 0)
+
+
+def test_rgb_outside_of_a_byte_is_refused(image: Any) -> None:
+    with pytest.raises(DataError, match="0 and 255"):
+        normalised(per_channel("rgb", "none"), image * 10)
+
+
+def test_channel_rules_survive_json() -> None:
+    rule = per_channel("ct", "zscore_nonzero")
+    assert normaliser_from_json(json.loads(json.dumps(rule.to_json()))) == rule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -172,3 +173,63 @@ def test_a_case_comes_back_as_on_disk() -> None:
     one_hot = (stored[:, None] == np.arange(4)[None, :, None, None]).astype(np.float32)
     restored = geometry.restore_logits(one_hot, lambda p: p.argmax(0).astype(np.uint8))
     np.testing.assert_array_equal(restored, labels)
+
+
+@given(sizes, patches, st.tuples(ratios, ratios), seeds)
+def test_a_box_is_as_if_it_had_been_cut_out_before(
+    native: Any, patch: Any, ratio: Any, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    (top, left) = (int(rng.integers(0, side)) for side in native)
+    (bottom, right) = (
+        int(rng.integers(start + 1, side + 1))
+        for start, side in zip((top, left), native, strict=True)
+    )
+    inner = (slice(top, bottom), slice(left, right))
+    box = ((top, bottom), (left, right))
+    boxed = InPlaneTransform.plan(native, ratio, (1.0, 1.0), patch, box=box)
+    size = (bottom - top, right - left)
+    cut = InPlaneTransform.plan(size, ratio, (1.0, 1.0), patch, box=((0, size[0]), (0, size[1])))
+    image = rng.normal(size=(2, *native)).astype(np.float32)
+    labels = rng.integers(0, 3, (2, *native)).astype(np.uint8)
+    np.testing.assert_array_equal(boxed.images(image), cut.images(image[:, *inner]))
+    patches = cut.labels(np.ascontiguousarray(labels[:, *inner]))
+    np.testing.assert_array_equal(boxed.labels(labels), patches)
+    expected = np.zeros_like(labels)
+    expected[:, *inner] = cut.restore_labels(patches)
+    np.testing.assert_array_equal(boxed.restore_labels(patches), expected)
+    assert InPlaneTransform.from_json(json.loads(json.dumps(boxed.to_json()))) == boxed
+
+
+@pytest.mark.parametrize(("size", "before", "behind"), [(7, 4, 5), (8, 4, 4), (16, 0, 0)])
+def test_a_box_is_padded_as_nnunet_pads(size: int, before: int, behind: int) -> None:
+    """``pad_nd_image``: half of the padding, rounded down, goes before."""
+    span = (0, size)
+    plane = InPlaneTransform.plan((size, size), (1, 1), (1, 1), (16, 16), box=(span, span))
+    assert (plane.origin[0], 16 - before - size) == (-before, behind)
+
+
+@given(sizes, patches, st.tuples(ratios, ratios), seeds)
+def test_the_whole_of_a_slice_reaches_every_pixel_and_agrees_with_the_patch(
+    native: Any, patch: Any, ratio: Any, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    plane = plan(native, ratio, patch, tuple(rng.uniform(0, native)))
+    whole = plane.whole
+    assert whole.inside().all()
+    assert all(side >= least for side, least in zip(whole.patch, patch, strict=True))
+    rows, columns = (
+        slice(start - first, start - first + side)
+        for start, first, side in zip(plane.origin, whole.origin, patch, strict=True)
+    )
+    image = rng.normal(size=native).astype(np.float32)
+    np.testing.assert_allclose(plane.images(image), whole.images(image)[rows, columns], atol=1e-5)
+    assert whole.whole == whole
+
+
+def test_only_what_shows_anything_is_worth_a_prediction() -> None:
+    plane = plan((60, 80), (1.0, 1.0), (16, 16), (20, 30))
+    seen = replace(plane, needed=((14, 40), (25, 35)))
+    assert seen.whole.origin == (12, 22)
+    assert seen.whole.patch == (28, 16)
+    assert InPlaneTransform.from_json(json.loads(json.dumps(seen.to_json()))) == seen

@@ -218,3 +218,51 @@ def test_prepared_cases_are_plain_arrays(tmp_path: Path) -> None:
     assert prepared.labels is not None
     assert prepared.labels.flags.c_contiguous
     assert prepared.images.flags.c_contiguous
+
+
+def framed(tmp_path: Path) -> Case:
+    """A patient in an image that is empty at the first slice and around the body."""
+    image, label, affine = world_phantom((1.0, 1.0, 3.0))
+    image[:7], image[:, -5:], image[..., 0] = 0, 0, 0
+    return make(tmp_path, image, label, affine)
+
+
+def test_a_box_is_cut_before_anything_is_measured(tmp_path: Path) -> None:
+    case = framed(tmp_path)
+    found = preprocess_case(case, recipe((48, 48), crop="box"), SCHEME)
+    stored = nib.load(case.channels[0].path)
+    inner = np.asarray(stored.dataobj)[7:, :-5, 1:]
+    slices = found.geometry.slices
+    everywhere = np.zeros(stored.shape, np.float32)
+    everywhere[7:, :-5, 1:] = (inner - inner.mean()) / inner.std()
+    shown = np.zeros(stored.shape, bool)
+    shown[7:, :-5, 1:] = True
+    expected, seen = slices.to_slices(everywhere), slices.to_slices(shown)
+    np.testing.assert_allclose(found.normalised[:, 0][seen], expected[seen], atol=1e-4)
+    depth = found.geometry.depth
+    assert depth is not None
+    assert sorted(len(range(*span)) for span in (depth, *found.geometry.plane.box)) == [3, 33, 39]
+    empty = [place for place in range(4) if not depth[0] <= place < depth[1]]
+    np.testing.assert_array_equal(found.images[empty], 0)
+
+
+def test_nothing_is_predicted_outside_of_the_box(tmp_path: Path) -> None:
+    found = preprocess_case(framed(tmp_path), recipe((48, 48), crop="box"), SCHEME)
+    whole = found.geometry.whole
+    everywhere = whole.restore_labels(np.ones((4, *whole.plane.patch), np.uint8))
+    inside = np.zeros((40, 44, 4), np.uint8)
+    inside[7:, :-5, 1:] = 1
+    np.testing.assert_array_equal(everywhere, inside)
+
+
+@pytest.mark.parametrize("crop", ["image", "nonzero", "box"])
+def test_whole_slices_show_what_the_patch_cuts_off(tmp_path: Path, crop: str) -> None:
+    image, label, affine = world_phantom((1.0, 1.0, 3.0))
+    found = preprocess_case(
+        make(tmp_path, image, label, affine), recipe((16, 16), crop=crop), SCHEME
+    )
+    assert found.images.shape[2:] == (16, 16)
+    assert found.whole_images.shape[2:] == (44, 40)
+    counts = compare_with_native(found, SCHEME)
+    assert counts["ring"].coverage < 0.6
+    assert counts["ring"].ceiling == counts["core"].ceiling == 1.0

@@ -71,8 +71,8 @@ class Change:
 CHANGES: tuple[Change, ...] = ()
 """Of all versions after the oldest that is read."""
 
-HOW_NOT_WHAT = frozenset(("workers", "on_bad_case"))
-"""Settings of a preparation that its result does not depend on."""
+HOW_NOT_WHAT = frozenset(("workers", "on_bad_case", "follow"))
+"""Settings of a preparation that its result does not depend on; what ``follow`` leads to does."""
 
 
 def describe_cases(source: Source, cases: Sequence[Case]) -> dict[str, dict[str, Any]]:

@@ -54,6 +54,12 @@ class Manifest:
     identity: str
     files: Mapping[str, FileDigest]
 
+    @property
+    def results(self) -> str:
+        """What results on this store are known by: others are to be had where slices are whole."""
+        whole = any(name.startswith(f"{WHOLE}/") for name in self.files)
+        return content_key(self.identity, WHOLE) if whole else self.identity
+
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Declare a store whole.

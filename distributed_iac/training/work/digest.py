@@ -99,7 +99,7 @@ class Digests:
         return self._stores[name]
 
     def _from_manifest(self, dataset: DatasetSettings) -> str:
-        return read_manifest(self._config.store_folder(dataset)).identity
+        return read_manifest(self._config.store_folder(dataset)).results
 
     def _backbone(self, key: str) -> Mapping[str, Any]:
         if key not in self._backbones:

@@ -6,6 +6,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from distributed_iac.data.prepare import prepare_store
 from distributed_iac.data.preprocess import preprocess_case
 from distributed_iac.data.split import PARTS
 from distributed_iac.data.store import Store
+from distributed_iac.data.store.manifest import read_manifest
 from distributed_iac.errors import GeometryError, StoreError
 
 
@@ -203,3 +205,39 @@ def test_a_store_that_was_replaced_is_noticed(store: Store, tmp_path: Path) -> N
         function(store.path, "another identity")
     with pytest.raises(StoreError, match="no such folder"):
         function(tmp_path / "gone", store.identity)
+
+
+def test_whole_slices_are_kept_of_test_cases_that_the_patch_cuts(
+    store: Store, raw: Source, tmp_path: Path
+) -> None:
+    larger = [case for case in store.cases("test") if case.geometry.whole != case.geometry]
+    assert larger, "some test case must be wider than the patch"
+    by_id = {case.case_id: case for case in raw.cases}
+    for case in store.cases("test"):
+        recipe = store.fingerprint.recipe
+        expected = preprocess_case(by_id[case.case_id], recipe, store.fingerprint.labels)
+        np.testing.assert_array_equal(store.whole_slices(case.case_id), expected.whole_images)
+    kept = {path.name for path in (store.path / "whole").iterdir()}
+    assert kept == {f"{case.case_id}.npy" for case in larger}
+
+
+def test_labels_of_whole_slices_come_back_whole(store: Store) -> None:
+    for case in store.cases("test"):
+        whole, native = case.geometry.whole, store.native_label(case.case_id)
+        labels = whole.plane.labels(whole.slices.to_slices(native))
+        one_hot = (labels[:, None] == np.arange(3)[None, :, None, None]).astype(np.float32)
+        np.testing.assert_array_equal(store.restore_logits(case.case_id, one_hot), native)
+
+
+def test_whole_slices_that_were_not_kept_are_not_made_up(store: Store) -> None:
+    others = [case for part in ("weights", "val") for case in store.cases(part)]
+    cut = next(case for case in others if case.geometry.whole != case.geometry)
+    with pytest.raises(StoreError, match="whole slices"):
+        store.whole_slices(cut.case_id)
+
+
+def test_results_on_whole_slices_are_known_by_another_name(store: Store) -> None:
+    manifest = read_manifest(store.path)
+    assert manifest.results != manifest.identity
+    patches = {name: one for name, one in manifest.files.items() if "whole" not in name}
+    assert replace(manifest, files=patches).results == manifest.identity
