@@ -1,4 +1,4 @@
-"""A trained nnU-Net's plan becomes settings under which its images are prepared as it knows them."""
+"""A trained nnU-Net's plan becomes settings that prepare images as it knows them."""
 
 from __future__ import annotations
 

@@ -207,9 +207,7 @@ def test_a_store_that_was_replaced_is_noticed(store: Store, tmp_path: Path) -> N
         function(tmp_path / "gone", store.identity)
 
 
-def test_whole_slices_are_kept_of_test_cases_that_the_patch_cuts(
-    store: Store, raw: Source, tmp_path: Path
-) -> None:
+def test_whole_slices_are_kept_of_test_cases_that_the_patch_cuts(store: Store, raw: Source) -> None:
     larger = [case for case in store.cases("test") if case.geometry.whole != case.geometry]
     assert larger, "some test case must be wider than the patch"
     by_id = {case.case_id: case for case in raw.cases}
