@@ -58,11 +58,10 @@ def plan(
     """
     from rich.console import Console
 
-    from distributed_iac.config.load import load_config
+    from distributed_iac.cli.settled import load_settled
     from distributed_iac.jobs.plan import plan_jobs
-    from distributed_iac.nets.follow import follow_backbones
 
-    settings = follow_backbones(load_config(config, overrides or []))
+    settings = load_settled(config, overrides or [])
     graph = plan_jobs(settings)
     console = Console()
     if jobs:

@@ -49,10 +49,9 @@ def prepare(
     Continues where an earlier call was interrupted. Exits with 3 if cases cannot be used, unless
     preprocess.on_bad_case is skip; every such case is listed.
     """
-    from distributed_iac.config.load import load_config
-    from distributed_iac.nets.follow import follow_backbones
+    from distributed_iac.cli.settled import load_settled
 
-    run = follow_backbones(load_config(config, overrides or ()))
+    run = load_settled(config, overrides or ())
     failures: list[DistributedIacError] = []
     for dataset in _chosen(run, datasets):
         try:

@@ -25,7 +25,7 @@ def search(
     """
     from distributed_iac.cli.chosen import choose
     from distributed_iac.cli.progress import StageProgress
-    from distributed_iac.config.load import load_config
+    from distributed_iac.cli.settled import load_settled
     from distributed_iac.jobs.job import Job
     from distributed_iac.jobs.plan import plan_jobs
     from distributed_iac.report.cell_drawing import draw_discretisation
@@ -33,7 +33,7 @@ def search(
     from distributed_iac.training.local_sweep import LocalSweep
     from distributed_iac.training.work.cells import read_search
 
-    settings = load_config(config, overrides or [])
+    settings = load_settled(config, overrides or [])
     data = choose("data sets", dataset, {entry.name: entry for entry in settings.data})
     network = choose("backbones", backbone, {entry.key: entry for entry in settings.backbones})
     choose("arms", arm, settings.arms)

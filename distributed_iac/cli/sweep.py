@@ -38,7 +38,7 @@ def sweep(
     The same command continues a sweep that was interrupted or killed, and tries again what
     failed. Exits with 4 if a job failed; what does not need it is done all the same.
     """
-    from distributed_iac.config.load import load_config
+    from distributed_iac.cli.settled import load_settled
     from distributed_iac.tune.launch import run_sweep
 
     given = list(overrides or ())
@@ -46,7 +46,7 @@ def sweep(
         given.append(f"out={json.dumps(str(out))}")
     if address is not None:
         given.append(f"sweep.address={json.dumps(address)}")
-    settings = load_config(config, given)
+    settings = load_settled(config, given)
     with _watching(settings.folder):
         outcome = run_sweep(settings)
     _conclude(settings.folder)

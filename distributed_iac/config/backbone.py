@@ -244,6 +244,18 @@ class NnUnetSettings(BackboneBase):
     supervised_scales: SupervisedScales = "all"
     """Scales supervised in further training, finest first; nnU-Net supervises all."""
 
+    seen_test: Literal["refuse", "allow"] = "refuse"
+    """Test patients that the fold was trained on: refused, or scored all the same."""
+
+    parity: Literal["require", "report"] = "require"
+    """Where the plain network's Dice is not the one in nnU-Net's ``validation/summary.json``:
+    ``require`` runs nothing that builds upon it, ``report`` says so and goes on."""
+
+    parity_tolerance: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.002
+    """By how much the mean foreground Dice of the same cases may differ; a label of a case by ten
+    times as much and what ten voxels are worth. Our choice: the same network on the same input
+    differs by 0.0003, the smallest fault of geometry that was measured by 0.0022."""
+
     @field_validator("weights")
     @classmethod
     def _weights_come_from_the_folder(cls, weights: Path | None) -> None:

@@ -69,12 +69,15 @@ class SplitSettings(Settings):
     are hidden the published validation patients (AMOS), become ``test``."""
 
     file: Path | None = None
-    """JSON: part to patient ids, with an optional ``unused`` list, or nnU-Net's
-    ``splits_final.json``, for which ``fold`` says which entry."""
+    """JSON: part to patient ids, with an optional ``unused`` list; or nnU-Net's
+    ``splits_final.json``, for which ``fold`` says which entry; or ``validation/summary.json`` of
+    a trained fold, whose patients become ``test``."""
 
     fold: NonNegativeInt | None = None
     """Fold of ``file``, or of the splits that come with the source: its ``val`` patients become
-    ``test``, its ``train`` patients are divided into the other three parts."""
+    ``test``, its ``train`` patients are divided into the other three parts. With an nnunet
+    backbone and no ``file`` or ``test`` of its own, a split follows the backbone's fold, as far as
+    ``splits_final.json`` or ``summary.json`` say who was held out."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

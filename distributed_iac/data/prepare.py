@@ -121,8 +121,7 @@ def make_order(
         DataError: As :func:`prepare_store`, or the source has no usable labelled case.
     """
     errors = [problem for problem in source.problems if problem.severity == "error"]
-    excluded = {problem.case_id for problem in errors}
-    usable = [case for case in source.cases if case.case_id not in excluded]
+    usable = usable_cases(source)
     labelled = [case for case in usable if case.label is not None]
     _require_cases(source, labelled)
     divided = split_patients(source, labelled, split)
@@ -140,6 +139,12 @@ def make_order(
         unlabelled=len(usable) - len(labelled),
         folder=folder,
     )
+
+
+def usable_cases(source: Source) -> list[Case]:
+    """Cases in whose names and files nothing was found that forbids to use them."""
+    excluded = {one.case_id for one in source.problems if one.severity == "error"}
+    return [case for case in source.cases if case.case_id not in excluded]
 
 
 def _require_cases(source: Source, labelled: Sequence[Case]) -> None:

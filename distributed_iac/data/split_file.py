@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.draw import draw
+from distributed_iac.data.formats.names import stem_of
 from distributed_iac.errors import ConfigError, DataError
+from distributed_iac.files import MALFORMED
 
 PART_NAMES = frozenset(("weights", "architecture", "val", "test", "train", "unused"))
+SUMMARY_CASES = "metric_per_case"
+"""Where nnU-Net's ``summary.json`` of a fold lists what was held out of it."""
+
 SHOWN = 5
 """Names listed in an error before it says how many more there are."""
 
@@ -45,6 +51,8 @@ def read_split_file(path: Path, fold: int | None) -> Names:
         ) from error
     if isinstance(content, list):
         content = pick_fold(content, fold, f"{path}")
+    if isinstance(content, dict) and SUMMARY_CASES in content:
+        return {SUMMARY_CASES: _held_out(content[SUMMARY_CASES], path)}
     if not isinstance(content, dict):
         raise DataError(
             "a split file maps part names to lists of patients, or is a list of such folds",
@@ -88,6 +96,10 @@ def assign(
         DataError: A part or a name is unknown, a usable patient is placed twice or not at all, or
             too few are left to divide.
     """
+    if SUMMARY_CASES in given:
+        held = _patients(given[SUMMARY_CASES], origin, source)
+        rest = sorted({case.patient_id for case in cases} - held)
+        given = {"train": rest, "val": given[SUMMARY_CASES]}
     if set(given) - PART_NAMES or not set(given) & {"train", "weights"}:
         raise DataError(
             "parts are weights, architecture, val, test and unused; or train and val (and test)",
@@ -119,6 +131,20 @@ def draw_parts(
     """Draw some of the four parts by the settings' fractions, seed and strata."""
     shares = {part: getattr(settings.fractions, part) for part in parts}
     return draw(cases, shares, settings.stratify, settings.seed)
+
+
+def _held_out(cases: Any, path: Path) -> Sequence[str]:
+    """Ids of the cases that a ``summary.json`` of nnU-Net has scores of."""
+    try:
+        # Where it was written, separators may have been others.
+        return [stem_of(PureWindowsPath(one["prediction_file"]).name) for one in cases]
+    except MALFORMED as error:
+        raise DataError(
+            f"nnU-Net's summary.json names a prediction_file in each case of {SUMMARY_CASES}",
+            came=f"{type(error).__name__}: {error}",
+            where=path,
+            remedy="copy it from the trained model's folder again",
+        ) from error
 
 
 def _divide_training(

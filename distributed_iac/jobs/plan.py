@@ -9,6 +9,9 @@ For every data set: prepare its store; for every backbone pre-train it (unless i
 given), search with every arm and seed, retrain the chosen cells and the controls with every
 seed; train every baseline from scratch with every seed.
 
+What builds upon a network that nnU-Net trained waits for ``evaluate/plain``, which fails where
+the network does not score as it did in nnU-Net.
+
 Choosing cells is no job: a retraining needs the searches that its cell is chosen from, which
 under the rule ``each`` is the one of its own seed and otherwise all of its arm in the group.
 """
@@ -17,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distributed_iac.config.backbone import BackboneSettings
+from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
@@ -57,16 +60,20 @@ def _group(config: RunConfig, prepare: Job, backbone: BackboneSettings) -> Itera
     if not backbone.is_trained:
         start = Job("pretrain", *names, needs=(prepare.key,))
         yield start
-    if "plain" in config.controls:
-        yield Job("evaluate", *names, "plain", needs=(start.key,))
+    needs: tuple[str, ...] = (start.key,)
+    if "plain" in config.controls or isinstance(backbone, NnUnetSettings):
+        plain = Job("evaluate", *names, "plain", needs=needs)
+        yield plain
+        if isinstance(backbone, NnUnetSettings):
+            needs = (*needs, plain.key)
     for arm in config.arms:
-        searches = [Job("search", *names, arm, seed, (start.key,)) for seed in config.seeds]
+        searches = [Job("search", *names, arm, seed, needs) for seed in config.seeds]
         yield from searches
         yield from _retrainings(config, arm, searches)
     for control in config.controls:
         if control != "plain":
             for seed in config.seeds:
-                yield Job("retrain", *names, control, seed, (start.key,))
+                yield Job("retrain", *names, control, seed, needs)
 
 
 def _retrainings(config: RunConfig, arm: str, searches: list[Job]) -> Iterator[Job]:

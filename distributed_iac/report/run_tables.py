@@ -16,6 +16,7 @@ from distributed_iac.evaluation.summary import SummaryRow, defined_mean, summari
 from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.comparison_tables import paper_tables
+from distributed_iac.report.nnunet_parity import parity_table
 from distributed_iac.report.notes import Note
 from distributed_iac.report.run_record import FoundCell, RunRecord
 from distributed_iac.report.tables import Cell, Table
@@ -36,6 +37,7 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
         "searches": searches_table(record),
         "selection": selection_table(record),
         "undecided": undecided_table(record),
+        "parity": parity_table(record),
     }
 
 

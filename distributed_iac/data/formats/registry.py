@@ -114,10 +114,24 @@ def read_source(path: Path, format: str = "auto", modality: ModalityFilter = "al
     return source if modality == "all" else _only(source, "CT" if modality == "ct" else "MR")
 
 
+def source_root(path: Path, format: str = "auto") -> Path:
+    """The folder that holds the cases, found as :func:`read_source` finds it.
+
+    Raises:
+        ConfigError: As there.
+        SourceError: As there.
+    """
+    return _claim(format, path).root
+
+
 def _reader(name: str, path: Path) -> Source:
+    claim = _claim(name, path)
+    return READERS[claim.format].read(claim)
+
+
+def _claim(name: str, path: Path) -> Detection:
     if name == "auto":
-        detection = detect(path)
-        return READERS[detection.format].read(detection)
+        return detect(path)
     if name not in READERS:
         near = difflib.get_close_matches(name.casefold(), READERS, n=1, cutoff=0.4)
         raise ConfigError(
@@ -134,7 +148,7 @@ def _reader(name: str, path: Path) -> Source:
             came=_shown(path),
             remedy=_instead(name, path),
         )
-    return READERS[name].read(claim)
+    return claim
 
 
 def _instead(name: str, path: Path) -> str:

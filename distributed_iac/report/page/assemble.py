@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from distributed_iac.report.nnunet_parity import parity_doubts
 from distributed_iac.report.page.findings import (
     cells_section,
     cost_section,
@@ -97,6 +98,7 @@ def _summary(record: RunRecord) -> str:
 
 def _warnings(record: RunRecord) -> Iterator[str]:
     """Everything that is missing, and every reason for doubt that a row of a table carries."""
+    yield from parity_doubts(record)
     yield from record.comparison.warnings
     for selection in record.selections:
         place = f"{selection.group}, {selection.arm}"

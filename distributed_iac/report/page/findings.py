@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Literal
 
-from distributed_iac.report.page.model import Block, Gallery, Picture, Prose, Section, ShownTable
+from distributed_iac.report.nnunet_parity import parity_lines
+from distributed_iac.report.page.model import (
+    Block,
+    Gallery,
+    Listing,
+    Picture,
+    Prose,
+    Section,
+    ShownTable,
+)
 from distributed_iac.report.run_figures import RunFigures, Titled
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table
@@ -49,6 +58,7 @@ def patients_section(
             "short search gives nothing away; against the controls, whether cell and search earn "
             "their place. A large p-value says nothing about equality; the last column does."
         ),
+        *_parity(record, tables),
         ShownTable("dice", tables["dice"]),
         ShownTable("hd95", tables["hd95"]),
         ShownTable("models", tables["models"], "folded"),
@@ -65,6 +75,12 @@ def patients_section(
         )
         blocks.append(Gallery("Best and worst patients", pictures))
     return Section("patients", "Patients", tuple(blocks))
+
+
+def _parity(record: RunRecord, tables: Mapping[str, Table]) -> tuple[Block, ...]:
+    """Whether the networks that nnU-Net trained score here as there; nothing without such ones."""
+    lines = parity_lines(record)
+    return (Listing(lines), ShownTable("parity", tables["parity"], "folded")) if lines else ()
 
 
 def searches_section(tables: Mapping[str, Table], figures: RunFigures) -> Section:

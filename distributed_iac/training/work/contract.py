@@ -28,6 +28,7 @@ Row = Mapping[str, Scalar]
 EPOCHS = "epochs.parquet"
 WEIGHTS = "best.safetensors"
 PATIENTS = "patients.parquet"
+PARITY = "parity.csv"
 GENOTYPE = "genotype.json"
 DECISIONS = "decisions.json"
 HISTORY = "history.json"

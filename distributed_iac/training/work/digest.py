@@ -33,6 +33,7 @@ from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.nets.nnunet_validation import summary_path
 
 RESULTS: Mapping[JobKind, int] = {
     "prepare": 1,
@@ -44,6 +45,12 @@ RESULTS: Mapping[JobKind, int] = {
 }
 """Raised for the kinds of jobs where equal settings begin to give another result, so that old ones
 are not found; jobs that need them follow by themselves."""
+
+GATES = frozenset(("prepare", "evaluate"))
+"""Kinds of jobs that others wait for without building upon what they leave."""
+
+GATE_SETTINGS = ("seen_test", "parity", "parity_tolerance")
+"""What an nnU-Net backbone is held to before anything builds upon it; it changes no network."""
 
 StoreIdentity = Callable[[DatasetSettings], str]
 
@@ -88,9 +95,11 @@ class Digests:
     def _compute(self, job: Job) -> str:
         if job.kind == "prepare":
             return content_key(RESULTS[job.kind], job.key, _of_source(self._datasets[job.dataset]))
-        needs = [self[need] for need in job.needs if self._graph[need].kind != "prepare"]
+        needs = [self[need] for need in job.needs if self._graph[need].kind not in GATES]
         store, backbone = self._store(job.dataset), self._backbone(job.backbone)
         settings = settings_of(self._config, job)
+        if job.kind == "evaluate":
+            settings |= _of_gate(self._networks[job.backbone])
         return content_key(RESULTS[job.kind], job.key, store, backbone, settings, sorted(needs))
 
     def _store(self, name: str) -> str:
@@ -173,11 +182,20 @@ def _of_backbone(settings: BackboneSettings) -> dict[str, Any]:
 
     A label is left out: what it names is the key, and that is in the digest already.
     """
-    plain = _plain(settings, "label")
+    plain = _plain(settings, "label", *GATE_SETTINGS)
     for name, value in settings:
         if isinstance(value, Path):
             plain[name] = [_content(path) for path in _files(settings, value)]
     return plain
+
+
+def _of_gate(settings: BackboneSettings) -> dict[str, Any]:
+    """What decides whether a plain network may be built upon; nothing but for nnU-Net's."""
+    if not isinstance(settings, NnUnetSettings):
+        return {}
+    summary = summary_path(settings.folder, settings.fold)
+    held = {name: getattr(settings, name) for name in GATE_SETTINGS}
+    return {"gate": held, "summary": _content(summary) if summary.exists() else None}
 
 
 def _files(settings: BackboneSettings, path: Path) -> list[Path]:

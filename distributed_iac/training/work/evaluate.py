@@ -7,24 +7,33 @@ from pathlib import Path
 
 from torch import nn
 
+from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.evaluation.overlay import take_overlays
 from distributed_iac.evaluation.overlay_file import OVERLAYS, write_overlays
+from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.evaluation.patients import evaluate_patients
 from distributed_iac.evaluation.tables import ScoredModel, patients_table, write_patients
 from distributed_iac.jobs.job import Job
 from distributed_iac.nets.contract import Backbone
+from distributed_iac.training.folds import unseen_in_store
 from distributed_iac.training.group import Group
 from distributed_iac.training.score import validation_score
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.targets import TargetCoder
 from distributed_iac.training.work.contract import PATIENTS, Row
+from distributed_iac.training.work.nnunet_parity import held_parity
 from distributed_iac.training.work.once import OnceStage
 
 
-def write_test_scores(group: Group, job: Job, network: nn.Module, folder: Path) -> None:
+def write_test_scores(
+    group: Group, job: Job, network: nn.Module, folder: Path
+) -> Sequence[PatientRow]:
     """Score a finished model on the test patients, in native geometry.
 
     Leaves ``patients.parquet``, and its best and worst case as pictures in ``overlays.npz``.
+
+    Returns:
+        A row a case and target.
     """
     model = ScoredModel(job.key, job.dataset, job.backbone, job.name, job.arm, job.seed)
     rows = evaluate_patients(
@@ -37,6 +46,7 @@ def write_test_scores(group: Group, job: Job, network: nn.Module, folder: Path) 
     )
     write_patients(folder / PATIENTS, patients_table(model, rows))
     write_overlays(folder / OVERLAYS, take_overlays(network, group.store, rows, group.device))
+    return rows
 
 
 def val_dice(group: Group, network: nn.Module) -> float:
@@ -68,7 +78,20 @@ class PlainWork:
         return False
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
-        """Score the test patients."""
+        """Score the test patients; of a network that nnU-Net trained, compare with its own scores.
+
+        Raises:
+            ConfigError: The fold was trained on test patients.
+            RunError: The network does not score as it did in nnU-Net.
+        """
         del rows
-        write_test_scores(self._group, self._job, self._backbone, folder)
-        return {"stop_reason": "done", **(self.stage.facts or {})}
+        group = self._group
+        settings = group.settings
+        facts = dict(self.stage.facts or {})
+        if isinstance(settings, NnUnetSettings):
+            facts["fold_note"] = unseen_in_store(settings, group.dataset, group.store)
+        scored = write_test_scores(group, self._job, self._backbone, folder)
+        if isinstance(settings, NnUnetSettings):
+            targets = {one.name: frozenset(one.values) for one in group.scheme.targets}
+            facts |= held_parity(settings, scored, targets, self._job.key, folder)
+        return {"stop_reason": "done", **facts}
