@@ -2,7 +2,7 @@
 
 ::
 
-    parity = hold_parity(rows, targets, validation, tolerance=0.002, checkpoint="final")
+    parity = hold_parity(rows, targets, voxel_ml, validation, tolerance=0.002, checkpoint="final")
     parity.verdict                      # "held"
     parity.reason                       # "plain here 0.8636, nnU-Net's own 0.8636, 8 cases, ..."
     parity.table()                      # case,target,nnU-Net,here,difference
@@ -121,6 +121,7 @@ class Parity:
 def hold_parity(
     rows: Sequence[PatientRow],
     targets: Mapping[str, Values],
+    voxel_ml: Mapping[str, float],
     validation: Validation | None,
     *,
     tolerance: float,
@@ -132,16 +133,16 @@ def hold_parity(
         rows: Of the test patients.
         targets: Values of each target here. Targets are matched by their names where nnU-Net has
             all of these, else by their values.
+        voxel_ml: Volume of a voxel of each case.
         validation: Of the fold; None where nothing was found.
         tolerance: Of the mean foreground Dice; see :data:`CASE_FACTOR` and :data:`SPARE_VOXELS`.
         checkpoint: Which one was taken; nnU-Net validates the final one.
     """
     if validation is None or not validation.scores:
         return Parity("unknown", "nnU-Net's own score is not known: no validation/summary.json")
-    pairs = sorted(
-        _pairs(rows, _keys(targets, validation), validation.scores),
-        key=lambda pair: -abs(pair.difference),
-    )
+    keys = _keys(targets, validation)
+    found = _pairs(rows, keys, voxel_ml, validation.scores)
+    pairs = sorted(found, key=lambda pair: -abs(pair.difference))
     if not pairs:
         return Parity("unknown", f"no test case has a score in {validation.where}")
     here = _mean(pairs, [pair.here for pair in pairs])
@@ -168,7 +169,10 @@ def _verdict(pairs: Sequence[Pair], mean: float, tolerance: float) -> Verdict:
 
 
 def _pairs(
-    rows: Sequence[PatientRow], keys: Mapping[str, Values], scores: Scores
+    rows: Sequence[PatientRow],
+    keys: Mapping[str, Values],
+    voxel_ml: Mapping[str, float],
+    scores: Scores,
 ) -> Iterator[Pair]:
     for row in rows:
         score = scores.get(row.case_id, {}).get(keys[row.target])
@@ -176,7 +180,8 @@ def _pairs(
             continue
         # Other conventions than nnU-Net's call an empty structure that nobody predicted perfect.
         empty = row.label_ml == 0 and row.predicted_ml == 0
-        spare = 2 * SPARE_VOXELS / max(score.voxels, 1)
+        ours = round((row.label_ml + row.predicted_ml) / voxel_ml[row.case_id])
+        spare = 2 * SPARE_VOXELS / max(score.voxels, ours, 1)
         yield Pair(row.case_id, row.target, score.dice, math.nan if empty else row.dice, spare)
 
 

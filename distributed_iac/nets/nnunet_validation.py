@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
-from distributed_iac.errors import DataError
+from distributed_iac.errors import ConfigError, DataError
 from distributed_iac.files import MALFORMED
 
 SUMMARY = "summary.json"
@@ -83,10 +83,18 @@ def read_validation(folder: Path, fold: int | Literal["all"]) -> Validation | No
         None if it was not validated, or all of it has been deleted.
 
     Raises:
+        ConfigError: The folder is no trained model.
         DataError: A file is damaged.
     """
-    summary = summary_path(folder, fold)
-    meta = _read(folder / "dataset.json", _described)
+    summary, described = summary_path(folder, fold), folder / "dataset.json"
+    if not described.is_file():
+        raise ConfigError(
+            "a trained nnU-Net model folder holds plans.json, dataset.json and fold_*",
+            came=f"no {described.name}",
+            where=folder,
+            remedy="give the folder named like nnUNetTrainer__nnUNetPlans__2d",
+        )
+    meta = _read(described, _described)
     if summary.is_file():
         scores = _read(summary, lambda content: parse_summary(content, meta.ending))
         return Validation(frozenset(scores), scores, meta.labels, summary)

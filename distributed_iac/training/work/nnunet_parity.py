@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from distributed_iac.config.backbone import NnUnetSettings
+from distributed_iac.data.store import Store
 from distributed_iac.errors import RunError
+from distributed_iac.evaluation.pair import MM3_PER_ML
 from distributed_iac.evaluation.parity import CAUSES, Parity, hold_parity
 from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.files import write_atomically
-from distributed_iac.nets.nnunet_validation import Values, read_validation
+from distributed_iac.nets.nnunet_validation import read_validation
 from distributed_iac.training.stage import Scalar
 from distributed_iac.training.work.contract import PARITY
 
@@ -18,7 +21,7 @@ from distributed_iac.training.work.contract import PARITY
 def held_parity(
     settings: NnUnetSettings,
     rows: Sequence[PatientRow],
-    targets: Mapping[str, Values],
+    store: Store,
     key: str,
     folder: Path,
 ) -> Mapping[str, Scalar]:
@@ -27,7 +30,7 @@ def held_parity(
     Args:
         settings: The backbone.
         rows: Scores of the plain network.
-        targets: Values of each target.
+        store: Of the cases.
         key: The job.
         folder: For its files.
 
@@ -40,7 +43,8 @@ def held_parity(
     """
     parity = hold_parity(
         rows,
-        targets,
+        {one.name: frozenset(one.values) for one in store.fingerprint.labels.targets},
+        {one.case_id: math.prod(one.zooms) / MM3_PER_ML for one in store.cases("test")},
         read_validation(settings.folder, settings.fold),
         tolerance=settings.parity_tolerance,
         checkpoint=settings.checkpoint,
