@@ -28,6 +28,7 @@ STATUSES: tuple[JobStatus, ...] = ("done", "running", "waiting", "failed", "skip
 
 def run_tables(record: RunRecord) -> dict[str, Table]:
     """All tables for people, by a name that can be a file's."""
+    held = parity_table(record)
     return {
         "data": data_table(record),
         "jobs": jobs_table(record),
@@ -37,7 +38,7 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
         "searches": searches_table(record),
         "selection": selection_table(record),
         "undecided": undecided_table(record),
-        "parity": parity_table(record),
+        **({"parity": held} if held.rows else {}),
     }
 
 

@@ -120,9 +120,9 @@ def _follow(
     own = [one for one in strict if one.fold in folds]
     fold = next(iter(folds), None)
     origin = _origin(split, source, fold, own) if isinstance(fold, int) else None
-    if origin is None:
+    settled = split if origin is None else split.model_copy(update=origin)
+    if settled == split:
         return dataset, None
-    settled = split.model_copy(update=origin)
     where = settled.file or source.detection.root / SPLITS
     note = f"the split follows fold {fold}: its validation patients are the test ({where})"
     return dataset.model_copy(update={"split": settled}), note

@@ -861,6 +861,27 @@ def versioned(file: str, version: object, key: str = "format_version") -> Spoil:
     return spoil
 
 
+NNUNET = Path(__file__).parents[1] / "nets" / "data" / "nnunet_plain"
+
+HELD = ("case2", "case3")
+"""Cases that no network of nnU-Net's has seen."""
+
+
+def trained(*held: str) -> Spoil:
+    """A model of nnU-Net beside the data: its fold 0 was validated on these cases."""
+
+    def spoil(here: Path) -> None:
+        (here / "nnunet/fold_0/validation").mkdir(parents=True)
+        shutil.copyfile(here / SOURCE / "dataset.json", here / "nnunet/dataset.json")
+        shutil.copyfile(NNUNET / "plans.json", here / "nnunet/plans.json")
+        cases = [{"prediction_file": f"/x/{case}.nii.gz", "metrics": {}} for case in held]
+        summary = json.dumps({"metric_per_case": cases})
+        (here / "nnunet/fold_0/validation/summary.json").write_text(summary)
+        (here / "split.json").write_text(json.dumps(SPLIT))
+
+    return spoil
+
+
 def newer_checkpoints(here: Path) -> None:
     for path in checkpoints(here):
         write_checkpoint(path, {**read_checkpoint(path), "format_version": 99})
@@ -889,6 +910,36 @@ VERSIONS = (
     ),
 )
 
+
+def folding(
+    name: str, code: int, split: str, *said: str, settings: str = "", held: tuple[str, ...] = HELD
+) -> Row:
+    """A network that nnU-Net trained on some of the patients."""
+    backbone = f"backbones=[{{name: nnunet, folder: nnunet{settings}}}]"
+    command = ("plan", "good.yaml", "--no-measure", "--set", backbone)
+    options = ("--set", f"data.0.split={split}")
+    return Row(f"fold-{name}", (*command, *options), code, said, trained(*held))
+
+
+FOLDS = (
+    folding("followed", 0, "{}", "follows fold 0", "summary.json"),
+    folding("seen", 2, "{file: split.json}", "1 of 2 were: case4", "seen_test: allow"),
+    folding("all", 2, "{}", "fold all", "such as fold: 0", settings=", fold: all"),
+    folding("allowed", 0, "{}", "seen_test: allow", settings=", fold: all, seen_test: allow"),
+    folding("of-other-data", 0, "{file: split.json}", "nothing is known", held=("other",)),
+    folding("unknown-answer", 2, "{}", "seen_test", settings=", seen_test: maybe"),
+    Row(
+        "fold-summary-broken",
+        ("plan", "good.yaml", "--set", "backbones=[{name: nnunet, folder: nnunet}]"),
+        3,
+        ("summary.json", "copy the file"),
+        lambda here: (
+            trained()(here),
+            (here / "nnunet/fold_0/validation/summary.json").write_text("{"),
+        ),
+    ),
+)
+
 TABLES = {
     "settings": SETTINGS,
     "configuration files": TEXTS,
@@ -900,6 +951,7 @@ TABLES = {
     "status and report": STANDING,
     "sweeps": SWEEPS,
     "plans": PLANS,
+    "folds of nnU-Net": FOLDS,
     "disks and folders": SYSTEM,
     "versions": VERSIONS,
 }

@@ -148,3 +148,28 @@ def test_slots_are_no_more_than_there_are_cells_to_choose_from() -> None:
 def test_comparisons_that_mean_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         config(**changes)
+
+
+@settings(max_examples=40)
+@given(configs)
+def test_what_builds_upon_a_network_of_nnunet_waits_for_its_plain_score(run: RunConfig) -> None:
+    theirs = {"name": "nnunet", "folder": "model", "label": "theirs"}
+    values = run.model_dump(mode="json")
+    graph = plan_jobs(
+        RunConfig.model_validate(values | {"backbones": [*values["backbones"], theirs]})
+    )
+    for job in graph.jobs():
+        gates = {need for need in graph.ancestors(job.key) if graph[need].kind == "evaluate"}
+        held = job.backbone == "theirs" and job.kind != "evaluate"
+        assert gates == ({f"{job.dataset}/theirs/evaluate/plain"} if held else set())
+
+
+@settings(max_examples=40)
+@given(configs)
+def test_a_network_of_nnunet_beside_them_changes_no_job_of_other_groups(run: RunConfig) -> None:
+    theirs = {"name": "nnunet", "folder": "model", "label": "theirs"}
+    values = run.model_dump(mode="json")
+    more = plan_jobs(
+        RunConfig.model_validate(values | {"backbones": [*values["backbones"], theirs]})
+    )
+    assert all(job == more[job.key] for job in plan_jobs(run).jobs())

@@ -141,6 +141,29 @@ def test_the_digest_of_a_trained_nnunet_follows_its_files(tmp_path: Path) -> Non
     assert not now() & before
 
 
+def test_what_an_nnunet_is_held_to_is_part_of_its_gate_and_of_nothing_behind_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "fold_0/validation").mkdir(parents=True)
+    for name in ("plans.json", "dataset.json", "fold_0/checkpoint_final.pth"):
+        (tmp_path / name).write_text("1", encoding="utf-8")
+
+    def now(**settings: Any) -> dict[str, str]:
+        backbone = {"name": "nnunet", "folder": str(tmp_path), "label": "n", **settings}
+        return digests(config(backbones=[backbone], baselines=[]))
+
+    def differing(**settings: Any) -> set[str]:
+        after = now(**settings)
+        return {key for key in before if before[key] != after[key]}
+
+    before, gate = now(), {"acdc/n/evaluate/plain"}
+    assert differing(parity="report") == gate
+    assert differing(parity_tolerance=0.1) == gate
+    assert differing(seen_test="allow") == gate
+    (tmp_path / "fold_0/validation/summary.json").write_text("{}", encoding="utf-8")
+    assert differing() == gate
+
+
 def test_a_store_is_known_by_its_manifest_once_it_is_there(tmp_path: Path) -> None:
     run = config(stores=tmp_path)
     graph = plan_jobs(run)
