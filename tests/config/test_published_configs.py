@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from distributed_iac.config.load import load_config
+from distributed_iac.config.split import SplitSettings
 from distributed_iac.config.yaml_file import read_yaml
 from distributed_iac.jobs.plan import plan_jobs
 
