@@ -42,7 +42,8 @@ def parity_doubts(record: RunRecord) -> Iterator[str]:
     gates = {job.key for job in record.graph.jobs() if job.kind == "evaluate"}
     for row in record.job_rows:
         if row["key"] in gates and row["status"] == "failed":
-            yield f"the plain network was not scored: {(row['error'] or '').splitlines()[0]}"
+            key, first = row["key"], (row["error"] or "").partition("\n")[0]
+            yield first if first.startswith(key) else f"{key}: {first}"
 
 
 def _held(record: RunRecord) -> Mapping[str, Mapping[str, Any]]:

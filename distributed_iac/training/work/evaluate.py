@@ -92,5 +92,5 @@ class PlainWork:
             facts["fold_note"] = unseen_in_store(settings, group.dataset, group.store)
         scored = write_test_scores(group, self._job, self._backbone, folder)
         if isinstance(settings, NnUnetSettings):
-            facts |= held_parity(settings, scored, group.store, self._job.key, folder)
+            facts |= held_parity(settings, scored, group.store, folder)
         return {"stop_reason": "done", **facts}

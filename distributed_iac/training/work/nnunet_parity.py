@@ -22,7 +22,6 @@ def held_parity(
     settings: NnUnetSettings,
     rows: Sequence[PatientRow],
     store: Store,
-    key: str,
     folder: Path,
 ) -> Mapping[str, Scalar]:
     """Compare, and leave the table in ``parity.csv``.
@@ -31,7 +30,6 @@ def held_parity(
         settings: The backbone.
         rows: Scores of the plain network.
         store: Of the cases.
-        key: The job.
         folder: For its files.
 
     Returns:
@@ -50,7 +48,7 @@ def held_parity(
         checkpoint=settings.checkpoint,
     )
     if parity.verdict == "mismatch" and settings.parity == "require":
-        raise _refusal(parity, key)
+        raise _refusal(parity)
     if parity.pairs:
         write_atomically(folder / PARITY, parity.table().encode())
     return {
@@ -63,11 +61,10 @@ def held_parity(
     }
 
 
-def _refusal(parity: Parity, key: str) -> RunError:
+def _refusal(parity: Parity) -> RunError:
     return RunError(
         f"the plain network must score as it did in nnU-Net: {parity.reason}",
         came=f"the largest differences\n{parity.worst()}",
-        where=key,
         remedy=f"{CAUSES}; parity: report on the backbone goes on all the same, and what searches "
         "gain may then be no more than this difference",
     )
