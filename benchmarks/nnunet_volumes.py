@@ -402,7 +402,8 @@ def main() -> None:
         Console().print(row.name, *counts, differ)
     Console().print(table)
     if not options.record:
-        write_result("nnunet_volumes", settings={"epochs": options.epochs}, results=found, packages=())
+        settings = {"epochs": options.epochs}
+        write_result("nnunet_volumes", settings=settings, results=found, packages=())
 
 
 if __name__ == "__main__":
