@@ -23,6 +23,7 @@ import torch
 
 from distributed_iac.errors import CheckpointError
 from distributed_iac.files import write_atomically
+from distributed_iac.hiccups import patiently
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -50,7 +51,7 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         CheckpointError: Missing, truncated, altered, or holding anything but data.
     """
     try:
-        content = path.read_bytes()
+        content = patiently(path.read_bytes)
     except OSError as error:
         raise CheckpointError("cannot read the checkpoint", came=str(error), where=path) from error
     data, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]

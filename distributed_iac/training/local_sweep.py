@@ -27,6 +27,7 @@ import torch
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import DistributedIacError, RunError
+from distributed_iac.hiccups import may_pass
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import Progress
@@ -129,18 +130,25 @@ class LocalSweep:
         folder, digest = self.config.folder / job.key, self._digests[job.key]
         # A store is no artifact: it may have been deleted since, and finding it there is quick.
         if job.kind == "prepare" or digest not in self.artifacts:
-            self._journal.write("start", job.key)
-            try:
-                self._work(job, folder, digest)
-            except DistributedIacError as error:
-                self._journal.write("failed", job.key, {"error": str(error)})
-                raise
+            self._persist(job, folder, digest)
         found = self.artifacts.fetch(digest)
         assert found is not None
         self._journal.write("end", job.key, {"digest": digest})
         _link(found, folder)
         forget_checkpoints(folder)
         self._results[job.key] = folder
+
+    def _persist(self, job: Job, folder: Path, digest: str) -> None:
+        """Work, from the last checkpoint again if it fails of something that may pass."""
+        for left in reversed(range(self.config.sweep.max_failures + 1)):
+            self._journal.write("start", job.key)
+            try:
+                return self._work(job, folder, digest)
+            except (DistributedIacError, OSError) as error:
+                again = left > 0 and may_pass(error)
+                self._journal.write("again" if again else "failed", job.key, {"error": str(error)})
+                if not again:
+                    raise
 
     def _work(self, job: Job, folder: Path, digest: str) -> None:
         work = build_work(self.config, job, self.artifacts)

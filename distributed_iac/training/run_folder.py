@@ -16,6 +16,7 @@ from distributed_iac.config.load import to_plain, to_yaml
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
+from distributed_iac.hiccups import patiently
 from distributed_iac.provenance import describe_environment
 
 MARK = "config.json"
@@ -62,7 +63,7 @@ def _make(folder: Path) -> None:
 def _stored(mark: Path) -> dict[str, Any]:
     """The configuration that claimed the folder."""
     try:
-        stored = json.loads(mark.read_text(encoding="utf-8"))
+        stored = json.loads(patiently(mark.read_bytes))
     except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(mark, str(error)) from error
     if not isinstance(stored, dict):

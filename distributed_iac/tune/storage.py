@@ -13,6 +13,8 @@ from typing import Any
 
 from pyarrow import fs
 
+from distributed_iac.hiccups import patiently
+
 
 def resolve(folder: str) -> tuple[Any, str]:
     """File system and path of a local folder or URI.
@@ -24,3 +26,28 @@ def resolve(folder: str) -> tuple[Any, str]:
         return fs.LocalFileSystem(), str(Path(folder).absolute())
     system, path = fs.FileSystem.from_uri(folder)
     return system, path
+
+
+def read_file(system: Any, path: str) -> bytes:
+    """Read a whole file, patiently.
+
+    Args:
+        system: A file system of pyarrow.
+        path: On it.
+
+    Raises:
+        OSError: It is not there, or storage keeps failing.
+    """
+    return patiently(lambda: _read(system, path))
+
+
+def write_object(system: Any, path: str, content: bytes) -> None:
+    """Write an object: it appears when its stream is closed, whole or not at all."""
+    with system.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+def _read(system: Any, path: str) -> bytes:
+    with system.open_input_stream(path) as stream:
+        content: bytes = stream.read()
+    return content

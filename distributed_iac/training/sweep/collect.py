@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distributed_iac.files import write_atomically
+from distributed_iac.hiccups import patiently
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
 from distributed_iac.training.sweep.standing import Standing, stand
 from distributed_iac.training.work.artifacts import Artifacts
@@ -121,7 +122,7 @@ def _rows(standing: Standing, folder: Path | None) -> list[dict[str, Any]]:
     kept = None if folder is None else folder / "epochs.parquet"
     if kept is not None and kept.exists():
         with reading(kept):
-            rows: list[dict[str, Any]] = pq.read_table(kept).to_pylist()
+            rows: list[dict[str, Any]] = patiently(lambda: pq.read_table(kept)).to_pylist()
         return rows
     return [
         {name: value for name, value in standing.rows[epoch].items() if name not in _ABOUT_JOB}

@@ -112,6 +112,7 @@ class _Builder:
                 came=f"none in {self._artifacts.root}",
                 remedy="run that job first, with the same settings; on several machines the "
                 "artifacts must lie where all of them reach them",
+                retriable=True,  # file systems of several machines show what is new after seconds
             )
         return folder
 

@@ -16,6 +16,7 @@ from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import HOW_NOT_WHAT
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
 from distributed_iac.errors import StoreError
+from distributed_iac.hiccups import patiently
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.work.contract import Row
 from distributed_iac.training.work.once import OnceStage
@@ -75,7 +76,7 @@ def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:
 
 def _require_same_settings(folder: Path, dataset: DatasetSettings) -> None:
     """Compare what can be compared without the source."""
-    stored = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    stored = json.loads(patiently((folder / IDENTITY).read_bytes))
     difference = first_difference(
         {name: stored[name] for name in ("dataset", "preprocess")},
         {"dataset": dataset.name, "preprocess": _plain(dataset.preprocess)},

@@ -24,7 +24,7 @@ def reading(path: Path) -> Iterator[Path]:
         path: File of a finished job.
 
     Yields:
-        The same.
+        The same; read it :func:`~distributed_iac.hiccups.patiently`.
 
     Raises:
         CheckpointError: It cannot be read.

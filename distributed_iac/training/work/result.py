@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed_iac.files import write_json
+from distributed_iac.hiccups import patiently
 from distributed_iac.jobs.job import Job
 from distributed_iac.training.stage import Scalar
 from distributed_iac.training.work.artifacts import FILES, RESULT, checksums
@@ -66,7 +67,7 @@ def read_result(folder: Path) -> dict[str, Any]:
         CheckpointError: It is missing or damaged.
     """
     with reading(folder / RESULT) as path:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(patiently(path.read_bytes))
         if not isinstance(content, dict):
             raise TypeError(f"a mapping is expected, not a {type(content).__name__}")
     return content
