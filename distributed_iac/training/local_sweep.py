@@ -143,12 +143,14 @@ class LocalSweep:
         for left in reversed(range(self.config.sweep.max_failures + 1)):
             self._journal.write("start", job.key)
             try:
-                return self._work(job, folder, digest)
+                self._work(job, folder, digest)
             except (DistributedIacError, OSError) as error:
                 again = left > 0 and may_pass(error)
                 self._journal.write("again" if again else "failed", job.key, {"error": str(error)})
                 if not again:
                     raise
+            else:
+                return
 
     def _work(self, job: Job, folder: Path, digest: str) -> None:
         work = build_work(self.config, job, self.artifacts)

@@ -24,7 +24,7 @@ from pyarrow import fs
 from ray import cloudpickle
 
 from distributed_iac.hiccups import patiently
-from distributed_iac.tune.storage import read_file, resolve
+from distributed_iac.training.storage import read_file, resolve
 
 PATTERN = "experiment_state-*.json"
 SETTLED = "TERMINATED"

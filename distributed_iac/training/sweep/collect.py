@@ -26,6 +26,7 @@ from distributed_iac.hiccups import patiently
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
 from distributed_iac.training.sweep.standing import Standing, stand
 from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.contract import WEIGHTS
 from distributed_iac.training.work.reading import reading
 from distributed_iac.training.work.result import read_result
 from distributed_iac.verdict.verdict import stop_code
@@ -110,7 +111,7 @@ def write_tables(folder: Path, tables: RunTables) -> None:
 def _folders(plan: SweepPlan, standings: Mapping[str, Standing]) -> dict[str, Path]:
     artifacts = Artifacts(plan.artifacts)
     found = {
-        key: artifacts.fetch(standing.digest)
+        key: artifacts.fetch(standing.digest, without=(WEIGHTS,))
         for key, standing in standings.items()
         if standing.status == "done" and standing.digest is not None
     }

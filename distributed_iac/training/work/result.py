@@ -67,10 +67,28 @@ def read_result(folder: Path) -> dict[str, Any]:
         CheckpointError: It is missing or damaged.
     """
     with reading(folder / RESULT) as path:
-        content = json.loads(patiently(path.read_bytes))
-        if not isinstance(content, dict):
-            raise TypeError(f"a mapping is expected, not a {type(content).__name__}")
-    return content
+        return _parse(patiently(path.read_bytes))
+
+
+def parse_result(content: bytes, where: str) -> dict[str, Any]:
+    """Read what is in a ``result.json``.
+
+    Args:
+        content: Of the file.
+        where: For errors.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    with reading(where):
+        return _parse(content)
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    parsed = json.loads(content)
+    if not isinstance(parsed, dict):
+        raise TypeError(f"a mapping is expected, not a {type(parsed).__name__}")
+    return parsed
 
 
 def _plain(value: Scalar) -> Scalar:

@@ -3,7 +3,7 @@
 ::
 
     system, path = resolve("s3://bucket/runs/acdc")
-    system.get_file_info(path)
+    content = read_file(system, f"{path}/result.json")      # patiently
 """
 
 from __future__ import annotations
@@ -28,12 +28,17 @@ def resolve(folder: str) -> tuple[Any, str]:
     return system, path
 
 
+def is_file(system: Any, path: str) -> bool:
+    """Whether a file is there, patiently.
+
+    Raises:
+        OSError: Storage keeps failing.
+    """
+    return bool(patiently(lambda: system.get_file_info(path)).type == fs.FileType.File)
+
+
 def read_file(system: Any, path: str) -> bytes:
     """Read a whole file, patiently.
-
-    Args:
-        system: A file system of pyarrow.
-        path: On it.
 
     Raises:
         OSError: It is not there, or storage keeps failing.
@@ -42,12 +47,20 @@ def read_file(system: Any, path: str) -> bytes:
 
 
 def write_object(system: Any, path: str, content: bytes) -> None:
-    """Write an object: it appears when its stream is closed, whole or not at all."""
-    with system.open_output_stream(path) as stream:
-        stream.write(content)
+    """Write an object, patiently; it appears when its stream is closed, whole or not at all.
+
+    Raises:
+        OSError: Storage is full or keeps failing.
+    """
+    patiently(lambda: _write(system, path, content))
 
 
 def _read(system: Any, path: str) -> bytes:
     with system.open_input_stream(path) as stream:
         content: bytes = stream.read()
     return content
+
+
+def _write(system: Any, path: str, content: bytes) -> None:
+    with system.open_output_stream(path) as stream:
+        stream.write(content)
