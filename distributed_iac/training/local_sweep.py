@@ -33,6 +33,7 @@ from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import Progress
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.local import LocalOutcome, forget_checkpoints, run_locally
+from distributed_iac.training.memory import lack_of_memory_named
 from distributed_iac.training.run_folder import claim_run_folder
 from distributed_iac.training.stage import Stage, StepReport
 from distributed_iac.training.sweep.collect import collect_run, write_tables
@@ -152,6 +153,7 @@ class LocalSweep:
             else:
                 return
 
+    @lack_of_memory_named()
     def _work(self, job: Job, folder: Path, digest: str) -> None:
         work = build_work(self.config, job, self.artifacts)
         outcome = self._run(work, job, folder, digest)
