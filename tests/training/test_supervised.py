@@ -164,7 +164,8 @@ def without_batch_statistics(network: torch.nn.Module) -> None:
 def test_a_batch_that_does_not_fit_trains_in_parts_to_equal_weights(
     pretrain: Callable[..., SupervisedStage], fits: int, parts: int
 ) -> None:
-    stages = [pretrain(epochs=2, loss={"dice_weight": 0.0}) for _ in range(2)]
+    sgd = SgdSettings(learning_rate=0.1, reference_batch=None)  # Adam would blow up rounding
+    stages = [pretrain(epochs=2, loss={"dice_weight": 0.0}, optimiser=sgd) for _ in range(2)]
     for stage in stages:
         without_batch_statistics(stage.network)
     whole, narrow = stages
