@@ -12,8 +12,8 @@ import io
 import sys
 
 RAISING = ("strict", "surrogateescape")
-"""Ways to treat what an encoding lacks that end a command in the middle of its output. Whoever chose
-another one (``PYTHONIOENCODING``) keeps it."""
+"""Ways to treat what an encoding lacks that end a command in the middle of its output; whoever
+chose another one (``PYTHONIOENCODING``) keeps it."""
 
 
 def show_what_they_can() -> None:
