@@ -25,9 +25,9 @@ SESSION = "ray/session_2026-11-29_01-44-51_000000_{pid}/sockets/{socket}"
 SOCKETS = {"off": "plasma_store", "local": "dash_TaskEventsHead"}
 """The longest names of sockets, without and with the dashboard."""
 SHORT = "set RAY_TMPDIR to a short path that can be written, such as /tmp"
-HOME_OR_TOKEN = (
-    "set HOME to a folder that can be written, or RAY_AUTH_TOKEN to a secret of your own"
-)
+HOME_OR_TOKEN = "set HOME to a folder that can be written, or RAY_AUTH_TOKEN to a secret of yours"
+VARIABLES = ("RAY_TMPDIR",) if sys.platform == "darwin" else ("RAY_TMPDIR", "TMPDIR")
+"""Which say where its session lies, the first one first; else it is ``/tmp``."""
 TOKEN = Path(".ray") / "auth_token"
 
 
@@ -48,8 +48,8 @@ def require_place(
         RunError: Paths of sockets would be too long, the folder cannot be written, or there is no
             place for the token.
     """
-    name = next((one for one in ("RAY_TMPDIR", "TMPDIR") if one in environment), "RAY_TMPDIR")
-    temp = Path(environment.get(name, "/tmp"))  # where Ray goes
+    name = next((one for one in VARIABLES if one in environment), VARIABLES[0])
+    temp = Path(environment.get(name, "/tmp"))
     socket = temp / SESSION.format(pid=pid, socket=SOCKETS[dashboard])
     length = len(os.fsencode(socket))
     if length > LONGEST:

@@ -56,7 +56,7 @@ def test_a_ray_that_does_not_start_in_time_says_what_to_look_at() -> None:
 
 @pytest.mark.parametrize("name", ["TMPDIR", "RAY_TMPDIR"])
 def test_a_temporary_folder_whose_sockets_would_be_too_long_is_told_before_ray_starts(
-    name: str, tmp_path: Path
+    name: str,
 ) -> None:
     long = f"/tmp/{'x' * 105}"
     with pytest.raises(RunError) as caught:
@@ -64,11 +64,10 @@ def test_a_temporary_folder_whose_sockets_would_be_too_long_is_told_before_ray_s
     assert f"because {name} is {long}" in str(caught.value.came)
     assert "set RAY_TMPDIR to a short path" in str(caught.value.remedy)
     assert not Path(long).exists()
-    del tmp_path
 
 
 @pytest.mark.parametrize("dashboard", ["off", "local"])
-def test_the_limit_is_that_of_a_socket_bound_there(dashboard: Any, tmp_path: Path) -> None:
+def test_the_limit_is_that_of_a_socket_bound_there(dashboard: Any) -> None:
     """Not a byte is refused that the system would take, and none is let through."""
     base = Path(tempfile.mkdtemp(dir="/tmp"))
     most = LONGEST - len(SESSION.format(pid=1, socket=SOCKETS[dashboard])) - 1
@@ -104,9 +103,7 @@ def test_without_a_home_a_token_of_ones_own_will_do(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", nobody)
-    with pytest.raises(
-        RunError, match="set HOME to a folder that can be written, or RAY_AUTH_TOKEN"
-    ):
+    with pytest.raises(RunError, match=r"set HOME to a folder .* or RAY_AUTH_TOKEN"):
         require_place({"RAY_TMPDIR": "/tmp"}, 1, "off")
     for given in ({"RAY_AUTH_TOKEN": "mine"}, {"RAY_AUTH_MODE": "disabled"}):
         assert require_place({"RAY_TMPDIR": "/tmp", **given}, 1, "off") == Path("/tmp")
