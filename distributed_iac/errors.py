@@ -21,11 +21,17 @@ Raise the narrowest one with three sentences in mind: what is allowed, what came
     )
 
 ``assert`` is kept for this project's own invariants and never meets a user.
+
+Where storage failed, raise ``from`` its error: what may pass makes the new one ``retriable``.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from distributed_iac.hiccups import may_pass
+
+AGAIN = "this may pass: run the same command again, what was finished is kept"
 
 
 class DistributedIacError(Exception):
@@ -36,6 +42,8 @@ class DistributedIacError(Exception):
         came: What was found instead; shown as it is.
         remedy: What the user can do about it.
         where: File, or file and key path, that the error is about.
+        retriable: Whether the same may succeed later; also follows from what the error was raised
+            ``from``.
     """
 
     exit_code: ClassVar[int] = 4
@@ -47,24 +55,34 @@ class DistributedIacError(Exception):
         came: object | None = None,
         remedy: str | None = None,
         where: object | None = None,
+        retriable: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.came = came
         self.remedy = remedy
         self.where = where
+        self._retriable = retriable
+
+    @property
+    def retriable(self) -> bool:
+        """Whether the same may succeed if it is tried again, and nobody does anything."""
+        return self._retriable or (self.__cause__ is not None and may_pass(self.__cause__))
 
     def __str__(self) -> str:
         lines = [self.message if self.where is None else f"{self.where}: {self.message}"]
         if self.came is not None:
             lines.append(f"  came:   {self.came}")
-        if self.remedy is not None:
-            lines.append(f"  remedy: {self.remedy}")
+        again = (AGAIN,) if self.retriable else ()
+        remedy = "; if it stays so, ".join((*again, *filter(None, (self.remedy,))))
+        if remedy:
+            lines.append(f"  remedy: {remedy}")
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by fields, so that an error survives the way back from a worker process."""
-        return _rebuild, (type(self), self.message, self.came, self.remedy, self.where)
+        fields = (self.message, self.came, self.remedy, self.where, self.retriable)
+        return _rebuild, (type(self), *fields)
 
 
 def _rebuild(
@@ -73,8 +91,9 @@ def _rebuild(
     came: object | None,
     remedy: str | None,
     where: object | None,
+    retriable: bool,
 ) -> DistributedIacError:
-    return kind(message, came=came, remedy=remedy, where=where)
+    return kind(message, came=came, remedy=remedy, where=where, retriable=retriable)
 
 
 class ConfigError(DistributedIacError):

@@ -14,13 +14,15 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+from distributed_iac.hiccups import patiently
+
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading content of the wrong kind or shape raises; errors of JSON and Arrow are among the
 ValueErrors."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a kill at any instant leaves the old file or the new one.
+    """Write a file so that a kill at any instant leaves the old file or the new one; patiently.
 
     The temporary file lies beside the target, because a rename is only atomic within one file
     system. Each thread of each process has its own: of several that write the same file, the last
@@ -30,6 +32,10 @@ def write_atomically(path: Path, data: bytes) -> None:
         OSError: The folder is not writable or the disk is full; the old file is untouched and
             the temporary file removed.
     """
+    patiently(lambda: _write_once(path, data))
+
+
+def _write_once(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
     try:

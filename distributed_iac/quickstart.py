@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
+from distributed_iac.cli.streams import show_what_they_can
 from distributed_iac.cli.system_errors import refusal
 from distributed_iac.errors import DistributedIacError
 
@@ -94,6 +95,7 @@ def main() -> None:
     """Run the path, print the table, say where everything is."""
     from rich.console import Console
 
+    show_what_they_can()
     console = Console()
     begun = time.monotonic()
     console.print(WHAT, highlight=False)

@@ -25,6 +25,7 @@ from distributed_iac.cli.report import report
 from distributed_iac.cli.schema import schema
 from distributed_iac.cli.search import search
 from distributed_iac.cli.status import status
+from distributed_iac.cli.streams import show_what_they_can
 from distributed_iac.cli.sweep import sweep
 from distributed_iac.cli.system_errors import refusal
 from distributed_iac.errors import DistributedIacError
@@ -76,6 +77,7 @@ for command in (
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    show_what_they_can()
     debug = "--debug" in sys.argv
     # --debug is welcome anywhere on the line, not only before the command.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from distributed_iac.errors import ConfigError
+from distributed_iac.hiccups import patiently
 
 MOST_VALUES = 100_000
 """Keys and values of a configuration with every alias written out. Our choice: a thousand times
@@ -117,7 +118,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: Missing, unreadable, not UTF-8, not YAML, or not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = patiently(lambda: path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(
             "no such configuration file", came=path, remedy="check the path"

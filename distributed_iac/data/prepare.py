@@ -45,6 +45,7 @@ from distributed_iac.data.store.skipped import Skipped, refusal
 from distributed_iac.data.store.work import WorkFolder
 from distributed_iac.data.workers import Workers, worker_count
 from distributed_iac.errors import DataError, StoreError
+from distributed_iac.hiccups import patiently
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def _require_own_folder(folder: Path) -> None:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(patiently(path.read_bytes))
 
 
 def _short(value: Any) -> str:

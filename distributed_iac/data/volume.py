@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, Channel
 from distributed_iac.errors import SourceError
+from distributed_iac.hiccups import patiently
 
 CHUNK_VOXELS = 2**24
 """Voxels decoded at a time: a 2.2 GB float64 volume (KiTS, 1059 x 512 x 512) then needs 128 MB
@@ -145,7 +146,7 @@ def load_case(case: Case) -> Volume:
 
 def _open(path: Path) -> Any:
     try:
-        image = nib.load(path, keep_file_open=True)
+        image = _load(path)
     except FileNotFoundError as error:
         raise SourceError(
             "the file must exist", where=path, remedy="copy or download it again"
@@ -160,6 +161,19 @@ def _open(path: Path) -> Any:
             remedy="convert it to .nii.gz",
         )
     return image
+
+
+def _load(path: Path) -> Any:
+    """Open a file; nibabel takes storage that fails for a file that is missing or of no known type.
+
+    Raises:
+        OSError: What storage itself says.
+    """
+    try:
+        return nib.load(path, keep_file_open=True)
+    except (ImageFileError, FileNotFoundError):
+        patiently(lambda: path.open("rb").close())
+        return nib.load(path, keep_file_open=True)
 
 
 def _header(image: Any, path: Path) -> VolumeHeader:

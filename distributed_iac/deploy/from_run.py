@@ -36,7 +36,7 @@ from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.targets import TargetCoder
-from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.artifacts import FILES, Artifacts
 from distributed_iac.training.work.contract import PATIENTS, WEIGHTS
 from distributed_iac.training.work.digest import Digests
 from distributed_iac.training.work.result import read_result
@@ -124,7 +124,7 @@ class FinishedRun:
             StoreError: The store of a data set is not there.
         """
         jobs = [job for job in self.graph.jobs() if job.kind in NETWORKS]
-        found = ((job, self.artifacts.fetch(self.digests[job.key])) for job in jobs)
+        found = ((job, self.artifacts.fetch(self.digests[job.key], (WEIGHTS,))) for job in jobs)
         models = [FinishedModel(job, at, read_result(at)) for job, at in found if at is not None]
         return tuple(model for model in models if self._has_network(model))
 
@@ -151,16 +151,16 @@ class FinishedRun:
 
     def _has_network(self, model: FinishedModel) -> bool:
         """Whether there are weights; a retraining without a cell to train leaves none."""
-        return model.job.kind == "evaluate" or (model.folder / WEIGHTS).is_file()
+        return model.job.kind == "evaluate" or WEIGHTS in model.result[FILES]
 
     def _store(self, job: Job) -> Store:
         (dataset,) = [one for one in self.config.data if one.name == job.dataset]
         return Store.open(self.config.store_folder(dataset))
 
     def _weights(self, model: FinishedModel) -> Mapping[str, Tensor]:
-        if model.job.kind != "evaluate":
-            return read_weights(model.folder / WEIGHTS)
-        trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
+        trained = [model.job.key]
+        if model.job.kind == "evaluate":
+            trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
         if not trained:
             return self._given(model.job)
         folder = self.artifacts.fetch(self.digests[trained[0]])

@@ -38,6 +38,7 @@ from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.network import build_network, load_exactly
 from distributed_iac.errors import CheckpointError, SourceError
 from distributed_iac.evaluation.predict import Inference, slice_logits
+from distributed_iac.hiccups import patiently
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.device import choose_device
 
@@ -137,17 +138,25 @@ def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH
 
 def _require_digest(path: Path, wanted: str) -> None:
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = patiently(lambda: _sha256(path))
     except OSError as error:
-        found = error.strerror or str(error)
+        raise _not_exported(path, wanted, error.strerror or str(error)) from error
     if found != wanted:
-        raise CheckpointError(
-            f"{path.name} must be the file that was exported, SHA-256 {wanted[:16]}...",
-            came=found[:40],
-            remedy="copy the folder again, or export the model again",
-            where=path,
-        )
+        raise _not_exported(path, wanted, found)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _not_exported(path: Path, wanted: str, came: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path.name} must be the file that was exported, SHA-256 {wanted[:16]}...",
+        came=came[:40],
+        remedy="copy the folder again, or export the model again",
+        where=path,
+    )
 
 
 def _require_same_channels(case: Case, fingerprint: Fingerprint) -> None:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.errors import DataError
 from distributed_iac.files import write_atomically
+from distributed_iac.hiccups import patiently
 
 OVERLAYS = "overlays.npz"
 
@@ -88,7 +89,7 @@ def read_overlays(path: Path) -> tuple[Overlay, ...]:
     """
     try:
         # From memory: numpy leaves a damaged file open.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
+        with np.load(io.BytesIO(patiently(path.read_bytes)), allow_pickle=False) as content:
             facts = json.loads(str(content["facts"]))
             return tuple(
                 _overlay(one, *(content[f"{name}{number}"] for name in _ARRAYS))

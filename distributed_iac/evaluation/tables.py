@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from distributed_iac.errors import DataError
 from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.files import write_atomically
+from distributed_iac.hiccups import patiently
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def read_patients(path: Path) -> pa.Table:
         OSError: It is not there.
     """
     try:
-        table = pq.read_table(path)
+        table = patiently(lambda: pq.read_table(path))
     except pa.ArrowInvalid as error:
         raise DataError(
             "a table of patients is a complete Parquet file",

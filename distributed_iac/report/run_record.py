@@ -27,6 +27,7 @@ from distributed_iac.comparison.rows import JobRow, PatientRow
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
 from distributed_iac.evaluation.tables import merge_patients, read_patients
+from distributed_iac.hiccups import patiently
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.report.spans import spans_of
@@ -152,7 +153,7 @@ def _environment(path: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(patiently(path.read_bytes))
     return content
 
 

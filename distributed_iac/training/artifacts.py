@@ -23,6 +23,7 @@ from torch import Tensor
 
 from distributed_iac.errors import CheckpointError
 from distributed_iac.files import write_atomically, write_json
+from distributed_iac.hiccups import patiently
 from distributed_iac.pruning.discretise import Discretisation
 from distributed_iac.training.stage import Scalar
 
@@ -63,7 +64,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: Missing or damaged.
     """
     try:
-        tensors: dict[str, Tensor] = load_file(path)
+        tensors: dict[str, Tensor] = patiently(lambda: load_file(path))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             "cannot read the weights", came=str(error), remedy="delete the file", where=path

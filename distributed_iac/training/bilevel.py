@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +30,7 @@ from distributed_iac.nets.contract import Features
 from distributed_iac.training.device import autocast
 from distributed_iac.training.features import FeatureCache
 from distributed_iac.training.loss import SegmentationLoss
-from distributed_iac.training.memory import BatchSplitter, LossOf
+from distributed_iac.training.memory import SMALLER, BatchSplitter, LossOf, split_batch
 from distributed_iac.training.optimisers import (
     build_optimiser,
     clip_gradients,
@@ -67,7 +66,12 @@ class Bilevel:
     ) -> None:
         self.network = network
         self.settings = settings
-        self.splitter = BatchSplitter(settings.largest_split, relief=encoder.drop)
+        self.splitter = BatchSplitter(
+            settings.largest_split,
+            relief=encoder.drop,
+            remedy=f"{SMALLER}; of a search also a smaller cell.width, or a larger "
+            "cell.partial_channels or search.largest_split",
+        )
         self._coder = coder
         self._loss = SegmentationLoss(settings.loss, coder.activation)
         self._device = device
@@ -108,7 +112,7 @@ class Bilevel:
         def encode() -> Features:
             parts = self.splitter.parts
             with autocast(self._device, self.settings.precision):
-                encoded = [self._encoder(part) for part in _split(batch, parts)]
+                encoded = [self._encoder(part) for part in split_batch(batch, parts)]
             if len(encoded) == 1:
                 return encoded[0]
             return [torch.cat(feature) for feature in zip(*encoded, strict=True)]
@@ -179,13 +183,3 @@ class Bilevel:
         load_optimiser(self.weight_optimiser, state["weights"])
         load_optimiser(self.architecture_optimiser, state["architecture"])
         self.runner.forget()
-
-
-def _split(batch: Batch, parts: int) -> list[Batch]:
-    """Cut a batch into parts, as tensors are cut into chunks."""
-    if parts == 1:
-        return [batch]
-    images = batch.images.chunk(parts)
-    ends = np.cumsum([len(part) for part in images])
-    rows = np.split(batch.rows, ends[:-1])
-    return [Batch(*part) for part in zip(images, batch.labels.chunk(parts), rows, strict=True)]

@@ -23,6 +23,7 @@ import torch
 
 from distributed_iac.errors import CheckpointError
 from distributed_iac.files import write_atomically
+from distributed_iac.hiccups import patiently
 from distributed_iac.versions import CHECKPOINT, require_version, versioned
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -52,7 +53,7 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         RunError: Whole, but of a release that this one cannot read: nothing to pass over.
     """
     try:
-        content = path.read_bytes()
+        content = patiently(path.read_bytes)
     except OSError as error:
         raise CheckpointError("cannot read the checkpoint", came=str(error), where=path) from error
     data, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]

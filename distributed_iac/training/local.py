@@ -123,6 +123,8 @@ def _resume(stage: Stage, folder: Path, identity: str) -> LocalOutcome:
         try:
             state = read_checkpoint(path)
         except CheckpointError as error:
+            if error.retriable:
+                raise  # it may be whole: nothing is known of it yet
             failures.append(error)
             continue
         _require(identity, state, path)

@@ -27,12 +27,14 @@ import torch
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import DistributedIacError, RunError
+from distributed_iac.hiccups import may_pass
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import Progress
 from distributed_iac.nets.follow import follow_backbones
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.local import LocalOutcome, forget_checkpoints, run_locally
+from distributed_iac.training.memory import lack_of_memory_named
 from distributed_iac.training.run_folder import claim_run_folder
 from distributed_iac.training.stage import Stage, StepReport
 from distributed_iac.training.sweep.collect import collect_run, write_tables
@@ -131,12 +133,7 @@ class LocalSweep:
         folder, digest = self.config.folder / job.key, self._digests[job.key]
         # A store is no artifact: it may have been deleted since, and finding it there is quick.
         if job.kind == "prepare" or digest not in self.artifacts:
-            self._journal.write("start", job.key)
-            try:
-                self._work(job, folder, digest)
-            except DistributedIacError as error:
-                self._journal.write("failed", job.key, {"error": str(error)})
-                raise
+            self._persist(job, folder, digest)
         found = self.artifacts.fetch(digest)
         assert found is not None
         read_result(found)  # refuses a damaged one, and one of a release that cannot be read
@@ -145,6 +142,21 @@ class LocalSweep:
         forget_checkpoints(folder)
         self._results[job.key] = folder
 
+    def _persist(self, job: Job, folder: Path, digest: str) -> None:
+        """Work, from the last checkpoint again if it fails of something that may pass."""
+        for left in reversed(range(self.config.sweep.max_failures + 1)):
+            self._journal.write("start", job.key)
+            try:
+                self._work(job, folder, digest)
+            except (DistributedIacError, OSError) as error:
+                again = left > 0 and may_pass(error)
+                self._journal.write("again" if again else "failed", job.key, {"error": str(error)})
+                if not again:
+                    raise
+            else:
+                return
+
+    @lack_of_memory_named()
     def _work(self, job: Job, folder: Path, digest: str) -> None:
         work = build_work(self.config, job, self.artifacts)
         outcome = self._run(work, job, folder, digest)

@@ -12,19 +12,39 @@ taken over smaller parts, and the Dice term is a mean of the parts'. Hence it is
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from distributed_iac.data.batches import Batch
 from distributed_iac.errors import RunError
 
 Result = TypeVar("Result")
 LossOf = Callable[..., Tensor]
 """The tensors of a batch, or of a part of it, to a scalar loss."""
+
+LARGEST_SPLIT = 8
+"""Most parts of a training batch where no setting says otherwise: as ``search.largest_split``."""
+
+SMALLER = "use a smaller batches.batch_size or patch, a smaller network, or a larger device"
+
+ONE_SLICE = "use a smaller patch or network, or a larger device (device: cpu is slow but large)"
+
+_SIGNS = (
+    "out of memory",  # CUDA's runtime and Apple's MPS
+    "can't allocate memory",  # torch on a CPU
+    "not enough memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""What libraries say that have no exception of their own for it."""
 
 
 class OutOfMemoryError(RunError):
@@ -38,12 +58,18 @@ class BatchSplitter:
         largest: Most parts a batch may be split into.
         relief: Gives memory back that is only nice to have, and returns whether there was any;
             asked before a batch is split.
+        remedy: What the user can do where parts are not small enough.
     """
 
-    def __init__(self, largest: int, relief: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        largest: int,
+        relief: Callable[[], bool] = lambda: False,
+        remedy: str = SMALLER,
+    ) -> None:
         self.largest = largest
         self.parts = 1
-        self._relief = relief
+        self._relief, self._remedy = relief, remedy
 
     def gradients(
         self,
@@ -76,7 +102,7 @@ class BatchSplitter:
         while True:
             try:
                 return compute()
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if not self._relief():
@@ -99,27 +125,74 @@ class BatchSplitter:
             total += loss.detach()
         return total, gradients
 
-    def _split_further(self, batch: int, error: RuntimeError) -> None:
-        following = self.parts * 2
-        if following > min(self.largest, batch):
+    def _split_further(self, batch: int, error: BaseException) -> None:
+        most = min(self.largest, batch)
+        if self.parts >= most:
             raise OutOfMemoryError(
                 f"a batch of {batch} slices does not fit into memory in {self.parts} parts",
-                came=str(error).splitlines()[0],
-                remedy="use a smaller batches.batch_size, patch, cell.width or a larger "
-                "cell.partial_channels",
+                came=_first_line(error),
+                remedy=self._remedy,
             ) from error
-        self.parts = following
+        self.parts = min(2 * self.parts, most)
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch failed for lack of memory, on a GPU or (told by its text only) on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def split_batch(batch: Batch, parts: int) -> list[Batch]:
+    """Cut a batch into parts, as tensors are cut into chunks."""
+    if parts == 1:
+        return [batch]
+    images = batch.images.chunk(parts)
+    ends = np.cumsum([len(part) for part in images])
+    rows = np.split(batch.rows, ends[:-1])
+    return [Batch(*part) for part in zip(images, batch.labels.chunk(parts), rows, strict=True)]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a computation failed for lack of memory, on a GPU or on a CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+
+
+@contextlib.contextmanager
+def lack_of_memory_named() -> Iterator[None]:
+    """Say what to do where no batch can be split: networks, optimisers, and all that they hold.
+
+    Raises:
+        OutOfMemoryError: In place of what a library raises.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            "a job has the memory that it needs", came=_first_line(error), remedy=SMALLER
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def peak_memory() -> int:
-    """Most bytes that this process has held at once: of the GPU if it used one, else of RAM."""
+    """Most bytes held at once since :func:`forget_peak`: of the GPU if it was used, else of RAM.
+
+    Of a GPU what torch's allocator reserved counts, which nobody else can have, not the smaller
+    part of it that tensors lay in.
+    """
     if torch.cuda.is_initialized():
-        return torch.cuda.max_memory_allocated()
+        return torch.cuda.max_memory_reserved()
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def forget_peak() -> None:
+    """Let the peak begin anew: a process may have carried out other jobs before.
+
+    What the process still holds counts. macOS keeps the peak of main memory all the same.
+    """
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(FileNotFoundError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): the peak of RAM

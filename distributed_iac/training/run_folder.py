@@ -18,6 +18,7 @@ from distributed_iac.config.load import to_plain, to_yaml
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
+from distributed_iac.hiccups import patiently
 from distributed_iac.provenance import describe_environment
 from distributed_iac.training.sweep.folder import SweepFolder
 
@@ -72,7 +73,7 @@ def stored_config(folder: Path) -> RunConfig:
     """
     mark = folder / MARK
     try:
-        stored = json.loads(mark.read_text(encoding="utf-8"))
+        stored = json.loads(patiently(mark.read_bytes))
         return RunConfig.model_validate(stored, context=AS_STORED)
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(

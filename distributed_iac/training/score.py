@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distributed_iac.data.batches import Batch, CaseSource, read_batch
+from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.targets import TargetCoder
 
 
@@ -50,7 +52,7 @@ def validation_score(
     device: torch.device,
     batch_size: int,
 ) -> Score:
-    """Score a predictor on every slice of a part.
+    """Score a predictor on every slice of a part, in smaller batches where memory runs out.
 
     Args:
         predict: A batch to logits (B, K, H, W), in evaluation mode.
@@ -59,17 +61,29 @@ def validation_score(
         coder: Target coding of the store's label scheme.
         device: Where to compute.
         batch_size: Slices at a time.
+
+    Raises:
+        OutOfMemoryError: Not even a single slice fits.
     """
+    splitter = BatchSplitter(batch_size, remedy=ONE_SLICE)
     cases = source.cases(part)
     counts = torch.zeros(3, len(cases), len(coder.target_names), device=device, dtype=torch.float64)
+
+    def count(chunk: NDArray[np.int64]) -> Tensor:
+        parts = (
+            read_batch(source, part, device)
+            for part in np.array_split(chunk, min(splitter.parts, len(chunk)))
+        )
+        return torch.cat([_counts(coder, predict(one), one.labels) for one in parts], 1)
+
     rows = np.concatenate([case.rows for case in cases])
     owners = np.repeat(np.arange(len(cases)), [len(case.rows) for case in cases])
     with torch.no_grad():
         for start in range(0, len(rows), batch_size):
-            chunk = slice(start, start + batch_size)
-            batch = read_batch(source, rows[chunk], device)
-            owner = torch.from_numpy(owners[chunk]).to(device)
-            counts.index_add_(1, owner, _counts(coder, predict(batch), batch.labels))
+            chunk = rows[start : start + batch_size]
+            found = splitter.persist(len(chunk), partial(count, chunk))
+            owner = torch.from_numpy(owners[start : start + batch_size]).to(device)
+            counts.index_add_(1, owner, found)
     return _summarise(counts.cpu().numpy(), coder.target_names)
 
 

@@ -149,8 +149,8 @@ class GraphedRunner:
 
     def _record(self, recording: _Recording, step: Step, inputs: Sequence[Tensor]) -> None:
         """Record a step, unless that turns out to be impossible."""
-        recording.buffers = [torch.empty_like(tensor) for tensor in inputs]
         try:
+            recording.buffers = [torch.empty_like(tensor) for tensor in inputs]
             replay = self._capture.record(step, recording.buffers)
         except RuntimeError as error:
             self._stop(f"recording failed: {str(error).splitlines()[0]}")

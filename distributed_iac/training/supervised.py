@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import SupervisedSettings
-from distributed_iac.data.batches import Batches, CaseSource
+from distributed_iac.data.batches import Batch, Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.training.best import Best
 from distributed_iac.training.device import autocast
 from distributed_iac.training.epochs import EpochStage
 from distributed_iac.training.loss import SegmentationLoss, deep_supervision_loss
+from distributed_iac.training.memory import LARGEST_SPLIT, BatchSplitter, split_batch
 from distributed_iac.training.optimisers import (
     build_optimiser,
     clip_gradients,
@@ -90,6 +91,7 @@ class SupervisedStage(EpochStage):
         self._batch_size = batches.batch_size
         self._optimiser = build_optimiser(settings.optimiser, groups, batches.batch_size)
         self._trained = [parameter for parameters, _ in groups for parameter in parameters]
+        self.splitter = BatchSplitter(LARGEST_SPLIT)
 
     def step(self) -> StepReport:
         """Train one epoch and score it."""
@@ -114,6 +116,7 @@ class SupervisedStage(EpochStage):
                 "best_val_dice": self.best.score if self.best.state else None,
                 "best_epoch": self.best.epoch,
                 "learning_rate": self._optimiser.param_groups[0]["lr"],
+                "batch_parts": self.splitter.parts,
                 "done": self.done,
                 "reason": self.reason,
             }
@@ -121,15 +124,28 @@ class SupervisedStage(EpochStage):
 
     def _train_step(self) -> Tensor:
         batch = next(self._batches)
-        target, known = self._coder.encode(batch.labels)
-        self._optimiser.zero_grad(set_to_none=True)
-        with autocast(self._device, self.settings.precision):
-            outputs = self._supervised(batch.images)
-        loss = deep_supervision_loss(self._loss, outputs, target, known)
-        loss.backward()
+        loss = self.splitter.persist(len(batch.rows), lambda: self._gradients(batch))
         clip_gradients(self._trained, self.settings.gradient_clip)
         self._optimiser.step()
-        return loss.detach()
+        return loss
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Set the gradients of a batch, taken in as many parts as memory asks for.
+
+        Returns:
+            The loss (a scalar, detached).
+        """
+        self._optimiser.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self._device)
+        for part in split_batch(batch, self.splitter.parts):
+            target, known = self._coder.encode(part.labels)
+            with autocast(self._device, self.settings.precision):
+                outputs = self._supervised(part.images)
+            loss = deep_supervision_loss(self._loss, outputs, target, known)
+            loss = loss * (len(part.rows) / len(batch.rows))
+            loss.backward()
+            total += loss.detach()
+        return total
 
     def _validate(self) -> float:
         self.network.eval()
@@ -154,9 +170,10 @@ class SupervisedStage(EpochStage):
         return f"all {self.epochs} epochs" if self._epoch >= self.epochs else None
 
     def state_dict(self) -> dict[str, Any]:
-        """Network, optimiser, batches, best epoch."""
+        """Network, optimiser, batches and their parts, best epoch."""
         return {
             "epoch": self._epoch,
+            "batch_parts": self.splitter.parts,
             "reason": self.reason,
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
@@ -169,5 +186,6 @@ class SupervisedStage(EpochStage):
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._batches.load_state_dict(state["batches"])
+        self.splitter.parts = int(state.get("batch_parts", 1))  # those of before have none
         self.best = Best.from_state(state["best"])
         self._epoch, self.reason = int(state["epoch"]), state["reason"]

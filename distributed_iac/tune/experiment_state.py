@@ -23,7 +23,8 @@ from typing import Any
 from pyarrow import fs
 from ray import cloudpickle
 
-from distributed_iac.tune.storage import resolve
+from distributed_iac.hiccups import patiently
+from distributed_iac.training.storage import read_file, resolve
 
 PATTERN = "experiment_state-*.json"
 SETTLED = "TERMINATED"
@@ -54,15 +55,14 @@ def snapshot_problem(folder: str) -> str | None:
         folder: Tune's experiment folder, local or a URI; trusted, because Tune's state is pickled.
     """
     system, path = resolve(folder)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    found = patiently(lambda: system.get_file_info(fs.FileSelector(path, allow_not_found=True)))
     names = [one.base_name for one in found if one.type == fs.FileType.File]
     for pattern, read in _READERS.items():
         newest = max(matching(names, pattern), default=None)
         if newest is None:
             return f"there is no {pattern}"
         try:
-            with system.open_input_stream(f"{path}/{newest}") as stream:
-                read(stream.read())
+            read(read_file(system, f"{path}/{newest}"))
         except Exception as error:  # whatever a damaged pickle makes of itself
             return f"{newest} cannot be read: {type(error).__name__}"
     return None
@@ -85,5 +85,5 @@ def _newest(folder: Path) -> list[dict[str, Any]]:
     snapshots = sorted(folder.glob(PATTERN))
     if not snapshots:
         return []
-    content = json.loads(snapshots[-1].read_text(encoding="utf-8"))
+    content = json.loads(patiently(snapshots[-1].read_bytes))
     return [json.loads(trial) for trial, _ in content["trial_data"]]

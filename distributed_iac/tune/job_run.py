@@ -29,7 +29,7 @@ from typing import Literal
 
 from distributed_iac.errors import RunError
 from distributed_iac.jobs.job import Job
-from distributed_iac.training.memory import peak_memory
+from distributed_iac.training.memory import forget_peak, lack_of_memory_named, peak_memory
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.sweep.search_payload import payload_text
 from distributed_iac.training.work.contract import Work
@@ -69,6 +69,7 @@ class JobRun:
         until: Epoch at which to end at the latest; None: when the work ends by itself.
     """
 
+    @lack_of_memory_named()
     def __init__(
         self,
         job: Job,
@@ -83,6 +84,7 @@ class JobRun:
         self.digest = workshop.digest(job)
         self.rows: list[Row] = []
         self.notes: tuple[str, ...] = ()
+        forget_peak()
         self._workshop, self._shelf, self._pace, self._clock = workshop, shelf, pace, clock
         self._until = until
         self._seconds = 0.0
@@ -94,6 +96,7 @@ class JobRun:
             self._work = workshop.open(job)
             self._resume(self._work)
 
+    @lack_of_memory_named()
     def advance(self) -> Row:
         """Run one epoch, or report the result if there is nothing left to run.
 

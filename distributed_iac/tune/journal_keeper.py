@@ -17,6 +17,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS
 
+from distributed_iac.errors import DistributedIacError
 from distributed_iac.training.sweep.journal import Journal
 from distributed_iac.tune.trial_config import TrialConfig
 
@@ -87,10 +88,13 @@ def _job(trial: Trial) -> str:
 
 
 def _last_error(trial: Trial) -> str:
-    """One line about what a worker died of."""
+    """What a worker died of: one line, or an error of ours as it is."""
     error = trial.get_pickled_error() or trial.get_error()
     if error is None:
         return "unknown"
+    cause = getattr(error, "cause", None)  # Ray's wrapper of what a worker raised
+    if isinstance(cause, DistributedIacError):
+        return str(cause)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__

@@ -17,7 +17,7 @@ from typing import Any
 from distributed_iac.jobs.job import Job
 from distributed_iac.training.stage import Scalar
 from distributed_iac.training.work.artifacts import Artifacts
-from distributed_iac.training.work.result import read_result, write_result
+from distributed_iac.training.work.result import parse_result, write_result
 from distributed_iac.tune.workshop import Result
 
 
@@ -33,8 +33,9 @@ class KeptResults:
 
     def find(self, digest: str) -> Result | None:
         """Scalars of a finished job; None if it is not finished."""
-        folder = self.artifacts.fetch(digest)
-        return None if folder is None else _scalars(read_result(folder))
+        content = self.artifacts.read(digest)
+        where = f"{digest} in {self.artifacts.root}"
+        return None if content is None else _scalars(parse_result(content, where))
 
     def put(
         self, job: Job, digest: str, folder: Path, rows: Sequence[Result], final: Result

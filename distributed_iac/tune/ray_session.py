@@ -13,6 +13,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -20,6 +21,7 @@ import ray
 from distributed_iac.config.sweep import SweepSettings
 from distributed_iac.errors import RunError
 from distributed_iac.tune.address import no_cluster, require_answer
+from distributed_iac.tune.ray_place import require_place
 from distributed_iac.tune.resources import Capacity
 
 LOOPBACK = "127.0.0.1"
@@ -85,7 +87,9 @@ def jobs_ahead(capacity: Capacity, address: str | None) -> int:
 
 def _connect(settings: SweepSettings) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    temp = None
     if settings.address is None:
+        temp = require_place(os.environ, os.getpid(), settings.dashboard)
         options |= {
             "address": "local",
             "num_cpus": settings.cpus,
@@ -95,10 +99,10 @@ def _connect(settings: SweepSettings) -> None:
     else:
         require_answer(settings.address)
         options |= {"address": settings.address}
-    _initialise(settings.address, options)
+    _initialise(settings.address, options, temp)
 
 
-def _initialise(address: str | None, options: Mapping[str, Any]) -> None:
+def _initialise(address: str | None, options: Mapping[str, Any], temp: Path | None) -> None:
     """Start or join; what remains of a start that failed ends with this process."""
     for left in reversed(range(START_TRIES if address is None else 1)):
         try:
@@ -106,19 +110,19 @@ def _initialise(address: str | None, options: Mapping[str, Any]) -> None:
         except Exception as error:  # Ray raises bare ones where a start takes too long
             ray.shutdown()
             if not left:
-                raise _not_connected(address, _one_line(error)) from error
+                raise _not_connected(address, _one_line(error), temp) from error
         else:
             return
 
 
-def _not_connected(address: str | None, came: str) -> RunError:
+def _not_connected(address: str | None, came: str, temp: Path | None) -> RunError:
     if address is not None:
         return no_cluster(address, came)
     return RunError(
         "Ray starts on this machine",
         came=came,
         remedy="look for other processes that keep the machine busy, and for a full disk or "
-        "/dev/shm, then run the same command again; Ray's logs: /tmp/ray/session_latest/logs",
+        f"/dev/shm, then run the same command again; Ray's logs: {temp}/ray/session_latest/logs",
     )
 
 

@@ -61,7 +61,9 @@ class RunWorkshop:
         (dataset,) = [one for one in self.config.data if one.name == name]
         try:
             read_manifest(self.config.store_folder(dataset))
-        except StoreError:
+        except StoreError as error:
+            if error.retriable:
+                raise
             return False
         return True
 

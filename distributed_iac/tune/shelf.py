@@ -28,8 +28,9 @@ from typing import Any
 from pyarrow import fs
 
 from distributed_iac.errors import CheckpointError
+from distributed_iac.hiccups import patiently
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
-from distributed_iac.tune.storage import resolve
+from distributed_iac.training.storage import read_file, resolve, write_object
 
 SLOTS = ("a.pt", "b.pt")
 NUMBER = "checkpoint_number"
@@ -80,19 +81,24 @@ class Shelf:
             with tempfile.TemporaryDirectory() as scratch:
                 local = Path(scratch) / name
                 write_checkpoint(local, numbered)
-                # An object appears when its stream is closed, whole or not at all.
-                with system.open_output_stream(f"{path}/{name}") as stream:
-                    stream.write(local.read_bytes())
+                content = local.read_bytes()
+                patiently(lambda: write_object(system, f"{path}/{name}", content))
         self._number = number
 
     def newest(self) -> Kept:
-        """Return the newest whole state."""
+        """Return the newest whole state.
+
+        Raises:
+            OSError, CheckpointError: Storage keeps failing for now.
+        """
         kept: dict[str, Any] | None = None
         notes: list[str] = []
         for name in SLOTS:
             try:
                 state = self._read(name)
             except CheckpointError as error:
+                if error.retriable:
+                    raise  # it may be whole: nothing is known of it yet
                 notes.append(f"passed over a damaged checkpoint, {name}: {error.message}")
                 continue
             if state is not None and (kept is None or state[NUMBER] > kept[NUMBER]):
@@ -104,19 +110,18 @@ class Shelf:
     def clear(self) -> None:
         """Remove the checkpoints of a job that is finished."""
         system, path = resolve(self.folder)
-        if system.get_file_info(path).type == fs.FileType.Directory:
-            system.delete_dir(path)
+        if patiently(lambda: system.get_file_info(path)).type == fs.FileType.Directory:
+            patiently(lambda: system.delete_dir(path))
 
     def _read(self, name: str) -> dict[str, Any] | None:
         """The state in a slot; None for an empty slot."""
         system, path = resolve(self.folder)
         file = f"{path}/{name}"
-        if system.get_file_info(file).type != fs.FileType.File:
+        if patiently(lambda: system.get_file_info(file)).type != fs.FileType.File:
             return None
         if isinstance(system, fs.LocalFileSystem):
             return read_checkpoint(Path(file))
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(scratch) / name
-            with system.open_input_stream(file) as stream:
-                local.write_bytes(stream.read())
+            local.write_bytes(read_file(system, file))
             return read_checkpoint(local)

@@ -8,9 +8,10 @@
     tune.Tuner(trainable, ...)          # configurations come from ``JobSearcher``
 
 One step is one epoch. Failures are of two kinds. What the project itself reports as an error
-(:class:`DistributedIacError`) would happen again: it ends the trial in good order, with the
-reason in its last result, and only what needs the job is lost. Everything else (a killed worker, a
-lost node, a hiccup of storage or driver) is raised, and Tune starts the job again.
+(:class:`DistributedIacError`) would happen again, unless it is marked ``retriable``: it ends the
+trial in good order, with the reason in its last result, and only what needs the job is lost.
+Everything else (a killed worker, a lost node, a hiccup of storage or driver) is raised, and Tune
+starts the job again.
 
 By default every job has a process of its own: that costs seconds, and leaves neither GPU memory nor
 library state to the next job. ``sweep.workers: reused`` saves the seconds, for many short jobs.
@@ -85,6 +86,8 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
                 self._failure = error
             else:
                 return {**row, "training_iteration": max(1, int(row.get("epoch") or 1))}
+        if self._failure is not None and self._failure.retriable:
+            raise self._failure
         return {
             "outcome": "failed",
             "error": str(self._failure),

@@ -642,6 +642,18 @@ def filling(name: str, *command: str, room: int = 300) -> Row:
     return Row(f"full-disk-{name}", command, 4, ("free some space",), lambda _: fill_up(room))
 
 
+def where_ray_cannot_start(name: str, *said: str, **variables: str) -> Row:
+    """A sweep under other variables; who runs the tests may have set what they would lack."""
+
+    def spoil(here: Path) -> None:
+        del here
+        for one in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_TMPDIR"):
+            os.environ.pop(one, None)
+        os.environ.update(variables)
+
+    return Row(f"sweep-{name}", ("sweep", "good.yaml", "--set", "name=other"), 4, said, spoil)
+
+
 def fill_up(room: int) -> None:
     """Let no file grow larger; Python ignores the signal that comes with it."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
@@ -804,6 +816,8 @@ SYSTEM = (
         room=30_000,
     ),
     filling("sweep", "sweep", "good.yaml", "--set", "name=other"),
+    where_ray_cannot_start("long-tmpdir", "RAY_TMPDIR to a short path", TMPDIR=f"/tmp/{'x' * 105}"),
+    where_ray_cannot_start("no-home", "set HOME", "RAY_AUTH_TOKEN", HOME="/dev/null/home"),
     filling("report", "report", RUN, room=3000),
     filling("export", "export", RUN, MODEL, "new", room=3000),
     filling("predict", "predict", "model", SOURCE, "new"),
@@ -1018,9 +1032,11 @@ def contents(here: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def room() -> Iterator[None]:
-    """Disks that a row filled up have room again."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    """Disks that a row filled up have room again, and variables are as they were."""
+    before, variables = resource.getrlimit(resource.RLIMIT_FSIZE), dict(os.environ)
     yield
+    os.environ.clear()
+    os.environ.update(variables)
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 

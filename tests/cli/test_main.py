@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from distributed_iac.cli.main import app, main
+from distributed_iac.cli.streams import show_what_they_can
 from distributed_iac.errors import ConfigError
 
 COMMANDS = tuple(command.callback.__name__ for command in app.registered_commands)
@@ -118,3 +121,29 @@ def test_debug_lets_the_traceback_through(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "argv", ["distributed-iac", "search", "absent.yaml", "--debug"])
     with pytest.raises(ConfigError, match="no such configuration file"):
         main()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii:surrogateescape", "utf-8:strict"])
+def test_what_a_terminal_cannot_show_is_replaced(encoding: str, tmp_path: Path) -> None:
+    """One way for all commands; a name of a file need not even be text."""
+    name = b"n\xff\xe2\x86\x92.yaml"  # two bytes that are no UTF-8, and an arrow
+    (tmp_path / os.fsdecode(name)).write_text("seeds: \u2192", encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "40"}
+    command = [sys.executable, "-m", "distributed_iac.cli.main", "plan", name]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"seeds" in done.stderr
+
+
+def test_who_chose_how_to_treat_what_cannot_be_shown_keeps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    left = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", chosen)
+    monkeypatch.setattr(sys, "stderr", left)
+    show_what_they_can()
+    assert (chosen.errors, left.errors) == ("backslashreplace", "replace")
+    monkeypatch.setattr(sys, "stdout", None)  # as without a console
+    show_what_they_can()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +172,14 @@ def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
     error = status(tmp_path, "--once").exception
     assert isinstance(error, RunError)
     assert error.exit_code == 4
+
+
+def test_a_narrow_terminal_of_latin_letters_shows_it_all_the_same(
+    half_finished: SweepFolder,
+) -> None:
+    half_finished.journal.write("failed", FULL.key, {"error": "loss \u2192 \u221e"})
+    command = [sys.executable, "-m", "distributed_iac.cli.main", "status", str(half_finished.path)]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "COLUMNS": "40"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"loss ? ?" in done.stdout

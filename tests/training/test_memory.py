@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from distributed_iac.training.memory import BatchSplitter, OutOfMemoryError, is_out_of_memory
+from distributed_iac.training.memory import (
+    BatchSplitter,
+    OutOfMemoryError,
+    forget_peak,
+    is_out_of_memory,
+    lack_of_memory_named,
+    peak_memory,
+)
 
 
 class Narrow:
@@ -63,3 +72,51 @@ def test_a_cpu_that_runs_out_is_recognised() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**55)
     assert is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        MemoryError("Unable to allocate 8.00 GiB for an array"),
+    ],
+)
+def test_lack_of_memory_is_known_whoever_says_so(error: Exception) -> None:
+    assert is_out_of_memory(error)
+    with (
+        pytest.raises(OutOfMemoryError, match=r"batches\.batch_size") as caught,
+        lack_of_memory_named(),
+    ):
+        raise error
+    assert not caught.value.retriable, "the same would be asked for again"
+
+
+def test_other_failures_are_none_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="shape"), lack_of_memory_named():
+        raise RuntimeError("shape mismatch")
+
+
+@pytest.mark.parametrize("slices", [1, 3, 6, 7])
+def test_single_slices_are_tried_before_it_gives_up(slices: int) -> None:
+    splitter, tried = BatchSplitter(32), list[int]()
+
+    def compute() -> None:
+        tried.append(splitter.parts)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OutOfMemoryError):
+        splitter.persist(slices, compute)
+    assert tried[-1] == slices
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")
+def test_a_peak_is_of_what_came_after_it_was_forgotten() -> None:
+    ballast = bytearray(300 * 10**6)
+    ballast[::4096] = b"x" * len(ballast[::4096])  # else the memory is only promised
+    before = peak_memory()
+    del ballast
+    forget_peak()
+    assert peak_memory() < before - 250 * 10**6

@@ -19,6 +19,7 @@ from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.supervised import SupervisedStage
@@ -136,3 +137,77 @@ def test_only_what_is_unfrozen_moves(
         if not torch.equal(value, after[name])
     }
     assert changed == moved
+
+
+def small_gpu(network: Any, fits: int) -> None:
+    """Let a network run out of memory whenever it sees more slices at a time."""
+    encode = network.encode
+
+    def short(images: torch.Tensor) -> Any:
+        if len(images) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(images)
+
+    network.encode = short
+
+
+def without_batch_statistics(network: torch.nn.Module) -> None:
+    """They are the one thing that parts of a batch cannot have in common; so is the soft Dice."""
+    blocks = [block for block in network.modules() if isinstance(block, torch.nn.Sequential)]
+    for block in blocks:
+        for place, layer in enumerate(block):
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                block[place] = torch.nn.InstanceNorm2d(layer.num_features)
+
+
+@pytest.mark.parametrize(("fits", "parts"), [(4, 1), (3, 2), (1, 4)])
+def test_a_batch_that_does_not_fit_trains_in_parts_to_equal_weights(
+    pretrain: Callable[..., SupervisedStage], fits: int, parts: int
+) -> None:
+    sgd = SgdSettings(learning_rate=0.1, reference_batch=None)  # Adam would blow up rounding
+    stages = [pretrain(epochs=2, loss={"dice_weight": 0.0}, optimiser=sgd) for _ in range(2)]
+    for stage in stages:
+        without_batch_statistics(stage.network)
+    whole, narrow = stages
+    small_gpu(narrow.network, fits)
+    rows = [finish(stage) for stage in stages]
+    assert rows[1][-1]["batch_parts"] == parts
+    for one, other in zip(*rows, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], abs=1e-5)
+        assert other["val_dice"] == pytest.approx(one["val_dice"], abs=1e-3)
+    for ours, theirs in zip(narrow.network.parameters(), whole.network.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_parts_are_remembered_by_a_checkpoint(
+    pretrain: Callable[..., SupervisedStage], tmp_path: Path
+) -> None:
+    first, second = pretrain(), pretrain()
+    small_gpu(first.network, 2)
+    first.step()
+    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    second.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
+    assert second.splitter.parts == 2
+
+
+def test_a_slice_that_does_not_fit_is_one_clear_error(
+    pretrain: Callable[..., SupervisedStage],
+) -> None:
+    stage = pretrain()
+    small_gpu(stage.network, 0)
+    with pytest.raises(OutOfMemoryError, match=r"in 4 parts[\s\S]*batches\.batch_size"):
+        stage.step()
+
+
+def test_validation_in_parts_has_the_score_of_the_whole(
+    pretrain: Callable[..., SupervisedStage],
+) -> None:
+    stage = pretrain()
+    stage.step()
+    expected = stage._validate()
+    for fits in (3, 1):
+        small_gpu(stage.network, fits)
+        assert stage._validate() == expected
+    small_gpu(stage.network, 0)
+    with pytest.raises(OutOfMemoryError, match="smaller patch"):
+        stage._validate()

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from distributed_iac.errors import RunError
+from distributed_iac.errors import CheckpointError, DistributedIacError, RunError
 from distributed_iac.jobs.job import Job
 from distributed_iac.tune.job_run import JobRun, Pace
 from distributed_iac.tune.scripted import ScriptedWorkshop
 from distributed_iac.tune.shelf import Shelf
+from distributed_iac.tune.trainable import JobTrainable
+from distributed_iac.tune.trial_config import TrialConfig
 
 JOB = Job("search", "a", "net", "lth", 0)
 EVERY_EPOCH = Pace(seconds=1e9, epochs=1)
@@ -152,3 +157,61 @@ def test_a_checkpoint_is_due_after_seconds_or_epochs() -> None:
     assert not Pace(60.0).due(epochs=100, seconds=59.0)
     assert Pace(60.0).due(epochs=1, seconds=60.0)
     assert Pace(60.0, epochs=5).due(epochs=5, seconds=0.0)
+
+
+class Unreachable:
+    """A workshop whose storage fails so many times when a job is opened.
+
+    Args:
+        inner: The real one.
+        failures: What comes first.
+    """
+
+    def __init__(self, inner: ScriptedWorkshop, failures: list[Exception]) -> None:
+        self._inner, self._failures = inner, failures
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def open(self, job: Job) -> Any:
+        if self._failures:
+            raise self._failures.pop(0)
+        return self._inner.open(job)
+
+
+def damaged(number: int) -> CheckpointError:
+    """What reading another job's result becomes when storage answers with an error."""
+    error = CheckpointError("cannot read a finished job's result", remedy="delete its folder")
+    error.__cause__ = OSError(number, os.strerror(number))
+    return error
+
+
+@pytest.mark.parametrize(
+    ("failure", "ends"),
+    [
+        (damaged(errno.ESTALE), "raised"),
+        (damaged(errno.EIO), "raised"),
+        (damaged(errno.EACCES), "failed"),
+        (RunError("it diverged"), "failed"),
+    ],
+)
+def test_what_may_pass_is_raised_so_that_ray_starts_the_job_again(
+    bench: Bench, failure: DistributedIacError, ends: str
+) -> None:
+    workshop: Any = Unreachable(bench.workshop, [failure])
+    shelves = str(bench.folder / "shelves")
+
+    def start() -> JobTrainable:
+        trainable = JobTrainable.__new__(JobTrainable)
+        config = TrialConfig.of(JOB).to_dict()
+        trainable.setup(config, workshop=workshop, shelves=shelves, pace=EVERY_EPOCH)
+        return trainable
+
+    if ends == "failed":
+        row = start().step()
+        assert (row["outcome"], row["done"]) == ("failed", True)
+        assert failure.message in row["error"]
+        return
+    with pytest.raises(CheckpointError):
+        start().step()
+    assert start().step()["outcome"] == "running", "the second time it goes well"

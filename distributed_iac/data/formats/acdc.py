@@ -43,6 +43,7 @@ from distributed_iac.data.formats.listing import (
 )
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.formats.problems import Findings
+from distributed_iac.hiccups import may_pass, patiently
 
 LABELS = LabelScheme(convention="acdc (1 RV, 2 MYO, 3 LV)", classes={1: "RV", 2: "MYO", 3: "LV"})
 """The challenge's numbering. M&Ms numbers the same structures the other way round."""
@@ -199,8 +200,10 @@ def _read_info(folder: Folder, findings: Findings) -> _Info | None:
     """Parse ``Key: value`` lines; the file is not an ini file and may have CRLF line ends."""
     path = folder.path / "Info.cfg"
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = patiently(lambda: path.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
+        if may_pass(error):
+            raise
         reason = f"without Info.cfg the ED and ES frames are unknown ({error.strerror})"
         findings.error("bad_metadata", path, reason, _RESTORE)
         return None

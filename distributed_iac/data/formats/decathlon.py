@@ -25,6 +25,7 @@ from distributed_iac.data.contract import OfficialPart
 from distributed_iac.data.formats.listing import Folder, peek
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.formats.problems import Findings
+from distributed_iac.hiccups import may_pass, patiently
 
 FamilyName = Literal["amos", "nnunet_raw", "msd"]
 
@@ -90,8 +91,10 @@ def family_of(folder: Folder) -> Family | None:
 def load_json(path: Path, findings: Findings) -> Mapping[str, object]:
     """Read a JSON object; anything else becomes a problem and an empty mapping."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(patiently(lambda: path.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, RecursionError) as error:
+        if may_pass(error):
+            raise
         reason = f"it cannot be read as JSON ({error})"
     else:
         if isinstance(content, dict):

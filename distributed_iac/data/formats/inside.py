@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from distributed_iac.hiccups import may_pass, patiently
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -52,8 +54,11 @@ def resolve_inside(root: Path, text: str) -> Path | Refused:
     try:
         base = root.resolve()
         target = _followed(base / text)
-        target.is_file()  # raises for what no file system would take, such as a name too long
+        # Raises for what no file system would take, such as a name too long.
+        patiently(target.is_file)
     except (OSError, RuntimeError, ValueError) as error:  # also loops of links, NUL characters
+        if may_pass(error):
+            raise
         return Refused("bad_metadata", f"{text!r} is not a path ({error})", "Correct dataset.json")
     if target == base or not target.is_relative_to(base):
         return Refused(

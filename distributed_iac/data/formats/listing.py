@@ -18,6 +18,7 @@ from pathlib import Path
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, is_hidden, split_nifti
 from distributed_iac.data.formats.problems import Findings
 from distributed_iac.errors import SourceError
+from distributed_iac.hiccups import patiently
 
 ROOT_DEPTH = 2
 """How far below the folder asked about a data root may lie (contract of ``Reader.detect``)."""
@@ -52,8 +53,7 @@ def list_folder(path: Path) -> Folder:
         SourceError: If it is not there, not a folder or not readable.
     """
     try:
-        with os.scandir(path) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+        found = patiently(lambda: _entries(path))
     except OSError as error:
         raise SourceError(
             "a source is a readable folder",
@@ -80,6 +80,11 @@ def _is_folder(entry: os.DirEntry[str], place: Path) -> bool:
     return place.is_dir() if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 
 
+def _entries(path: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(path) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
 def peek(path: Path) -> Folder | None:
     """List a folder while searching; None when it cannot be listed.
 
@@ -88,7 +93,9 @@ def peek(path: Path) -> Folder | None:
     """
     try:
         return list_folder(path)
-    except SourceError:
+    except SourceError as error:
+        if error.retriable:
+            raise
         return None
 
 
@@ -97,6 +104,8 @@ def look_into(path: Path, findings: Findings, case_id: str | None = None) -> Fol
     try:
         return list_folder(path)
     except SourceError as error:
+        if error.retriable:
+            raise
         findings.error(
             "unreadable_folder",
             path,

@@ -21,6 +21,7 @@ from distributed_iac.data.formats.names import patient_of
 from distributed_iac.data.formats.problems import Findings
 from distributed_iac.errors import DataError
 from distributed_iac.files import MALFORMED
+from distributed_iac.hiccups import may_pass, patiently
 
 Split = Mapping[str, tuple[str, ...]]
 SPLITS = "splits_final.json"
@@ -40,8 +41,10 @@ def read_splits(path: Path, known: Collection[str], findings: Findings) -> tuple
         findings: Receives why the splits are not used, as a warning.
     """
     try:
-        folds = json.loads(path.read_text(encoding="utf-8-sig"))
+        folds = json.loads(patiently(lambda: path.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, RecursionError) as error:
+        if may_pass(error):
+            raise
         findings.warning("bad_split", path, f"it cannot be read as JSON ({error})", _REMEDY)
         return ()
     if not isinstance(folds, list) or not folds:

@@ -71,6 +71,8 @@ def detect(path: Path) -> Detection:
         try:
             claim = reader.detect(path)
         except SourceError as refusal:
+            if refusal.retriable:
+                raise
             refusals.append(refusal)
             continue
         claims.extend([] if claim is None else [claim])

@@ -30,7 +30,8 @@ from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.fingerprint import labels_to_json
 from distributed_iac.data.preprocess import PREPROCESS_VERSION
 from distributed_iac.data.split import Split
-from distributed_iac.errors import StoreError
+from distributed_iac.errors import SourceError, StoreError
+from distributed_iac.hiccups import may_pass, patiently
 from distributed_iac.versions import Format, require_version
 
 GZIP_TRAILER = 8
@@ -152,21 +153,35 @@ def content_mark(path: Path) -> str:
     """Size and checksum of a file's content; ``unreadable`` where it cannot be read.
 
     An unreadable file is refused with its reason when its case is read.
+
+    Raises:
+        SourceError: Its storage fails for now; a mark without its content would be another store's.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            if path.name.endswith(".gz") and size > GZIP_TRAILER:
-                file.seek(-GZIP_TRAILER, 2)
-                trailer = file.read()
-                if trailer != EMPTY_TRAILER:
-                    return f"{size} bytes, gzip {trailer.hex()}"
-                file.seek(0)
-            checksum = 0
-            while chunk := file.read(CHUNK):
-                checksum = zlib.crc32(chunk, checksum)
-    except OSError:
+        return patiently(lambda: _mark(path))
+    except OSError as error:
+        if may_pass(error):
+            raise SourceError(
+                "files are told from others by their content",
+                came=error.strerror or str(error),
+                where=path,
+                remedy="see to the disk it lies on",
+            ) from error
         return "unreadable"
+
+
+def _mark(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if path.name.endswith(".gz") and size > GZIP_TRAILER:
+            file.seek(-GZIP_TRAILER, 2)
+            trailer = file.read()
+            if trailer != EMPTY_TRAILER:
+                return f"{size} bytes, gzip {trailer.hex()}"
+            file.seek(0)
+        checksum = 0
+        while chunk := file.read(CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
     return f"{size} bytes, crc {checksum:08x}"
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from distributed_iac.data.store.identity import content_key
 from distributed_iac.data.store.sink import FileDigest, digest_of
 from distributed_iac.errors import StoreError
 from distributed_iac.files import write_json
+from distributed_iac.hiccups import patiently
 from distributed_iac.versions import STORE, require_version, versioned
 
 MANIFEST = "manifest.json"
@@ -80,7 +82,7 @@ def read_manifest(folder: Path) -> Manifest:
             does not read, or its manifest is damaged.
     """
     try:
-        content: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(patiently((folder / MANIFEST).read_bytes))
         checksum = content.pop("checksum")
     except FileNotFoundError as error:
         raise _not_whole(folder) from error
@@ -108,9 +110,9 @@ def verify_files(folder: Path, manifest: Manifest, verify: Verify) -> None:
     for name, expected in manifest.files.items():
         path = folder / name
         try:
-            size = path.stat().st_size
+            size = patiently(path.stat).st_size
             deep = verify == "checksums" or name in SMALL
-            sha256 = digest_of(path).sha256 if deep else expected.sha256
+            sha256 = patiently(partial(digest_of, path)).sha256 if deep else expected.sha256
         except OSError as error:
             raise _damaged(folder, f"{name}: {error.strerror or error}") from error
         if size != expected.size:

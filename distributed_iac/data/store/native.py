@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.store.sink import FileDigest, WholeFile
 from distributed_iac.errors import StoreError
+from distributed_iac.hiccups import patiently
 
 CODEC = "zstd"
 SCHEMA = pa.schema(
@@ -64,7 +65,7 @@ class NativeLabels:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._map = pa.memory_map(str(path))
+            self._map = patiently(lambda: pa.memory_map(str(path)))
             self._reader = pa.ipc.open_file(self._map)
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(error) from error

@@ -47,6 +47,7 @@ from distributed_iac.data.store.shard import Shard
 from distributed_iac.data.store.tables import Index, IntArray, StoredCase, read_cases, read_index
 from distributed_iac.data.targets import decode_logits
 from distributed_iac.errors import StoreError
+from distributed_iac.hiccups import patiently
 
 
 class Store:
@@ -255,5 +256,5 @@ def _reopen(path: Path, identity: str) -> Store:
 
 
 def _json(path: Path) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: Mapping[str, Any] = json.loads(patiently(path.read_bytes))
     return content

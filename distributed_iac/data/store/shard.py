@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.store.sink import FileDigest, WholeFile
 from distributed_iac.errors import StoreError
+from distributed_iac.hiccups import patiently
 
 BATCH_ROWS = 64
 
@@ -131,7 +132,7 @@ class Shard:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._map = pa.memory_map(str(path))
+            self._map = patiently(lambda: pa.memory_map(str(path)))
             reader = pa.ipc.open_file(self._map)
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
             self._images = [_tensor(batch, "image") for batch in batches]

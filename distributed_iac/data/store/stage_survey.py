@@ -110,7 +110,9 @@ def _thickest(cases: Sequence[Case], order: Order) -> int:
     for case in cases:
         try:
             headers.append(read_header(case.channels[0].path))
-        except SourceError:
+        except SourceError as error:
+            if error.retriable:
+                raise
             continue  # its survey will name it
     if not headers:
         raise DataError(

@@ -25,6 +25,7 @@ from distributed_iac.data.plane import CaseGeometry
 from distributed_iac.data.split import Part
 from distributed_iac.data.store.shard import FACTS
 from distributed_iac.data.store.sink import FileDigest, WholeFile
+from distributed_iac.hiccups import patiently
 
 IntArray = NDArray[np.int64]
 
@@ -167,14 +168,14 @@ def write_table(path: Path, table: pa.Table) -> FileDigest:
 
 def read_index(path: Path) -> Index:
     """Read the index."""
-    table = pq.read_table(path)
+    table = patiently(lambda: pq.read_table(path))
     shard, place, bits = (table[name].to_numpy() for name in ("shard", "place", "foreground"))
     return Index(table, shard, place, bits)
 
 
 def read_cases(path: Path) -> tuple[StoredCase, ...]:
     """Read the cases, in the order of their rows."""
-    return tuple(_case(row) for row in pq.read_table(path).to_pylist())
+    return tuple(_case(row) for row in patiently(lambda: pq.read_table(path)).to_pylist())
 
 
 def _case(row: Mapping[str, Any]) -> StoredCase:

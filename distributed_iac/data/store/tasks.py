@@ -7,7 +7,8 @@
     name, record = shard_task(ShardTask(...))
 
 Every result is on disk, whole, before the function returns. An unusable case is a result, not an
-exception; a disk that cannot be written is a StoreError.
+exception; a disk that cannot be written is a StoreError. A case that cannot be read for now is not
+unusable: a store without it would be another store.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from distributed_iac.data.store.work import (
 )
 from distributed_iac.data.survey import CaseSurvey, survey_case
 from distributed_iac.errors import DataError
+from distributed_iac.hiccups import patiently
 
 
 @dataclass(frozen=True)
@@ -83,37 +85,45 @@ class ShardTask:
 def survey_task(task: SurveyTask) -> tuple[str, CaseSurvey | Skipped]:
     """Survey a case and keep the result."""
     try:
-        survey = survey_case(task.case, task.scheme)
+        survey = patiently(lambda: survey_case(task.case, task.scheme))
     except DataError as error:
+        if error.retriable:
+            raise
         return task.case.case_id, Skipped.from_error(task.case, error)
     with storage_errors(task.path.parent):
-        write_survey(task.path, task.key, survey)
+        patiently(lambda: write_survey(task.path, task.key, survey))
     return task.case.case_id, survey
 
 
 def case_task(task: CaseTask) -> tuple[str, CaseRecord | Skipped]:
     """Prepare a case; its record is written last."""
     try:
-        prepared = preprocess_case(task.case, task.recipe, task.scheme)
+        prepared = patiently(lambda: preprocess_case(task.case, task.recipe, task.scheme))
     except DataError as error:
+        if error.retriable:
+            raise
         return task.case.case_id, Skipped.from_error(task.case, error)
     with storage_errors(task.files.record.parent):
-        return task.case.case_id, _keep(task, prepared)
+        return task.case.case_id, patiently(lambda: _keep(task, prepared))
 
 
 def shard_task(task: ShardTask) -> tuple[str, ShardRecord]:
     """Assemble a shard; its record is written last."""
     with storage_errors(task.path.parent):
-        task.record.unlink(missing_ok=True)
-        blocks = [
-            Block(np.load(files.images, mmap_mode="r"), np.load(files.labels, mmap_mode="r"), facts)
-            for _, files, facts in task.cases
-        ]
-        digest = write_shard(task.path, blocks, task.metadata)
-        keys = tuple(record.key for record, _, _ in task.cases)
-        done = ShardRecord(task.key, keys, digest)
-        write_record(task.record, done)
-        return task.name, done
+        return task.name, patiently(lambda: _assemble(task))
+
+
+def _assemble(task: ShardTask) -> ShardRecord:
+    task.record.unlink(missing_ok=True)
+    blocks = [
+        Block(np.load(files.images, mmap_mode="r"), np.load(files.labels, mmap_mode="r"), facts)
+        for _, files, facts in task.cases
+    ]
+    digest = write_shard(task.path, blocks, task.metadata)
+    keys = tuple(record.key for record, _, _ in task.cases)
+    done = ShardRecord(task.key, keys, digest)
+    write_record(task.record, done)
+    return done
 
 
 def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:

@@ -33,7 +33,7 @@ from distributed_iac.report.tensorboard.trials import experiment, trial_settings
 from distributed_iac.training.run_folder import MARK
 from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.work.artifacts import Artifacts
-from distributed_iac.training.work.contract import EPOCHS
+from distributed_iac.training.work.contract import EPOCHS, WEIGHTS
 
 TENSORBOARD = "tensorboard"
 
@@ -93,7 +93,7 @@ class RunBoard:
         job, stamp = course.job, course.stamp
         folder = None
         if course.ending == "done" and course.digest is not None:
-            folder = self._artifacts.fetch(course.digest)
+            folder = self._artifacts.fetch(course.digest, without=(WEIGHTS,))
         if not self._events.is_current(run_name(job), stamp):
             kept = None if folder is None else read_kept(folder)
             records = job_records(course, kept, self._settings[job.key])

@@ -22,9 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distributed_iac.files import write_atomically
+from distributed_iac.hiccups import patiently
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
 from distributed_iac.training.sweep.standing import Standing, stand
 from distributed_iac.training.work.artifacts import Artifacts
+from distributed_iac.training.work.contract import WEIGHTS
 from distributed_iac.training.work.reading import reading
 from distributed_iac.training.work.result import read_result
 from distributed_iac.verdict.verdict import stop_code
@@ -109,7 +111,7 @@ def write_tables(folder: Path, tables: RunTables) -> None:
 def _folders(plan: SweepPlan, standings: Mapping[str, Standing]) -> dict[str, Path]:
     artifacts = Artifacts(plan.artifacts)
     found = {
-        key: artifacts.fetch(standing.digest)
+        key: artifacts.fetch(standing.digest, without=(WEIGHTS,))
         for key, standing in standings.items()
         if standing.status == "done" and standing.digest is not None
     }
@@ -121,7 +123,7 @@ def _rows(standing: Standing, folder: Path | None) -> list[dict[str, Any]]:
     kept = None if folder is None else folder / "epochs.parquet"
     if kept is not None and kept.exists():
         with reading(kept):
-            rows: list[dict[str, Any]] = pq.read_table(kept).to_pylist()
+            rows: list[dict[str, Any]] = patiently(lambda: pq.read_table(kept)).to_pylist()
         return rows
     return [
         {name: value for name, value in standing.rows[epoch].items() if name not in _ABOUT_JOB}

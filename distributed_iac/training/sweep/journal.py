@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 
 from distributed_iac.errors import RunError
 from distributed_iac.files import MALFORMED
+from distributed_iac.hiccups import patiently
 
 EventKind = Literal["open", "start", "report", "again", "stop", "end", "failed", "close"]
 """open: a driver takes up the sweep, nothing runs yet. start: a worker begins a job. report: an
@@ -77,6 +78,9 @@ class Journal:
         """
         plain = {name: _plain(value) for name, value in (values or {}).items()}
         line = json.dumps({"at": self.clock(), "event": kind, "job": job, **_nest(plain)})
+        patiently(lambda: self._append(line))
+
+    def _append(self, line: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         torn = self._is_torn()
         with self.path.open("a", encoding="utf-8") as file:
@@ -103,14 +107,17 @@ class Journal:
         Raises:
             RunError: As :meth:`read`.
         """
-        if not self.path.exists():
+        if not patiently(self.path.exists):
             return [], 0
-        with self.path.open("rb") as file:
-            file.seek(offset)
-            whole, newline, _ = file.read().rpartition(b"\n")
+        whole, newline, _ = patiently(lambda: self._rest(offset)).rpartition(b"\n")
         lines = whole.decode("utf-8", errors="replace").split("\n")
         events = [self._event(line) for line in lines if line]
         return [one for one in events if one is not None], offset + len(whole) + len(newline)
+
+    def _rest(self, offset: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            return file.read()
 
     def _event(self, line: str) -> Event | None:
         """The event of a line; None for one that a kill has cut short."""

@@ -22,6 +22,7 @@ from distributed_iac.config.training import SearchSettings, SupervisedSettings
 from distributed_iac.data.batches import Batches
 from distributed_iac.errors import RunError
 from distributed_iac.training.group import Group
+from distributed_iac.training.memory import lack_of_memory_named
 from distributed_iac.training.stage import Stage
 from distributed_iac.training.supervised import TRAINING_PARTS
 from distributed_iac.training.sweep.probe import Probe, ProbedKind
@@ -30,6 +31,7 @@ EPOCHS, STEPS = 3, 2
 """Our choice: what it takes to tell the two apart, and one step more, because steps vary."""
 
 
+@lack_of_memory_named()
 def measure(config: RunConfig, kind: ProbedKind) -> Probe:
     """Measure a kind of job in this process, whose memory counts from its start.
 
@@ -47,7 +49,7 @@ def measure(config: RunConfig, kind: ProbedKind) -> Probe:
     validation = max(0.0, both - training) / settings.validate_every
     epoch = training / STEPS * _steps(config, kind) + validation
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    gpu = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
     return Probe(epoch, epochs, peak, gpu)
 
 

@@ -39,7 +39,7 @@ class Probe:
         epoch_seconds: An epoch with its validation.
         epochs: At the most.
         peak_bytes: Main memory of its process at the most, libraries included.
-        gpu_bytes: GPU memory at the most; 0 on a CPU.
+        gpu_bytes: GPU memory that torch reserved at the most; 0 on a CPU.
     """
 
     epoch_seconds: float

@@ -4,6 +4,7 @@
 
     artifacts = Artifacts("runs/artifacts")             # or "s3://bucket/artifacts"
     artifacts.put(digest, folder)                       # result.json last
+    artifacts.read(digest)                              # only result.json, as bytes, or None
     folder = artifacts.fetch(digest)                    # a local folder to read, or None
 
 The name is a digest of everything that the result follows from (``training/work/digest.py``), so
@@ -20,14 +21,17 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyarrow import fs
-
 from distributed_iac.errors import RunError
+from distributed_iac.files import write_atomically
+from distributed_iac.hiccups import patiently
+from distributed_iac.training.storage import is_file, read_file, resolve, write_object
+from distributed_iac.training.work.cache import Cache
+from distributed_iac.training.work.reading import reading
 
 RESULT = "result.json"
 """The file that says that a result is complete: written last."""
@@ -51,27 +55,40 @@ class Artifacts:
 
     def __contains__(self, digest: object) -> bool:
         """Whether a complete result is there."""
-        folder = self._local(str(digest))
-        if folder is not None:
-            return (folder / RESULT).is_file()
-        system, path = self._remote(str(digest))
-        return bool(system.get_file_info(f"{path}/{RESULT}").type == fs.FileType.File)
+        return is_file(*self._at(f"{_place(str(digest))}/{RESULT}"))
 
-    def fetch(self, digest: str) -> Path | None:
+    def read(self, digest: str) -> bytes | None:
+        """Return a result's ``result.json``, and read nothing else; None if the result is missing.
+
+        Raises:
+            OSError: The storage cannot be reached.
+        """
+        try:
+            return read_file(*self._at(f"{_place(digest)}/{RESULT}"))
+        except FileNotFoundError:
+            return None
+
+    def fetch(self, digest: str, without: Collection[str] = ()) -> Path | None:
         """Return a local folder with the result's files, to be read only; None if it is missing.
+
+        Args:
+            digest: What the result was made from.
+            without: Names of files that need not be there, such as weights.
 
         Raises:
             RunError: A remote result is damaged.
             OSError: The storage cannot be reached.
         """
-        if digest not in self:
+        content = self.read(digest)
+        if content is None:
             return None
-        local = self._local(digest)
-        if local is not None:
-            return local
-        kept = (self.cache or _default_cache()) / _place(digest)
-        if not (kept / RESULT).is_file():
-            self._download(digest, kept)
+        if not self._is_remote:
+            return Path(self.root).absolute() / _place(digest)
+        cache = Cache((self.cache or _default_cache()).absolute())
+        kept = cache.hold(_place(digest))
+        names = _listed(content, self._where(digest)).keys() - set(without)
+        if self._download(digest, kept, content, names):
+            cache.trim()
         return kept
 
     def put(self, digest: str, folder: Path) -> None:
@@ -89,43 +106,41 @@ class Artifacts:
             raise RunError(f"a finished job leaves a {RESULT}", came="none", where=folder)
         if digest in self:
             return
-        local = self._local(digest)
-        if local is not None:
-            _move_in(folder, local)
+        if not self._is_remote:
+            patiently(lambda: _move_in(folder, Path(self.root).absolute() / _place(digest)))
             return
-        system, path = self._remote(digest)
-        system.create_dir(path, recursive=True)
+        system, path = self._at(_place(digest))
+        patiently(lambda: system.create_dir(path, recursive=True))
         for name in _result_last(folder):
-            # An object appears when its stream is closed, whole or not at all.
-            with system.open_output_stream(f"{path}/{name}") as stream:
-                stream.write((folder / name).read_bytes())
+            write_object(system, f"{path}/{name}", (folder / name).read_bytes())
 
-    def _local(self, digest: str) -> Path | None:
-        """The result's folder, where the root is one; a ``file://`` URI is treated as remote."""
-        if "://" in str(self.root):
-            return None
-        return Path(self.root).absolute() / _place(digest)
+    @property
+    def _is_remote(self) -> bool:
+        """A ``file://`` URI is treated as remote."""
+        return "://" in str(self.root)
 
-    def _remote(self, digest: str) -> tuple[Any, str]:
-        system, path = fs.FileSystem.from_uri(str(self.root))
-        return system, f"{path.rstrip('/')}/{_place(digest)}"
+    def _at(self, place: str) -> tuple[Any, str]:
+        system, path = resolve(str(self.root))
+        return system, f"{path.rstrip('/')}/{place}"
 
-    def _download(self, digest: str, kept: Path) -> None:
-        system, path = self._remote(digest)
-        scratch = _beside(kept)
-        scratch.mkdir(parents=True)
-        try:
-            with system.open_input_stream(f"{path}/{RESULT}") as stream:
-                (scratch / RESULT).write_bytes(stream.read())
-            expected = _listed(scratch)
+    def _where(self, digest: str) -> str:
+        return f"{self.root}/{_place(digest)}"
+
+    def _download(self, digest: str, kept: Path, content: bytes, names: Set[str]) -> bool:
+        """Copy those files that are not here; returns whether there were any."""
+        described = kept / RESULT
+        # A result that was deleted and made again may have other files under the same names.
+        same = described.is_file() and described.read_bytes() == content
+        missing = [name for name in sorted(names) if not (same and (kept / name).is_file())]
+        expected = _listed(content, self._where(digest))
+        for name in missing:
             # What a put that was cut off left beside them is none of the result's.
-            for name in expected:
-                with system.open_input_stream(f"{path}/{name}") as stream:
-                    (scratch / name).write_bytes(stream.read())
-            _verify(scratch, expected, f"{self.root}/{_place(digest)}")
-            _move_in(scratch, kept)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            data = read_file(*self._at(f"{_place(digest)}/{name}"))
+            _require_unaltered(name, data, expected[name], self._where(digest))
+            _write_read_only(kept / name, data)
+        if not same:
+            _write_read_only(described, content)
+        return bool(missing)
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -173,20 +188,23 @@ def _move_in(folder: Path, target: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _listed(folder: Path) -> dict[str, str]:
+def _write_read_only(path: Path, data: bytes) -> None:
+    write_atomically(path, data)
+    path.chmod(0o444)
+
+
+def _listed(content: bytes, where: str) -> dict[str, str]:
     """Names and checksums of the files that belong to a result."""
-    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    return dict(content[FILES])
+    with reading(where):
+        return dict(json.loads(content)[FILES])
 
 
-def _verify(folder: Path, expected: Mapping[str, str], where: str) -> None:
+def _require_unaltered(name: str, data: bytes, expected: str, where: str) -> None:
     """Compare what came over the network with what was sent."""
-    found = checksums(folder)
-    altered = sorted(name for name in expected if found[name] != expected[name])
-    if altered:
+    if hashlib.sha256(data).hexdigest() != expected:
         raise RunError(
             f"a stored result has the files that its {RESULT} lists",
-            came=f"altered: {', '.join(altered)}",
+            came=f"altered: {name}",
             remedy="delete this result; the next run makes it again",
             where=where,
         )

@@ -102,16 +102,17 @@ class _Builder:
     def _needed(self, kind: str) -> list[Path]:
         """Results of the needed jobs of a kind."""
         needs = [need for need in self._job.needs if self._graph[need].kind == kind]
-        return [self._fetch(need) for need in needs]
+        return [self._fetch(need, () if kind == "pretrain" else (WEIGHTS,)) for need in needs]
 
-    def _fetch(self, need: str) -> Path:
-        folder = self._artifacts.fetch(self._digests[need])
+    def _fetch(self, need: str, without: tuple[str, ...]) -> Path:
+        folder = self._artifacts.fetch(self._digests[need], without)
         if folder is None:
             raise RunError(
                 f"{self._job.key} needs the result of {need}",
                 came=f"none in {self._artifacts.root}",
                 remedy="run that job first, with the same settings; on several machines the "
                 "artifacts must lie where all of them reach them",
+                retriable=True,  # file systems of several machines show what is new after seconds
             )
         return folder
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from distributed_iac.config.selection import SelectionSettings
 from distributed_iac.genotype import Genotype
+from distributed_iac.hiccups import patiently
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.pruning.discretise import Discretisation, KeptEdge
 from distributed_iac.selection.candidate import Candidate
@@ -75,9 +76,9 @@ def read_search(folder: Path) -> SearchResult:
         CheckpointError: They are damaged.
     """
     with reading(folder / HISTORY) as path:
-        history = ImportanceHistory.from_state(json.loads(path.read_text(encoding="utf-8")))
+        history = ImportanceHistory.from_state(json.loads(patiently(path.read_bytes)))
     with reading(folder / EPOCHS) as path:
-        rows = pq.read_table(path).to_pylist()
+        rows = patiently(lambda: pq.read_table(path)).to_pylist()
     result = read_result(folder)
     with reading(folder / RESULT):
         seconds, reason = result["seconds"], result["stop_reason"]
@@ -120,6 +121,6 @@ def selected(
 
 def _read_cell(folder: Path) -> Discretisation:
     with reading(folder / GENOTYPE) as path:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(patiently(path.read_bytes))
         kept = tuple(KeptEdge(**edge) for edge in content["edges"])
         return Discretisation(Genotype.from_dict(content["genotype"]), kept)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import nn
 
 from distributed_iac.config.backbone import NnUnetSettings
+from distributed_iac.data.store import StoredCase
 from distributed_iac.evaluation.overlay import take_overlays
 from distributed_iac.evaluation.overlay_file import OVERLAYS, write_overlays
 from distributed_iac.evaluation.patient_row import PatientRow
@@ -17,6 +20,7 @@ from distributed_iac.jobs.job import Job
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.folds import unseen_in_store
 from distributed_iac.training.group import Group
+from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.score import validation_score
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.targets import TargetCoder
@@ -36,17 +40,24 @@ def write_test_scores(
         A row a case and target.
     """
     model = ScoredModel(job.key, job.dataset, job.backbone, job.name, job.arm, job.seed)
-    rows = evaluate_patients(
-        network.to(group.device),
-        group.store,
-        group.store.cases("test"),
-        group.config.evaluation,
-        group.inference(),
-        group.device,
-    )
+    network.to(group.device)
+    splitter = BatchSplitter(group.config.evaluation.batch_size, remedy=ONE_SLICE)
+    rows: list[PatientRow] = []
+    for case in group.store.cases("test"):
+        score = partial(_score, group, network, case, splitter)
+        rows += splitter.persist(splitter.largest, score)
     write_patients(folder / PATIENTS, patients_table(model, rows))
     write_overlays(folder / OVERLAYS, take_overlays(network, group.store, rows, group.device))
     return rows
+
+
+def _score(
+    group: Group, network: nn.Module, case: StoredCase, splitter: BatchSplitter
+) -> list[PatientRow]:
+    """Predict and score one case, in batches as small as memory asks for."""
+    settings, way = group.config.evaluation, group.inference()
+    way = replace(way, batch_size=max(1, way.batch_size // splitter.parts))
+    return evaluate_patients(network, group.store, [case], settings, way, group.device)
 
 
 def val_dice(group: Group, network: nn.Module) -> float:

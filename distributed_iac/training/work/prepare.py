@@ -14,6 +14,7 @@ from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
 from distributed_iac.errors import StoreError
+from distributed_iac.hiccups import patiently
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.work.contract import Row
 from distributed_iac.training.work.once import OnceStage
@@ -73,7 +74,7 @@ def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:
 
 def _require_same_settings(folder: Path, dataset: DatasetSettings) -> None:
     """Compare what can be compared without the source."""
-    stored = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    stored = json.loads(patiently((folder / IDENTITY).read_bytes))
     asked = {"dataset": dataset.name, "preprocess": settings_identity(dataset.preprocess)}
     difference = store_difference(stored, {**stored, **asked})
     if difference is not None:

@@ -11,20 +11,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from distributed_iac.errors import CheckpointError, ConfigError
 from distributed_iac.files import MALFORMED
 
+Place = TypeVar("Place", Path, str)
+
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[Path]:
+def reading(path: Place) -> Iterator[Place]:
     """Name the file, and what to do, in place of what its content raises.
 
     Args:
-        path: File of a finished job.
+        path: File of a finished job, on this machine or another.
 
     Yields:
-        The same.
+        The same; read it :func:`~distributed_iac.hiccups.patiently`.
 
     Raises:
         CheckpointError: It cannot be read.

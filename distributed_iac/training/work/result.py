@@ -16,6 +16,7 @@ from typing import Any
 
 from distributed_iac import versions
 from distributed_iac.files import write_json
+from distributed_iac.hiccups import patiently
 from distributed_iac.jobs.job import Job
 from distributed_iac.training.stage import Scalar
 from distributed_iac.training.work.artifacts import FILES, RESULT, checksums
@@ -67,11 +68,26 @@ def read_result(folder: Path) -> dict[str, Any]:
         CheckpointError: It is missing or damaged, or of a release that this one cannot read.
     """
     with reading(folder / RESULT) as path:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError(f"a mapping is expected, not a {type(content).__name__}")
-    versions.require_version(versions.RESULT, content, path)
-    return {name: value for name, value in content.items() if name != versions.RESULT.key}
+        content = patiently(path.read_bytes)
+    return parse_result(content, str(path))
+
+
+def parse_result(content: bytes, where: str) -> dict[str, Any]:
+    """Read what is in a ``result.json``.
+
+    Args:
+        content: Of the file.
+        where: For errors.
+
+    Raises:
+        CheckpointError: It is damaged, or of a release that this one cannot read.
+    """
+    with reading(where):
+        parsed = json.loads(content)
+        if not isinstance(parsed, dict):
+            raise TypeError(f"a mapping is expected, not a {type(parsed).__name__}")
+    versions.require_version(versions.RESULT, parsed, where)
+    return {name: value for name, value in parsed.items() if name != versions.RESULT.key}
 
 
 def _plain(value: Scalar) -> Scalar:

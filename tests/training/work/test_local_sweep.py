@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.chain import Chain
 from distributed_iac.training.group import Group
 from distributed_iac.training.local_sweep import LocalSweep
+from distributed_iac.training.sweep.collect import collect_run
 from distributed_iac.training.work.result import read_result
 
 MakeConfig = Callable[..., RunConfig]
@@ -171,3 +173,30 @@ def test_a_chain_gives_single_jobs(finished: LocalSweep) -> None:
     assert set(chain.pretrained()) == set(chain.group.backbone().state_dict())
     with pytest.raises(ConfigError, match="search/lth/seed1"):
         chain.search("lth", 1)
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ESTALE, "done"), (errno.EACCES, "failed")])
+def test_storage_that_fails_while_a_result_is_read_costs_a_job_only_if_it_stays_so(
+    finished: LocalSweep,
+    make_config: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    status: str,
+) -> None:
+    """Longer than reads are repeated for: the job itself is started again."""
+    monkeypatch.setattr("distributed_iac.hiccups.PAUSES", (0.0,))
+    read, left = Path.read_bytes, [OSError(number, "storage says so")] * 3
+
+    def fails(path: Path) -> bytes:
+        if path.name == "genotype.json" and left:
+            raise left.pop()
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
+    retrain = {**LONGER, "epochs": 1, "patience": number}
+    config = make_config(name=f"hiccup{number}", retrain=retrain, controls=[], baselines=[])
+    progress = sweep_of(config).run()
+    assert progress.status(f"{UNET}/retrain/full/seed0") == status
+    losses = {row["key"]: row["losses"] for row in collect_run(config.folder).jobs.to_pylist()}
+    assert losses[f"{UNET}/retrain/full/seed0"] == (1 if status == "done" else 0)
+    assert finished.config.out == config.out, "its searches are the finished run's"

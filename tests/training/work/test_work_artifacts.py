@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,11 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from pyarrow import fs
 
 from distributed_iac.errors import CheckpointError, RunError
 from distributed_iac.jobs.job import Job
 from distributed_iac.training.work.artifacts import Artifacts
 from distributed_iac.training.work.result import read_result, write_result
+from distributed_iac.tune.kept_results import KeptResults
 
 DIGEST = hashlib.sha256(b"job").hexdigest()
 JOB = Job("search", "acdc", "net", "lth", 0)
@@ -138,3 +142,91 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(json.dumps({"a": 1})[:-1], encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"result\.json"):
         read_result(tmp_path)
+
+
+class Bucket(MemoryFileSystem):  # type: ignore[misc]  # fsspec is untyped
+    """An object store in memory that notes what is read, and fails when it is told to."""
+
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store: dict[str, object] = {}
+        self.pseudo_dirs = [""]
+        self.read: list[str] = []
+        self.failures: list[OSError] = []
+
+    def _open(self, path: str, mode: str = "rb", **options: object) -> object:
+        if self.failures:
+            raise self.failures.pop()
+        if "r" in mode:
+            self.read.append(path.rpartition("/")[2])
+        return super()._open(path, mode, **options)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """What ``s3://bucket`` leads to."""
+    made = Bucket()
+    system = fs.PyFileSystem(fs.FSSpecHandler(made))
+    monkeypatch.setattr(
+        "distributed_iac.training.work.artifacts.resolve",
+        lambda root: (system, root.removeprefix("s3:/")),
+    )
+    monkeypatch.setattr("distributed_iac.hiccups.PAUSES", (0.0, 0.0, 0.0))
+    return made
+
+
+def test_whether_a_job_is_finished_costs_one_small_file(bucket: Bucket, tmp_path: Path) -> None:
+    artifacts = Artifacts("s3://bucket", tmp_path / "cache")
+    kept = KeptResults(artifacts)
+    assert kept.find(DIGEST) is None
+    artifacts.put(DIGEST, files(tmp_path / "left"))
+    found = kept.find(DIGEST)
+    assert found is not None
+    assert found["val_dice"] == 0.5
+    assert bucket.read == ["result.json"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_files_that_are_not_needed_are_not_copied_and_none_is_copied_twice(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    artifacts = Artifacts("s3://bucket", tmp_path / "cache")
+    artifacts.put(DIGEST, files(tmp_path / "left"))
+    folder = artifacts.fetch(DIGEST, without=("best.safetensors",))
+    assert folder is not None
+    assert sorted(path.name for path in folder.iterdir()) == ["genotype.json", "result.json"]
+    bucket.read.clear()
+    assert artifacts.fetch(DIGEST) == folder
+    assert bucket.read == ["result.json", "best.safetensors"]
+    assert content(folder) == content(tmp_path / "left")
+    bucket.read.clear()
+    assert artifacts.fetch(DIGEST) == folder
+    assert bucket.read == ["result.json"]
+
+
+def test_a_result_that_was_made_again_is_copied_again(bucket: Bucket, tmp_path: Path) -> None:
+    artifacts = Artifacts("s3://bucket", tmp_path / "cache")
+    for text in ("first", "second"):
+        artifacts.put(DIGEST, files(tmp_path / text, text))
+        folder = artifacts.fetch(DIGEST)
+        assert folder is not None
+        assert content(folder) == content(tmp_path / text)
+        bucket.rm("/bucket", recursive=True)
+        assert artifacts.fetch(DIGEST) is None
+
+
+def test_a_store_that_fails_now_and_then_is_asked_again(bucket: Bucket, tmp_path: Path) -> None:
+    artifacts = Artifacts("s3://bucket", tmp_path / "cache")
+    slow = "When reading 'x': AWS Error SLOW_DOWN during GetObject operation: reduce your rate"
+    bucket.failures = [OSError(slow), OSError(errno.EIO, "Input/output error")]
+    artifacts.put(DIGEST, files(tmp_path / "left"))
+    bucket.failures = [OSError(errno.ESTALE, "Stale file handle"), OSError(slow)]
+    folder = artifacts.fetch(DIGEST)
+    assert folder is not None
+    assert content(folder) == content(tmp_path / "left")
+    bucket.failures = [OSError("AWS Error ACCESS_DENIED during GetObject operation")] * 2
+    with pytest.raises(OSError, match="ACCESS_DENIED"):
+        artifacts.read(DIGEST)
+    assert len(bucket.failures) == 1, "who has no access now has none in a second"

@@ -20,12 +20,13 @@ from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.group import Group
 from distributed_iac.training.local_sweep import LocalSweep
+from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.stage import StepReport
 from distributed_iac.training.work.artifacts import Artifacts
 from distributed_iac.training.work.build import build_work
 from distributed_iac.training.work.cells import candidate_of, read_search, selected
 from distributed_iac.training.work.discrete import discrete_val_dice, structure_of
-from distributed_iac.training.work.evaluate import val_dice
+from distributed_iac.training.work.evaluate import val_dice, write_test_scores
 from distributed_iac.training.work.result import read_result
 from distributed_iac.training.work.search import SearchWork
 from distributed_iac.training.work.train import TrainingWork
@@ -257,3 +258,52 @@ def test_a_saved_stage_of_every_kind_continues(finished: LocalSweep, tmp_path: P
             assert second.stage.step().values == first.stage.step().values
         else:
             assert report["done"]
+
+
+def small_gpu(network: torch.nn.Module, fits: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let a network run out of memory above so many slices; returns how many it has seen."""
+    forward, seen = network.forward, list[int]()
+
+    def short(images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        if len(images) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        logits: torch.Tensor = forward(images)
+        return logits
+
+    monkeypatch.setattr(network, "forward", short)
+    return seen
+
+
+def test_an_evaluation_that_does_not_fit_has_the_same_scores_in_smaller_batches(
+    finished: LocalSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    group = group_of(finished)
+    job, network = Job("evaluate", "acdc", "basic_unet-tiny", "plain"), group.backbone()
+    network.load_state_dict(trained(finished, group))
+    tables, seen = [], list[int]()
+    for name, fits in (("whole", 10**6), ("narrow", 2)):
+        (tmp_path / name).mkdir()
+        with monkeypatch.context() as patch:
+            seen = small_gpu(network, fits, patch)
+            write_test_scores(group, job, network, tmp_path / name)
+        tables.append(read_patients(tmp_path / name / "patients.parquet"))
+    assert tables[0].equals(tables[1])
+    assert max(seen) > 2
+    first = next(place for place, slices in enumerate(seen) if slices <= 2)
+    assert set(seen[first:]) <= {1, 2}, "once it is known what fits, nothing larger is tried"
+    small_gpu(network, 0, monkeypatch)
+    with pytest.raises(OutOfMemoryError, match="smaller patch"):
+        write_test_scores(group, job, network, tmp_path)
+
+
+def test_a_network_that_does_not_fit_at_all_is_one_clear_error(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    config = make_config(name="full", pretrain={"epochs": 3})
+    monkeypatch.setattr(torch.optim.SGD, "step", full)
+    with pytest.raises(OutOfMemoryError, match=r"CUDA out of memory[\s\S]*batches\.batch_size"):
+        LocalSweep(config, plan_jobs(config), lambda *_: None).result(f"{UNET}/pretrain")
