@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from distributed_iac.config.base import Settings
 from distributed_iac.config.explain import explain
 from distributed_iac.config.merge import read_layers
 from distributed_iac.config.run import RunConfig
+from distributed_iac.config.yaml_file import dump_yaml
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -46,7 +46,7 @@ def to_plain(settings: Settings) -> dict[str, Any]:
 
 def to_yaml(settings: Settings) -> str:
     """Return readable YAML of every value, defaults included."""
-    return yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)
+    return dump_yaml(to_plain(settings))
 
 
 def _sorted_sets(value: Any) -> Any:

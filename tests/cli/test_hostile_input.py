@@ -261,6 +261,10 @@ SETTINGS = (
     setting("no-loss", "search.loss={dice_weight: 0, cross_entropy_weight: 0}", "at least one"),
     setting("no-workers", "data.0.preprocess.workers=0", "workers"),
     setting("negative-seed", "data.0.split.seed=-1", "seed"),
+    setting("seeds-yes-no", "seeds=[yes, no]", "reads as True", "quote it ('yes')"),
+    setting("seed-octal", "seeds=[010]", "reads as 8", "quote it"),
+    setting("name-is-date", "name=2024-01-31", "quote it"),
+    setting("seed-true", "seeds=[true]", "seeds.0", "a number is wanted"),
 )
 
 TEXTS = (
