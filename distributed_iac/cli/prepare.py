@@ -79,7 +79,7 @@ def _prepare_one(dataset: DatasetSettings, folder: Path) -> Preparation:
     from distributed_iac.data.formats.registry import read_source
     from distributed_iac.data.prepare import prepare_store
 
-    source = read_source(dataset.source, dataset.format, dataset.modality)
+    source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
     with _progress(dataset.name) as progress:
         return prepare_store(
             source, dataset.name, dataset.preprocess, dataset.split, folder, progress

@@ -5,12 +5,10 @@
     split_nifti("amos_0001.nii.gz")     # ("amos_0001", ".nii.gz")
     is_hidden("._BRATS_001.nii.gz")     # True
     canonical_channel("T1Gd")           # "t1ce"
-    patient_of("patient001_frame12")    # "patient001"
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 NIFTI_ENDINGS = (".nii.gz", ".nii")
@@ -33,11 +31,6 @@ writes T1w, t1gd, T2w."""
 _FORBIDDEN_IN_CASE_ID = frozenset('/\\:*?"<>|')
 _LONGEST_CASE_ID = 200
 """Leaves room for suffixes below the 255 bytes that common file systems allow."""
-
-_PATIENT_IN_CASE_ID = (
-    re.compile(r"(patient\d{3})_frame\d{2}"),  # ACDC: the two phases of one heart
-    re.compile(r"(BraTS-GLI-\d{5})-\d{3}"),  # BraTS 2023 and later: visits of one patient
-)
 
 
 def is_hidden(name: str) -> bool:
@@ -90,17 +83,3 @@ def is_safe_case_id(text: str) -> bool:
         and not text.startswith(".")
         and text == text.strip()
     )
-
-
-def patient_of(case_id: str) -> str:
-    """Return the owner of a case, where its name follows a published convention.
-
-    Generic formats have no patient field: without this rule an ACDC set converted to them would
-    put end-diastole and end-systole of one heart on both sides of a split. A name of no known
-    convention is its own patient (nnU-Net's assumption).
-    """
-    for pattern in _PATIENT_IN_CASE_ID:
-        found = pattern.fullmatch(case_id)
-        if found is not None:
-            return found.group(1)
-    return case_id

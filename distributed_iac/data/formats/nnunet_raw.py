@@ -10,7 +10,7 @@
 Instead of imagesTr, dataset.json may map cases to files under ``dataset``. Differs from nnU-Net
 in: 1. such paths must stay below the folder (see ``inside.py``) and environment variables in
 them are not expanded; 2. only NIfTI is read; 3. nothing in the format names patients, so a case
-is its own patient unless its name follows a published convention (``names.patient_of``): ACDC's
+is its own patient unless its name follows a published convention (``patients.patient_of``): ACDC's
 two frames of one heart then stay on one side of every split.
 """
 
@@ -33,9 +33,10 @@ from distributed_iac.data.contract import (
 from distributed_iac.data.formats.decathlon import family_of, licence_of, load_json
 from distributed_iac.data.formats.inside import Refused, resolve_inside
 from distributed_iac.data.formats.listing import Folder, find_root, list_folder, look_into
-from distributed_iac.data.formats.names import is_safe_case_id, patient_of
+from distributed_iac.data.formats.names import is_safe_case_id
 from distributed_iac.data.formats.nnunet_meta import Described, describe
 from distributed_iac.data.formats.nnunet_splits import read_splits
+from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.formats.problems import Findings
 
 LAYOUT = SliceLayout("LPS", slice_axis=None)

@@ -15,7 +15,7 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from distributed_iac.data.formats.names import patient_of
+from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.formats.problems import Findings
 
 Split = Mapping[str, tuple[str, ...]]

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -39,10 +39,25 @@ CODES: Mapping[str, str] = MappingProxyType(
         "unsafe_name": "a case id cannot be a file name",
         "bad_split": "a supplied split is malformed or names cases that do not exist",
         "split_leak": "a supplied split has one patient on both sides",
+        "alike_patients": "ids of different patients look as if they were one patient's",
+        "unused_row": "a row of the table of patients names no case",
         "unreadable_folder": "a folder inside the source cannot be listed",
     }
 )
 """Every code that a reader uses, with its meaning. The voxel-level check adds its own."""
+
+
+def warnings_in_brief(problems: Iterable[Problem]) -> tuple[str, ...]:
+    """One sentence for each kind of warning: the first of it, and how many there are."""
+    kinds: dict[str, list[Problem]] = {}
+    for problem in problems:
+        if problem.severity == "warning":
+            kinds.setdefault(problem.code, []).append(problem)
+    return tuple(
+        f"{same[0].path.name}: {same[0].reason}. {same[0].remedy}"
+        + (f" ({len(same)} of this kind)" if len(same) > 1 else "")
+        for same in kinds.values()
+    )
 
 
 class Findings:
