@@ -9,11 +9,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 """Preferred first: every data set here is published compressed, so a ``.nii`` beside its
 ``.nii.gz`` is somebody's unpacked copy."""
+
+_NIFTI = re.compile(r"(?P<stem>.+)(?P<ending>\.(?:nii|NII)(?:\.[gG][zZ])?)", re.DOTALL)
+"""Scanners and Windows tools write large letters. nibabel does not find ``.Nii``."""
+
+_PICTURE = re.compile(r"\.(?:png|jpe?g|tiff?|bmp|gif)$", re.IGNORECASE)
+_UNREAD = re.compile(
+    r".+?(?P<ending>\.nii(?:\.(?:gz|bz2|xz|zip|zst))?|\.(?:mha|mhd|nrrd|nhdr|dcm|ima|img|hdr|mgz|mgh"
+    r"|mnc|gipl|npy|npz|h5|png|jpe?g|tiff?|bmp|gif)(?:\.gz)?)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Names of images in other formats, and of NIfTI files compressed or spelt otherwise."""
 
 _HIDDEN_NAMES = frozenset({"__MACOSX", "lost+found"})
 
@@ -43,11 +55,20 @@ def is_hidden(name: str) -> bool:
 
 
 def split_nifti(name: str) -> tuple[str, str] | None:
-    """Split a NIfTI file name into stem and ending; None for any other name."""
-    for ending in NIFTI_ENDINGS:
-        if name.endswith(ending) and len(name) > len(ending):
-            return name[: -len(ending)], ending
-    return None
+    """Split a NIfTI file name into stem and ending, as written; None for any other name."""
+    found = _NIFTI.fullmatch(name)
+    return None if found is None else (found["stem"], found["ending"])
+
+
+def unread_ending(name: str) -> str | None:
+    """The ending of a name that looks like an image but is not read as one; else None."""
+    found = None if split_nifti(name) else _UNREAD.fullmatch(name)
+    return None if found is None else found["ending"]
+
+
+def is_picture(name: str) -> bool:
+    """Tell whether a name is that of a picture, which may as well be part of a description."""
+    return _PICTURE.search(name) is not None
 
 
 def stem_of(name: str) -> str:

@@ -26,6 +26,7 @@ from distributed_iac.data.formats.listing import ROOT_DEPTH, list_folder
 from distributed_iac.data.formats.msd import MsdReader
 from distributed_iac.data.formats.nnunet_raw import NnunetRawReader
 from distributed_iac.data.formats.owners import owned
+from distributed_iac.data.formats.unused import with_unused
 from distributed_iac.errors import ConfigError, SourceError
 
 READERS: Mapping[str, Reader] = {
@@ -119,7 +120,7 @@ def read_source(
             of the modality asked for.
         DataError: If the patients of some cases cannot be told from what was given.
     """
-    source = owned(_reader(format, path), patients)
+    source = owned(with_unused(_reader(format, path)), patients)
     return source if modality == "all" else _only(source, "CT" if modality == "ct" else "MR")
 
 
