@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -52,8 +53,23 @@ class BackboneBase(Settings):
     """Name in tables and run folders; default: made of the family and what sets it apart."""
 
     weights: Path | None = None
-    """A ``state_dict`` of the whole network (.pt, .pth or .safetensors), with our key names or
-    with those of the wrapped network. Without it the backbone is pretrained first."""
+    """A folder that ``distributed-iac export`` wrote, whose card says what its channels and labels
+    are; or a ``state_dict`` of the whole network (.pt, .pth or .safetensors), with our key names
+    or with those of the wrapped network, which says nothing of them. Without weights the backbone
+    is pretrained first."""
+
+    channel_names: Mapping[str, str] = {}
+    """Of a trained network: name of a channel in the store to its name in the network, where
+    they are called differently. Others are matched by name, whatever their order."""
+
+    label_names: Mapping[str, str] = {}
+    """Of a trained network: name of a class or region in the store to its name in the network."""
+
+    @model_validator(mode="after")
+    def _names_belong_to_a_trained_network(self) -> Self:
+        if (self.channel_names or self.label_names) and not self.is_trained:
+            raise ValueError("channel_names and label_names are those of a network with weights")
+        return self
 
     @property
     def key(self) -> str:

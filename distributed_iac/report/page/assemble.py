@@ -97,9 +97,7 @@ def _summary(record: RunRecord) -> str:
 
 def _warnings(record: RunRecord) -> Iterator[str]:
     """Everything that is missing, and every reason for doubt that a row of a table carries."""
-    for prepared in record.prepared:
-        for sentence in str(prepared.get("warnings") or "").splitlines():
-            yield f"{prepared['dataset']}: {sentence}"
+    yield from record.told
     yield from record.comparison.warnings
     for selection in record.selections:
         place = f"{selection.group}, {selection.arm}"

@@ -33,6 +33,7 @@ from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
+from distributed_iac.nets.card import CARD, WEIGHTS
 
 RESULTS = 1
 """Raised when equal settings begin to give another result, so that old ones are not found."""
@@ -165,7 +166,7 @@ def _of_backbone(settings: BackboneSettings) -> dict[str, Any]:
 
     A label is left out: what it names is the key, and that is in the digest already.
     """
-    plain = _plain(settings, "label")
+    plain = {name: value for name, value in _plain(settings, "label").items() if value != {}}
     for name, value in settings:
         if isinstance(value, Path):
             plain[name] = [_content(path) for path in _files(settings, value)]
@@ -175,7 +176,7 @@ def _of_backbone(settings: BackboneSettings) -> dict[str, Any]:
 def _files(settings: BackboneSettings, path: Path) -> list[Path]:
     """The files that a path in a backbone's settings stands for."""
     if not isinstance(settings, NnUnetSettings):
-        return [path]
+        return [path / CARD, path / WEIGHTS] if path.is_dir() else [path]
     checkpoint = f"fold_{settings.fold}/checkpoint_{settings.checkpoint}.pth"
     return [path / name for name in ("plans.json", "dataset.json", checkpoint)]
 

@@ -72,4 +72,4 @@ class PlainWork:
         """Score the test patients."""
         del rows
         write_test_scores(self._group, self._job, self._backbone, folder)
-        return {"stop_reason": "done", **(self.stage.facts or {})}
+        return {"stop_reason": "done", **(self.stage.facts or {}), **self._group.warnings}

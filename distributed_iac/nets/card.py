@@ -13,6 +13,7 @@ the licence of its data set allows.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -26,10 +27,10 @@ from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.preprocess import PREPROCESS_VERSION
-from distributed_iac.deploy.nnunet import architecture_from_json
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
+from distributed_iac.nets.planned import architecture_from_json
 
 FORMAT_VERSION = 1
 """Raised whenever an older release could not read a newer folder."""
@@ -124,6 +125,26 @@ def read_card(folder: Path) -> ModelCard:
         return ModelCard.from_json(value)
     except (KeyError, TypeError, ValueError, AttributeError, DistributedIacError) as error:
         raise _damaged(path, error) from error
+
+
+def require_digest(path: Path, wanted: str) -> None:
+    """Compare a weights file with its card.
+
+    Raises:
+        CheckpointError: It is another file, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        found = error.strerror or str(error)
+    if found != wanted:
+        raise CheckpointError(
+            f"{path.name} must be the file that was exported, SHA-256 {wanted[:16]}...",
+            came=found[:40],
+            remedy="copy the folder again, or export the model again",
+            where=path,
+        )
 
 
 def _plain(value: Scalar) -> Scalar:
