@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from distributed_iac.cli.doubts import tell_doubts
 from distributed_iac.cli.plan_simulation import STARTUP, Assumptions, show_simulation
 from distributed_iac.errors import RunError, StoreError
 
@@ -64,6 +65,7 @@ def plan(
     settings = load_settled(config, overrides or [])
     graph = plan_jobs(settings)
     console = Console()
+    tell_doubts(settings)
     if jobs:
         for job in graph.jobs():
             typer.echo(f"{job.key}  <- {', '.join(job.needs) or 'nothing'}")

@@ -56,10 +56,10 @@ def prepare(
     for dataset in _chosen(run, datasets):
         try:
             done = _prepare_one(dataset, run.store_folder(dataset))
+            typer.echo(_summary(dataset.name, done))
+            _tell_of_networks(run, dataset.name, done)
         except DistributedIacError as failure:
             failures.append(failure)
-        else:
-            typer.echo(_summary(dataset.name, done))
     # One data set's fault does not cost a night's work on the others.
     for error in failures[:-1]:
         typer.echo(f"error: {error}", err=True)
@@ -79,11 +79,23 @@ def _prepare_one(dataset: DatasetSettings, folder: Path) -> Preparation:
     from distributed_iac.data.formats.registry import read_source
     from distributed_iac.data.prepare import prepare_store
 
-    source = read_source(dataset.source, dataset.format, dataset.modality)
+    source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
     with _progress(dataset.name) as progress:
         return prepare_store(
             source, dataset.name, dataset.preprocess, dataset.split, folder, progress
         )
+
+
+def _tell_of_networks(run: RunConfig, dataset: str, done: Preparation) -> None:
+    """Warn of trained networks that expect something else than the store has."""
+    if not any(settings.is_trained for settings in run.backbones):
+        return
+    from distributed_iac.nets.trained import card_of_store
+    from distributed_iac.training.doubts import network_doubted
+
+    for settings in run.backbones:
+        for sentence in network_doubted(settings, card_of_store(done.fingerprint)):
+            typer.echo(f"warning: {dataset}: {sentence}", err=True)
 
 
 def _summary(name: str, done: Preparation) -> str:

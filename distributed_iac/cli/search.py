@@ -24,6 +24,7 @@ def search(
     command continues an interrupted search.
     """
     from distributed_iac.cli.chosen import choose
+    from distributed_iac.cli.doubts import tell_doubts
     from distributed_iac.cli.progress import StageProgress
     from distributed_iac.cli.settled import load_settled
     from distributed_iac.jobs.job import Job
@@ -40,10 +41,12 @@ def search(
     wanted = None if seed is None else str(seed)
     number = choose("seeds", wanted, {str(entry): entry for entry in settings.seeds})
     job = Job("search", data.name, network.key, arm, number)
+    told = tell_doubts(settings)
     with StageProgress() as progress:
         sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)
         result = read_search(sweep.result(job.key))
         sweep.conclude()
     search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
     draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
+    tell_doubts(settings, told)
     typer.echo(result.describe())

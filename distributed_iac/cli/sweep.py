@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from distributed_iac.cli.doubts import tell_doubts
 from distributed_iac.cli.interrupts import interrupts
 
 PLAIN_SECONDS = 10.0
@@ -47,8 +48,10 @@ def sweep(
     if address is not None:
         given.append(f"sweep.address={json.dumps(address)}")
     settings = load_settled(config, given)
+    told = tell_doubts(settings)
     with _watching(settings.folder):
         outcome = run_sweep(settings)
+    tell_doubts(settings, told)  # more is known once the stores are there
     _conclude(settings.folder)
     if outcome.unfinished:
         raise KeyboardInterrupt

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Before, Settings
 
 Features = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt]
 """Channels of the five levels of an encoder, and of the last decoder level."""
@@ -52,8 +53,23 @@ class BackboneBase(Settings):
     """Name in tables and run folders; default: made of the family and what sets it apart."""
 
     weights: Path | None = None
-    """A ``state_dict`` of the whole network (.pt, .pth or .safetensors), with our key names or
-    with those of the wrapped network. Without it the backbone is pretrained first."""
+    """A folder that ``distributed-iac export`` wrote, whose card says what its channels and labels
+    are; or a ``state_dict`` of the whole network (.pt, .pth or .safetensors), with our key names
+    or with those of the wrapped network, which says nothing of them. Without weights the backbone
+    is pretrained first."""
+
+    channel_names: Annotated[Mapping[str, str], Before({})] = {}
+    """Of a trained network: name of a channel in the store to its name in the network, where
+    they are called differently. Others are matched by name, whatever their order."""
+
+    label_names: Annotated[Mapping[str, str], Before({})] = {}
+    """Of a trained network: name of a class or region in the store to its name in the network."""
+
+    @model_validator(mode="after")
+    def _names_belong_to_a_trained_network(self) -> Self:
+        if (self.channel_names or self.label_names) and not self.is_trained:
+            raise ValueError("channel_names and label_names are those of a network with weights")
+        return self
 
     @property
     def key(self) -> str:
@@ -244,14 +260,14 @@ class NnUnetSettings(BackboneBase):
     supervised_scales: SupervisedScales = "all"
     """Scales supervised in further training, finest first; nnU-Net supervises all."""
 
-    seen_test: Literal["refuse", "allow"] = "refuse"
+    seen_test: Annotated[Literal["refuse", "allow"], Before("allow")] = "refuse"
     """Test patients that the fold was trained on: refused, or scored all the same."""
 
-    parity: Literal["require", "report"] = "require"
+    parity: Annotated[Literal["require", "report"], Before("report")] = "require"
     """Where the plain network's Dice is not the one in nnU-Net's ``validation/summary.json``:
     ``require`` runs nothing that builds upon it, ``report`` says so and goes on."""
 
-    parity_tolerance: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.002
+    parity_tolerance: Annotated[float, Field(ge=0.0, lt=1.0), Before(0.002)] = 0.002
     """By how much the mean foreground Dice of the same cases may differ; a label of a case by ten
     times as much and what ten voxels are worth. Our choice: the same network on the same input
     differs by 0.0003, the smallest fault of geometry that was measured by 0.0022."""

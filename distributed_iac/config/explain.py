@@ -55,11 +55,14 @@ def _finding(entry: Any, model: type[BaseModel], layers: Layers) -> ConfigError:
     message = str(entry["msg"]).removeprefix("Value error, ").rstrip(".")
     came = entry.get("input")
     allowed = re.findall(r"'([^']*)'", str(entry.get("ctx", {}).get("expected", "")))
+    remedy = _nearest(came, allowed) if isinstance(came, str) else None
+    if entry["type"] in ("string_type", "path_type") and not isinstance(came, dict | list):
+        remedy = "quote it if it is text"
     return ConfigError(
         message[:1].lower() + message[1:],
         # A rule over several keys names them itself; the whole branch would bury the message.
         came=None if isinstance(came, dict) and came else _short(came),
-        remedy=_nearest(came, allowed) if isinstance(came, str) else None,
+        remedy=remedy,
         where=where,
     )
 

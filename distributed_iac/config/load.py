@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from distributed_iac.config.base import AS_STORED, Settings, fields_before
 from distributed_iac.config.explain import explain
 from distributed_iac.config.merge import Layers, read_layers
 from distributed_iac.config.run import RunConfig
+from distributed_iac.config.yaml_file import dump_yaml
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -72,7 +72,7 @@ def to_identity(settings: Settings) -> dict[str, Any]:
 
 def to_yaml(settings: Settings) -> str:
     """Return readable YAML of every value, defaults included."""
-    return yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)
+    return dump_yaml(to_plain(settings))
 
 
 def _plain(value: Any, branch: Callable[[Settings], dict[str, Any]]) -> Any:

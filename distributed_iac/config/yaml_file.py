@@ -1,13 +1,16 @@
 """Reading YAML the way a careful person would.
 
-``yaml.safe_load`` with three departures: a key written twice is refused instead of silently
-dropped, ``1e-3`` is a number (YAML 1.1 as PyYAML reads it takes it for text), and aliases that
-multiply into more than ``MOST_VALUES`` values, or contain themselves, are refused.
+``yaml.safe_load`` with four departures: a key written twice is refused instead of silently
+dropped, ``1e-3`` is a number (YAML 1.1 as PyYAML reads it takes it for text), words that YAML 1.1
+takes for something else than a reader does (``yes``, ``010``, ``1_000``, ``1:30``, ``2024-01-31``,
+``.inf``) are refused, and so are aliases that multiply into more than ``MOST_VALUES`` values, or
+contain themselves.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +28,43 @@ class _Loader(yaml.SafeLoader):
     """A safe loader that refuses duplicate keys and knows exponents without a dot."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the loader would not read as text."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
+
+_MEANT: dict[str, re.Pattern[str]] = {
+    "bool": re.compile(r"true|false|True|False|TRUE|FALSE"),
+    "int": re.compile(r"[-+]?(0|[1-9][0-9]*)"),
+    "float": re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"),
+    "timestamp": re.compile(r"(?!)"),
+}
+"""The spellings of each of YAML's types that nobody means otherwise: those of YAML 1.2 and JSON."""
+
+
+def _as_meant(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    """Construct a value whose spelling can only mean this type."""
+    kind = node.tag.rpartition(":")[2]
+    if _MEANT[kind].fullmatch(node.value) is None:
+        made = yaml.SafeLoader.yaml_constructors[node.tag](loader, node)
+        raise yaml.constructor.ConstructorError(
+            None,
+            None,
+            f"{node.value}, which YAML reads as {made}: quote it ('{node.value}') if it is text, "
+            "else write true, false or a finite decimal number",
+            node.start_mark,
+        )
+    return yaml.SafeLoader.yaml_constructors[node.tag](loader, node)
+
+
+for _kind in _MEANT:
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _as_meant)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -109,6 +144,11 @@ def _written_out(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
             None, None, f"aliases stand for more than {MOST_VALUES} values", node.start_mark
         )
     return known[node]
+
+
+def dump_yaml(values: Mapping[str, Any]) -> str:
+    """Write plain values so that :func:`parse_yaml` reads the same."""
+    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.formats.problems import warnings_in_brief
 from distributed_iac.data.reading import HIGHEST_CLASS
 from distributed_iac.data.split import split_patients
 from distributed_iac.data.store.build import build
@@ -91,6 +92,8 @@ def prepare_store(
     """
     folder = folder.absolute()
     progress = progress or Silence()
+    for sentence in warnings_in_brief(source.problems):  # before patients are divided
+        progress.note(f"warning: {sentence}")
     order = make_order(source, dataset, settings, split, folder)
     for unusable in order.unusable:
         progress.note(f"cannot be used: {unusable}")

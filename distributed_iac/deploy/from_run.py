@@ -22,7 +22,6 @@ from torch import Tensor
 from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
-from distributed_iac.deploy.card import ModelCard, Scalar
 from distributed_iac.deploy.export import export_model
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.evaluation.mirror import mirror_axes
@@ -32,8 +31,10 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.nets.card import ModelCard, Scalar
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.trained import card_of_store
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.targets import TargetCoder
 from distributed_iac.training.work.artifacts import FILES, Artifacts
@@ -181,6 +182,7 @@ class FinishedRun:
             len(facts.channel_names),
             TargetCoder(facts.labels).outputs,
             Fingerprint2d(facts.recipe.patch, facts.recipe.spacing),
+            store=card_of_store(facts),
         )
         return backbone.state_dict()
 

@@ -14,19 +14,21 @@ to 3 it is done as in the data set that the model was trained on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distributed_iac.data.contract import Case, Channel, Modality, SliceLayout
 from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.formats.listing import list_folder
+from distributed_iac.data.formats.listing import Folder, list_folder, peek
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, split_nifti, stem_of
 from distributed_iac.data.formats.registry import ModalityFilter, read_source
+from distributed_iac.data.formats.unused import letter_case_twins, not_read
 from distributed_iac.data.store.skipped import Skipped
 from distributed_iac.data.volume import read_header
 from distributed_iac.errors import ConfigError, SourceError
 
+_UNUSED = frozenset({"unused_file", "unlisted_file", "dangling_link"})
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<number>\d{4})")
 
 
@@ -68,9 +70,10 @@ def find_images(
     if modality != "all":
         chosen = "CT" if modality == "ct" else "MR"
     if path.is_dir():
-        files = list_folder(path).nifti
-        if files and format == "auto":
-            return _from_files(files.values(), fingerprint, chosen)
+        folder = list_folder(path)
+        if folder.nifti and format == "auto":
+            images = _from_files(folder.nifti.values(), fingerprint, chosen)
+            return replace(images, unusable=(*images.unusable, *_not_read(folder)))
         return _from_source(path, format, modality)
     if not path.exists() or split_nifti(path.name) is None:
         raise SourceError(
@@ -127,7 +130,25 @@ def _from_source(path: Path, format: str, modality: ModalityFilter) -> Images:
             remedy="run `distributed-iac check` on it to see why",
             where=path,
         )
-    return Images(source.cases, tuple(unusable))
+    refused = {skipped.case_id for skipped in unusable}
+    unusable += [
+        Skipped(problem.path.name, str(problem.path), problem.reason, problem.remedy)
+        for problem in source.problems
+        if problem.code in _UNUSED
+    ]
+    cases = tuple(case for case in source.cases if case.case_id not in refused)
+    return Images(cases, tuple(unusable))
+
+
+def _not_read(folder: Folder) -> Iterator[Skipped]:
+    """What lies beside images and looks like one, but cannot be used."""
+    for file in not_read(folder):
+        yield Skipped(file.path.name, str(file.path), file.reason, file.remedy)
+    for name, place in folder.folders.items():
+        inner = peek(place)
+        if inner is not None and inner.nifti:
+            reason = f"{len(inner.nifti)} images lie in a folder of their own"
+            yield Skipped(name, str(place), reason, "Give that folder as well, by itself")
 
 
 def _from_files(
@@ -135,8 +156,11 @@ def _from_files(
 ) -> Images:
     cases, unusable = [], []
     modality = modality or _modality(fingerprint)
-    for case_id, members in _grouped(paths, len(fingerprint.channel_names)).items():
+    grouped = _grouped(paths, len(fingerprint.channel_names))
+    twins = {case_id: ids for ids in letter_case_twins(grouped) for case_id in ids}
+    for case_id, members in grouped.items():
         try:
+            _require_no_twin(case_id, twins.get(case_id), members)
             files = _in_order(case_id, members)
             cases.append(case_of_files(case_id, files, fingerprint, modality))
         except SourceError as error:
@@ -145,6 +169,16 @@ def _from_files(
             reason = f"{error.message}{came}"
             unusable.append(Skipped(case_id, str(place), reason, error.remedy or ""))
     return Images(tuple(cases), tuple(unusable))
+
+
+def _require_no_twin(case_id: str, twins: Sequence[str] | None, members: _Members) -> None:
+    if twins is not None:
+        raise SourceError(
+            f"the name of {case_id} must differ from others by more than letter case",
+            came=" and ".join(twins),
+            remedy="rename one of them",
+            where=next(iter(members.values()))[0],
+        )
 
 
 _Members = dict[int, list[Path]]

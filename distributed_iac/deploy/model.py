@@ -16,7 +16,6 @@ Shapes: Z slices of a case, C channels, K outputs, H x W the patch, X x Y x Z th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -32,13 +31,12 @@ from distributed_iac.data.contract import Case, Modality
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.preprocess import preprocess_case
 from distributed_iac.data.targets import decode_logits
-from distributed_iac.deploy.card import WEIGHTS, ModelCard, read_card
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.network import build_network, load_exactly
-from distributed_iac.errors import CheckpointError, SourceError
+from distributed_iac.errors import SourceError
 from distributed_iac.evaluation.predict import Inference, slice_logits
-from distributed_iac.hiccups import patiently
+from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.device import choose_device
 
@@ -130,33 +128,10 @@ def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH
     place, chosen = Path(folder), choose_device(device)
     card = read_card(place)
     path = place / WEIGHTS
-    _require_digest(path, card.weights_sha256)
+    require_digest(path, card.weights_sha256)
     network = build_network(card)
     load_exactly(network, read_weights(path), path)
     return Model(card, network.to(chosen).eval(), chosen, batch_size)
-
-
-def _require_digest(path: Path, wanted: str) -> None:
-    try:
-        found = patiently(lambda: _sha256(path))
-    except OSError as error:
-        raise _not_exported(path, wanted, error.strerror or str(error)) from error
-    if found != wanted:
-        raise _not_exported(path, wanted, found)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _not_exported(path: Path, wanted: str, came: str) -> CheckpointError:
-    return CheckpointError(
-        f"{path.name} must be the file that was exported, SHA-256 {wanted[:16]}...",
-        came=came[:40],
-        remedy="copy the folder again, or export the model again",
-        where=path,
-    )
 
 
 def _require_same_channels(case: Case, fingerprint: Fingerprint) -> None:

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
-from distributed_iac.deploy.card import ModelCard
-from distributed_iac.deploy.nnunet import build_planned
 from distributed_iac.errors import CheckpointError
+from distributed_iac.nets.card import ModelCard
 from distributed_iac.nets.contract import Backbone
+from distributed_iac.nets.planned import build_planned
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
 from distributed_iac.training.targets import TargetCoder
@@ -34,7 +34,8 @@ def without_paths(settings: BackboneSettings) -> BackboneSettings:
 
     Of an nnU-Net folder its name stays, because it is part of the backbone's key.
     """
-    changes: dict[str, Any] = {"weights": None}
+    # Names were translated when the weights were loaded: the exported ones are in their order.
+    changes: dict[str, Any] = {"weights": None, "channel_names": {}, "label_names": {}}
     if isinstance(settings, NnUnetSettings):
         changes["folder"] = Path(settings.folder.name)
     if "encoder_weights" in type(settings).model_fields:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 
 from distributed_iac import __version__
-from distributed_iac.deploy.card import CARD, GENOTYPE, WEIGHTS, ModelCard
+from distributed_iac.nets.card import CARD, GENOTYPE, WEIGHTS, ModelCard
 
 _USE = """\
 ```python

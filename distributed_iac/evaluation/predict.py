@@ -109,7 +109,7 @@ def slice_logits(
         1, way.batch_size // math.prod(map(len, window_starts(slices.shape[2:], window)))
     )
     for start in range(0, len(slices), together):
-        images = torch.from_numpy(np.ascontiguousarray(slices[start : start + together]))
+        images = torch.from_numpy(np.array(slices[start : start + together]))  # may be mapped
         with torch.no_grad():
             logits = predictor(images.to(device).float()).float()
         if not bool(logits.isfinite().all()):

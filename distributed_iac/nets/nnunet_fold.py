@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distributed_iac.data.formats.names import patient_of
 from distributed_iac.data.formats.nnunet_splits import FoldCases
+from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.nnunet_validation import Validation
 

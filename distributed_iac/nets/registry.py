@@ -27,11 +27,14 @@ from distributed_iac.config.backbone import (
     BasicUnetSettings,
     DynUnetSettings,
     FlexibleUnetSettings,
+    NnUnetSettings,
     SmpUnetSettings,
     SwinUnetrSettings,
 )
 from distributed_iac.nets.contract import Backbone
+from distributed_iac.nets.expectation import NetworkCard, agree
 from distributed_iac.nets.planner import Fingerprint2d
+from distributed_iac.nets.trained import card_of_backbone, names_of
 from distributed_iac.nets.weights import load_weights
 from distributed_iac.nets.wrapped import WrappedBackbone
 
@@ -144,6 +147,7 @@ def build_backbone(
     fingerprint: Fingerprint2d | None = None,
     *,
     seed: int = 0,
+    store: NetworkCard | None = None,
 ) -> Backbone:
     """Build a network on the CPU and load its weights, if the settings name any.
 
@@ -154,16 +158,25 @@ def build_backbone(
         fingerprint: Patch size and spacing of the store, for planned families.
         seed: Of the random initialisation. The same seed gives the same weights, and the
             process's own generator is left as it was.
+        store: What the images and labels are. A trained network is brought into their order;
+            None to take it as it is.
 
     Raises:
         ConfigError: If the settings cannot be met: a package or file is missing, a fingerprint is
-            needed, weights do not fit.
+            needed, weights do not fit, or were trained on other channels or labels.
         CheckpointError: If a weights file is damaged.
     """
+    network = None if store is None else card_of_backbone(settings)
+    agreed = None
+    if network is not None and store is not None:
+        where = settings.folder if isinstance(settings, NnUnetSettings) else settings.weights
+        agreed = agree(network, store, names_of(settings), where)
     family = cast(_Family, import_module(f"distributed_iac.nets.{REGISTRY[settings.name].module}"))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         backbone = family.build(settings, in_channels, out_channels, fingerprint)
     if settings.weights is not None:
         load_weights(backbone, settings.weights)
+    if agreed is not None:
+        backbone.reorder(agreed.inputs, agreed.outputs)
     return backbone

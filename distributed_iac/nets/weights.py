@@ -3,6 +3,7 @@
 ::
 
     load_weights(backbone, Path("unet.pt"))                 # ours, or MONAI's own state_dict
+    load_weights(backbone, Path("models/acdc"))             # the backbone of an exported model
     load_encoder_weights(net.encoder, Path("resnet34.pth")) # ImageNet weights for the encoder
 
 Files are ``.safetensors``, or what ``torch.save`` wrote, read with ``weights_only=True``: pickled
@@ -41,17 +42,37 @@ LISTED = 30
 
 
 def load_weights(backbone: WrappedBackbone, path: Path) -> None:
-    """Load a file into the whole network, every tensor or none.
+    """Load a file, or an exported model, into the whole network, every tensor or none.
 
     Args:
         backbone: The network to fill.
-        path: A state_dict with our key names or with those of the wrapped network.
+        path: A state_dict with our key names or with those of the wrapped network; or the folder
+            of an exported model, of which cells are left out.
 
     Raises:
         ConfigError: If the file is missing or does not fit; all misfits are listed.
         CheckpointError: If the file is damaged or holds more than tensors.
     """
-    fill(backbone.net, read_state_dict(path), where=path, redundant=backbone.redundant_keys)
+    state = read_exported(path) if path.is_dir() else read_state_dict(path)
+    fill(backbone.net, state, where=path, redundant=backbone.redundant_keys)
+
+
+def read_exported(folder: Path) -> StateDict:
+    """Read the tensors of an exported model's backbone.
+
+    Raises:
+        ConfigError: It is no exported model.
+        CheckpointError: It is damaged.
+    """
+    from distributed_iac.nets.card import WEIGHTS, read_card, require_digest
+
+    card = read_card(folder)
+    require_digest(folder / WEIGHTS, card.weights_sha256)
+    state = read_state_dict(folder / WEIGHTS)
+    if card.genotype is None:
+        return state
+    own = "backbone."  # beside it lie the cells and their projections
+    return {name.removeprefix(own): state[name] for name in state if name.startswith(own)}
 
 
 def load_encoder_weights(encoder: nn.Module, path: Path) -> None:

@@ -24,6 +24,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -102,6 +103,60 @@ class WrappedBackbone(Backbone):
             columns = -(-x.shape[-1] * feature.shape[-1] // width)
             outputs.append(head(feature)[..., :rows, :columns])
         return tuple(outputs)
+
+    @torch.no_grad()
+    def reorder(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Change the order of input channels and outputs, in the weights.
+
+        Afterwards channel i is what channel ``inputs[i]`` was, and output k what ``outputs[k]``
+        was: the same logits, up to the order in which a convolution sums its channels.
+
+        Raises:
+            ConfigError: The network does not read its channels by convolutions alone.
+        """
+        if list(inputs) == sorted(inputs) and list(outputs) == sorted(outputs):
+            return
+        training, order = self.training, list(inputs)
+        self.eval()
+        side = max(self.multiple) * -(-self.minimum_size // max(self.multiple))
+        # Constant planes stay recognisable behind a padding.
+        planes = torch.arange(1.0, len(order) + 1).view(1, -1, 1, 1).expand(1, -1, side, side)
+        noise = torch.randn(1, len(order), side, side, generator=torch.Generator().manual_seed(0))
+        expected = self(noise)[:, list(outputs)]
+        for convolution in self._readers(planes):
+            convolution.weight.copy_(convolution.weight[:, order])
+        for head in self._heads():
+            last = [layer for layer in head.modules() if isinstance(layer, nn.Conv2d)][-1]
+            last.weight.copy_(last.weight[list(outputs)])
+            if last.bias is not None:
+                last.bias.copy_(last.bias[list(outputs)])
+        same = torch.allclose(self(noise[:, order]), expected, rtol=1e-3, atol=1e-3)
+        self.train(training)
+        if not same:
+            raise ConfigError(
+                "channels and labels of this network can only be used in its own order",
+                came=f"channels {list(inputs)} and outputs {list(outputs)} of it",
+                remedy="bring the data set's channels and labels into the order of the network",
+            )
+
+    def _readers(self, planes: Tensor) -> list[nn.Conv2d]:
+        """The convolutions that see the image itself, padded at the most."""
+        readers = []
+
+        def note(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            x = arguments[0]
+            values = planes[:, :, :1, :1]
+            if x.shape[1] == planes.shape[1]:
+                seen = x == values
+                if bool((seen | (x == 0)).all()) and bool(seen.any((0, 2, 3)).all()):
+                    readers.append(module)
+
+        layers = [layer for layer in self.modules() if isinstance(layer, nn.Conv2d)]
+        hooks = [layer.register_forward_pre_hook(note) for layer in layers]
+        self(planes)
+        for hook in hooks:
+            hook.remove()
+        return [layer for layer in layers if layer in readers]
 
     @abstractmethod
     def _encode(self, x: Tensor) -> Sequence[Tensor]:

@@ -106,6 +106,21 @@ class RunRecord:
         ]
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Warnings that finished jobs carry about their data set or trained network, each once."""
+        results = (
+            read_result(self.tables.folders[job.key])
+            for job in self.graph.jobs()
+            if job.kind in ("prepare", "evaluate", "search") and job.key in self.tables.folders
+        )
+        sentences = (
+            f"{result['dataset']}: {sentence}"
+            for result in results
+            for sentence in str(result.get("warnings") or "").splitlines()
+        )
+        return tuple(dict.fromkeys(sentences))
+
+    @property
     def groups(self) -> tuple[str, ...]:
         """``dataset/backbone`` of all searches, in the graph's order."""
         return tuple(dict.fromkeys(j.group for j in self.graph.jobs() if j.kind == "search"))

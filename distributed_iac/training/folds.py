@@ -60,7 +60,7 @@ def settle_folds(config: RunConfig) -> Settled:
     data, notes = [], []
     for dataset in config.data:
         if networks and dataset.source.exists():
-            source = read_source(dataset.source, dataset.format, dataset.modality)
+            source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
             settled, note = _follow(dataset, source, networks)
             notes += [f"{dataset.name}: {note}"] if note else []
             notes += _doubts(settled, source, networks)

@@ -36,8 +36,10 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.trained import card_of_store
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.device import choose_device
+from distributed_iac.training.doubts import network_doubted
 from distributed_iac.training.extra import extra_stage
 from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import retrain_stage
@@ -89,6 +91,12 @@ class Group:
         """Meaning of the label values."""
         return self.store.fingerprint.labels
 
+    @property
+    def warnings(self) -> dict[str, str]:
+        """For a result: how a trained backbone's training differs from the store, one a line."""
+        told = network_doubted(self.settings, card_of_store(self.store.fingerprint))
+        return {"warnings": "\n".join(told)} if told else {}
+
     def seed(self, *purpose: str | int) -> int:
         """Seed for a purpose within this group."""
         return derive_seed(self.config.shared_seed, self.dataset.name, self.settings.key, *purpose)
@@ -113,6 +121,7 @@ class Group:
             TargetCoder(self.scheme).outputs,
             Fingerprint2d(fingerprint.recipe.patch, fingerprint.recipe.spacing),
             seed=seed,
+            store=card_of_store(fingerprint),
         )
 
     def pretrain_stage(self) -> SupervisedStage:

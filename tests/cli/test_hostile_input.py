@@ -268,6 +268,10 @@ SETTINGS = (
     setting("no-loss", "search.loss={dice_weight: 0, cross_entropy_weight: 0}", "at least one"),
     setting("no-workers", "data.0.preprocess.workers=0", "workers"),
     setting("negative-seed", "data.0.split.seed=-1", "seed"),
+    setting("seeds-yes-no", "seeds=[yes, no]", "reads as True", "quote it ('yes')"),
+    setting("seed-octal", "seeds=[010]", "reads as 8", "quote it"),
+    setting("name-is-date", "name=2024-01-31", "quote it"),
+    setting("seed-true", "seeds=[true]", "seeds.0", "a number is wanted"),
 )
 
 TEXTS = (
@@ -347,6 +351,42 @@ DATA = (
         "label-fraction",
         "case1",
         lambda here: change(label(here), lambda v: (v * 0.5).astype(np.float32)),
+    ),
+    Row(
+        "check-other-format",
+        ("check", SOURCE, "--workers", "1"),
+        3,
+        ("case1.mha", "images are read as NIfTI"),
+        lambda here: (here / SOURCE / "imagesTr/case1.mha").write_bytes(b"x"),
+    ),
+    Row(
+        "check-link-to-nowhere",
+        ("check", SOURCE, "--workers", "1"),
+        3,
+        ("case9_0000.nii.gz", "leads nowhere"),
+        lambda here: (here / SOURCE / "imagesTr/case9_0000.nii.gz").symlink_to("/absent/x.nii.gz"),
+    ),
+    Row(
+        "predict-beside-other-format",
+        ("predict", "model", f"{SOURCE}/imagesTr", "new", "--format", "auto"),
+        3,
+        ("5 label maps written", "case1.mha", "images are read as NIfTI"),
+        lambda here: (
+            image(here).rename(image(here).with_name("case1_0000.NII.GZ")),
+            (here / SOURCE / "imagesTr/case1.mha").write_bytes(b"x"),
+        ),
+    ),
+    preparing("patients-of-no-group", 2, "data.0.patients.pattern=case.*", "(?P<patient>...)"),
+    preparing("patients-two-ways", 2, "data.0.patients={}", "a pattern or a table"),
+    preparing("patients-unmatched", 3, "data.0.patients.pattern='(?P<patient>x).*'", "case0"),
+    preparing("patients-table-missing", 2, "data.0.patients.table=absent.csv", "absent.csv"),
+    preparing(
+        "patients-rows-missing",
+        3,
+        "data.0.patients.table=p.csv",
+        "a row for every case",
+        "case1",
+        spoil=lambda here: (here / "p.csv").write_text("case,patient\ncase0,A\n"),
     ),
     *raw("label-missing", "case1", lambda here: label(here).unlink()),
     *raw("image-missing", "case1", lambda here: image(here).unlink()),

@@ -166,3 +166,22 @@ def test_a_terminal_gets_one_bar_at_a_time() -> None:
         assert (task.description, task.completed, task.total) == ("acdc: cases", 4, 10)
         shown.note("cannot be used: [x]")
     assert "acdc: cannot be used: [x]" in stream.getvalue()
+
+
+def test_ids_that_look_like_one_patient_are_told_before_they_are_divided(
+    run: Run, config: Path
+) -> None:
+    root = config.parent / "Dataset001_one"
+    for path in sorted(root.glob("*/*.gz")):
+        number = int(path.name[4])
+        path.rename(
+            path.with_name(path.name.replace(f"case{number}", f"P{number // 2}_v{number % 2}"))
+        )
+    done = run(config, "--dataset", "one")
+    assert done.code == 0
+    assert "P0_v0 and P0_v1" in done.err
+    assert done.err.index("warning:") < done.err.index("survey")
+    pattern = "data.0.patients.pattern='(?P<patient>P[0-9])_v[0-9]'"
+    done = run(config, "--dataset", "one", "--set", pattern, "--set", "stores=grouped")
+    assert (done.code, done.out) == (3, "")
+    assert "too few" in done.err or "at least" in done.err

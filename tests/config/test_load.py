@@ -61,8 +61,47 @@ REFUSED = [
     ("data.0.split.fractions.vall=0.9", ["vall", "did you mean val?"]),
     ("seeds=[1, 1]", ["names in seeds must differ", "twice: 1"]),
     ("seeds=[]", ["seeds", "at least 1 item"]),
-    ("name=", ["name", "valid string"]),
+    ("name=", ["name", "valid string", "quote it"]),
+    ("name=2024", ["name", "valid string", "quote it"]),
+    ("name=1e3", ["name", "valid string", "quote it"]),
+    ("data.0.source=7", ["data.0.source", "quote it"]),
+    ("device=true", ["device", "quote it"]),
+    ("seeds=[true]", ["seeds.0", "a number is wanted, not a truth value"]),
+    ("seeds=['1']", ["seeds.0", "a number is wanted, not a text"]),
+    ("search.epochs=true", ["search.epochs", "a number is wanted, not a truth value"]),
+    ("arms={lth: {js: {keep_top: true}}}", ["arms.lth.js.keep_top", "a number is wanted"]),
+    ("backbones=[{name: dynunet, supervised_scales: true}]", ["scales", "a number is wanted"]),
 ]
+
+ACCIDENTS = [
+    *("yes", "No", "on", "OFF", "010", "00", "0x1f", "0b1", "1_000", "1_0.5", "1:30", "1:30.5"),
+    *("2024-01-31", "2024-01-31 10:00:00", ".inf", "-.INF", ".nan"),
+]
+
+
+@pytest.mark.parametrize("written", ACCIDENTS)
+def test_what_yaml_takes_for_something_else_is_refused_wherever_it_stands(
+    config_file: Path, written: str
+) -> None:
+    for override in (f"seeds=[{written}]", f"name={written}", f"arms={{{written}: {{}}}}"):
+        with pytest.raises(ConfigError) as caught:
+            load_config(config_file, [override])
+        assert f"quote it ('{written}') if it is text" in str(caught.value)
+    config_file.write_text(f"{MINIMAL}device: {written}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="line 3, column 9"):
+        load_config(config_file)
+
+
+def test_quoted_they_are_text_and_are_written_quoted(config_file: Path) -> None:
+    for text in ("yes", "010", "1e3", "2024-01-31", "null"):
+        config = load_config(config_file, [f"name='{text}'"])
+        config_file.write_text(to_yaml(config), encoding="utf-8")
+        assert load_config(config_file).name == text
+
+
+@pytest.mark.parametrize("written", ["1000", "1e3", "1.0e+3", "+1000"])
+def test_plain_numbers_are_numbers(config_file: Path, written: str) -> None:
+    assert load_config(config_file, [f"search.epochs={written}"]).search.epochs == 1000
 
 
 @pytest.mark.parametrize(("override", "expected"), REFUSED, ids=[o for o, _ in REFUSED])

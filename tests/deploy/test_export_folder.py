@@ -26,10 +26,11 @@ from distributed_iac.config.backbone import (
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.deploy import export_model, load_model
-from distributed_iac.deploy.card import read_card
 from distributed_iac.errors import CheckpointError, ConfigError
 from distributed_iac.genotype import Genotype
+from distributed_iac.nets.card import read_card
 from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.trained import card_of_store
 
 NNUNET = Path(__file__).parents[1] / "nets" / "data"
 
@@ -179,3 +180,43 @@ def test_a_score_that_is_not_defined_is_null(tmp_path: Path, trained: Callable[.
     trained("acdc").export(tmp_path / "model")
     card = replace(read_card(tmp_path / "model"), provenance={"val_dice": float("nan"), "seed": 1})
     assert card.to_json()["provenance"] == {"val_dice": None, "seed": 1}
+
+
+@pytest.mark.parametrize("kind", ["cells", "plain"])
+def test_an_exported_model_is_a_backbone_whose_card_says_what_it_means(
+    tmp_path: Path, trained: Callable[..., Any], kind: str
+) -> None:
+    network = trained("brats", kind=kind)
+    network.export(tmp_path / "model")
+    facts = network.store.fingerprint
+    settings = network.backbone.model_copy(update={"weights": tmp_path / "model", "label": "again"})
+    own = getattr(network.network, "backbone", network.network)
+    expected = logits(own, channels=4)
+    images = torch.randn(2, 4, 48, 64, generator=torch.Generator().manual_seed(5))
+    store = card_of_store(facts)
+    reversed_store = replace(store, channels=store.channels[::-1], outputs=store.outputs[::-1])
+    with torch.no_grad():
+        same = build_backbone(settings, 4, 3, store=store).eval()(images)
+        other = build_backbone(settings, 4, 3, store=reversed_store).eval()(images.flip(1))
+    assert torch.equal(same, expected)
+    torch.testing.assert_close(other, expected.flip(1), atol=1e-4, rtol=1e-4)
+
+
+def test_an_exported_model_of_other_settings_or_damaged_is_no_backbone(
+    tmp_path: Path, trained: Callable[..., Any]
+) -> None:
+    network = trained("acdc", kind="plain")
+    network.export(tmp_path / "model")
+    store = card_of_store(network.store.fingerprint)
+    wide = BasicUnetSettings(features="small", weights=tmp_path / "model")
+    with pytest.raises(ConfigError, match="features: small"):
+        build_backbone(wide, 1, 4, store=store)
+    settings = network.backbone.model_copy(update={"weights": tmp_path / "model"})
+    with pytest.raises(ConfigError, match="RV, MYO, LV"):
+        build_backbone(settings, 1, 4, store=replace(store, outputs=("background", "a", "b", "c")))
+    weights = tmp_path / "model" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(CheckpointError, match="file that was exported"):
+        build_backbone(settings, 1, 4, store=store)
+    with pytest.raises(ConfigError, match="exported model"):
+        build_backbone(settings.model_copy(update={"weights": tmp_path}), 1, 4, store=store)

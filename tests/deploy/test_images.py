@@ -151,3 +151,37 @@ def test_what_holds_no_image_is_refused(tmp_path: Path, one: Fingerprint, name: 
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError):
         find_images(tmp_path / name, one)
+
+
+def test_every_file_that_looks_like_an_image_is_used_or_told(
+    write: Write, one: Fingerprint
+) -> None:
+    folder = write("SCAN.nii.gz", "b.nii.gz", "c.nii", "d.nii.gz", "deeper.nii.gz")
+    (folder / "SCAN.nii.gz").rename(folder / "SCAN.NII.GZ")
+    (folder / "c.nii").rename(folder / "C.NII")
+    (folder / "d.nii.gz").rename(folder / "d.Nii.gz")
+    (folder / "below").mkdir()
+    (folder / "deeper.nii.gz").rename(folder / "below" / "deeper.nii.gz")
+    for name in ("e.mha", "f.nrrd", "g.dcm", "h.IMG", "h.hdr", "i.npy", "j.png", "k.nii.bz2"):
+        (folder / name).write_bytes(b"")
+    (folder / "l.nii.gz").symlink_to(folder / "nowhere.nii.gz")
+    (folder / "notes.txt").write_text("")
+    images = find_images(folder, one)
+    assert [case.case_id for case in images.cases] == ["C", "SCAN", "b"]
+    told = {skipped.case_id: skipped.reason for skipped in images.unusable}
+    assert sorted(told) == sorted(
+        {path.name for path in folder.iterdir()} - {"C.NII", "SCAN.NII.GZ", "b.nii.gz", "notes.txt"}
+    )
+    assert "leads nowhere" in told["l.nii.gz"]
+    assert "nowhere.nii.gz" in told["l.nii.gz"]
+    assert "large and small letters" in told["d.Nii.gz"]
+    assert "folder of their own" in told["below"]
+    assert "not .mha" in told["e.mha"]
+
+
+def test_names_that_differ_in_letter_case_only_are_refused(write: Write, one: Fingerprint) -> None:
+    folder = write("Scan.nii.gz", "scan.nii", "other.nii.gz")
+    images = find_images(folder, one)
+    assert [case.case_id for case in images.cases] == ["other"]
+    assert [skipped.case_id for skipped in images.unusable] == ["Scan", "scan"]
+    assert all("letter case" in skipped.reason for skipped in images.unusable)

@@ -276,3 +276,14 @@ def test_training_outputs_pass_through_the_implant(backbone: WrappedBackbone, ca
     neutral = backbone.training_outputs(x)
     moved = backbone.training_outputs(x, Gains(len(backbone.taps), 5.0))
     assert all(not torch.equal(a, b) for a, b in zip(neutral, moved, strict=True))
+
+
+@torch.no_grad()
+def test_another_order_of_channels_and_outputs_gives_the_same_logits(
+    backbone: WrappedBackbone, case: Any
+) -> None:
+    x, outputs = case.images(), [3, 0, 2, 1]
+    expected = [output[:, outputs] for output in backbone.training_outputs(x)]
+    backbone.reorder((1, 0), outputs)
+    for output, wanted in zip(backbone.training_outputs(x[:, [1, 0]]), expected, strict=True):
+        torch.testing.assert_close(output, wanted, atol=1e-4, rtol=1e-4)

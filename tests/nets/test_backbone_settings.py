@@ -66,3 +66,10 @@ def test_trained_networks_are_told_from_untrained() -> None:
     assert BasicUnetSettings(weights=Path("w.pt")).is_trained
     assert NnUnetSettings(folder=Path("x")).is_trained
     assert not DynUnetSettings().is_trained
+
+
+def test_names_of_a_network_need_a_network_that_has_them() -> None:
+    for field in ("channel_names", "label_names"):
+        with pytest.raises(ValueError, match="those of a network with weights"):
+            BasicUnetSettings.model_validate({field: {"t1": "T1"}})
+        BasicUnetSettings.model_validate({field: {"t1": "T1"}, "weights": "unet.pt"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import torch
 
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.nets.expectation import Names, NetworkCard, agree
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_network import NnUnetNetwork
 from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.trained import card_of_backbone
 
 KINDS = ["plain", "residual"]
 
@@ -216,3 +219,51 @@ def test_dropout_and_batch_norm_of_a_plan_are_built(model: Path) -> None:
     net = NnUnetNetwork(architecture, 2, 4)
     kinds = [type(layer).__name__ for layer in net.encoder.stages[0][0].convs[0].children()]
     assert kinds == ["Conv2d", "Dropout2d", "BatchNorm2d", "LeakyReLU"]
+
+
+T2_FIRST = NetworkCard(("t2", "t1"), ("background", "LV", "RV", "MYO"), "softmax")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_of_another_order_gets_the_same_logits(nnunet_data: Path, kind: str) -> None:
+    settings = NnUnetSettings(folder=nnunet_data / f"nnunet_{kind}")
+    plain = build_backbone(settings, 2, 4)
+    swapped = build_backbone(settings, 2, 4, store=T2_FIRST)
+    images = torch.randn(2, 2, 64, 40, generator=torch.Generator().manual_seed(1))
+    expected = plain.training_outputs(images)
+    for output, wanted in zip(swapped.training_outputs(images[:, [1, 0]]), expected, strict=True):
+        torch.testing.assert_close(output, wanted[:, [0, 3, 1, 2]], atol=1e-5, rtol=1e-5)
+
+
+def test_regions_are_matched_in_the_order_of_dataset_json(model: Path) -> None:
+    regions = {
+        "background": 0,
+        "enhancing tumor": 3,
+        "ignore": 4,
+        "tumor core": [2, 3],
+        "WT": [1, 2, 3],
+    }
+    edit(model / "dataset.json", lambda dataset: dataset.update(labels=regions))
+    card = card_of_backbone(NnUnetSettings(folder=model))
+    assert card is not None
+    assert (card.outputs, card.activation) == (("enhancing tumor", "tumor core", "WT"), "sigmoid")
+    store = replace(card, outputs=("WT", "TC", "ET"))
+    assert agree(card, store, Names(), model).outputs == (2, 1, 0)
+
+
+@pytest.mark.parametrize("labels", [{"LV": 3, "background": 0, "MYO": [2], "RV": 1, "ignore": 4}])
+def test_classes_are_matched_in_the_order_of_their_values(model: Path, labels: Any) -> None:
+    edit(model / "dataset.json", lambda dataset: dataset.update(labels=labels))
+    card = card_of_backbone(NnUnetSettings(folder=model))
+    assert card is not None
+    assert card.outputs == ("background", "RV", "MYO", "LV")
+    assert card.channels == ("T1", "T2")
+
+
+def test_channels_of_another_name_are_refused_until_they_are_named(model: Path) -> None:
+    store = replace(T2_FIRST, channels=("sag", "t1"))
+    with pytest.raises(ConfigError, match=r"channel_names: \{sag: T2\}"):
+        build_backbone(NnUnetSettings(folder=model), 2, 4, store=store)
+    settings = NnUnetSettings(folder=model, channel_names={"sag": "T2"})
+    build_backbone(settings, 2, 4, store=store)

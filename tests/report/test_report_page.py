@@ -79,6 +79,12 @@ def html(page: Page) -> str:
     return render(page)
 
 
+def test_what_was_doubtful_in_the_data_is_told_before_the_results(page: Page) -> None:
+    told = [f"{name}: P01_pre looks like P01_post" for name in ("acdc", "kits")]
+    assert set(told) <= set(page.warnings)
+    assert "acdc: z.png: not used" in page.warnings
+
+
 def test_every_table_on_the_page_is_the_table_in_the_files(
     html: str, finished_tables: dict[str, Table]
 ) -> None:

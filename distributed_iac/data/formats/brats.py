@@ -43,7 +43,7 @@ from distributed_iac.data.formats.listing import (
     look_into,
     walk,
 )
-from distributed_iac.data.formats.names import patient_of
+from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.formats.problems import Findings
 from distributed_iac.errors import SourceError
 

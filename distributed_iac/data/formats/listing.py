@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from distributed_iac.data.formats.names import NIFTI_ENDINGS, is_hidden, split_nifti
+from distributed_iac.data.formats.names import NIFTI_ENDINGS, is_hidden, split_nifti, stem_of
 from distributed_iac.data.formats.problems import Findings
 from distributed_iac.errors import SourceError
 from distributed_iac.hiccups import patiently
@@ -31,14 +31,16 @@ class Folder:
     Args:
         path: The folder.
         folders: Visible subfolders.
-        files: Visible files. Links count as what they point to; broken links are left out.
+        files: Visible files. Links count as what they point to.
         hidden: Names of hidden entries: never data, at most a hint.
+        dangling: Visible links that lead nowhere, and where they were meant to lead.
     """
 
     path: Path
     folders: Mapping[str, Path]
     files: Mapping[str, Path]
     hidden: tuple[str, ...] = ()
+    dangling: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def nifti(self) -> Mapping[str, Path]:
@@ -64,6 +66,7 @@ def list_folder(path: Path) -> Folder:
     folders: dict[str, Path] = {}
     files: dict[str, Path] = {}
     hidden: list[str] = []
+    dangling: dict[str, str] = {}
     for entry in found:
         place = path / entry.name
         if is_hidden(entry.name):
@@ -72,7 +75,9 @@ def list_folder(path: Path) -> Folder:
             folders[entry.name] = place
         elif entry.is_file(follow_symlinks=False) or place.is_file():
             files[entry.name] = place
-    return Folder(path, folders, files, tuple(hidden))
+        elif entry.is_symlink():
+            dangling[entry.name] = str(place.readlink())
+    return Folder(path, folders, files, tuple(hidden), dangling)
 
 
 def _is_folder(entry: os.DirEntry[str], place: Path) -> bool:
@@ -160,6 +165,11 @@ def find_root(path: Path, is_root: Callable[[Folder], bool], format_name: str) -
     return accepted[0] if accepted else None
 
 
+def _preference(name: str) -> tuple[bool, str]:
+    """Compressed files first, then small letters."""
+    return not name.casefold().endswith(".gz"), name.swapcase()
+
+
 def find_nifti(
     folder: Folder, stem: str, findings: Findings, case_id: str | None = None
 ) -> Path | None:
@@ -170,7 +180,8 @@ def find_nifti(
     folder with exactly one NIfTI file stands for that file.
     """
     names = [stem + ending for ending in NIFTI_ENDINGS]
-    present = [folder.files[name] for name in names if name in folder.files]
+    named = [name for name in folder.nifti if stem_of(name) == stem]
+    present = [folder.files[name] for name in sorted(named, key=_preference)]
     if len(present) > 1:
         findings.warning(
             "ambiguous_file",

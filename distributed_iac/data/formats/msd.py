@@ -41,7 +41,8 @@ from distributed_iac.data.formats.decathlon import (
 from distributed_iac.data.formats.labels import numbered_labels
 from distributed_iac.data.formats.listed import Placed, note_unlisted, place_entries
 from distributed_iac.data.formats.listing import Folder, find_root, list_folder
-from distributed_iac.data.formats.names import canonical_channels, patient_of
+from distributed_iac.data.formats.names import canonical_channels
+from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.formats.problems import Findings
 from distributed_iac.errors import SourceError
 

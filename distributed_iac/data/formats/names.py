@@ -5,7 +5,6 @@
     split_nifti("amos_0001.nii.gz")     # ("amos_0001", ".nii.gz")
     is_hidden("._BRATS_001.nii.gz")     # True
     canonical_channel("T1Gd")           # "t1ce"
-    patient_of("patient001_frame12")    # "patient001"
 """
 
 from __future__ import annotations
@@ -16,6 +15,17 @@ from collections.abc import Sequence
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 """Preferred first: every data set here is published compressed, so a ``.nii`` beside its
 ``.nii.gz`` is somebody's unpacked copy."""
+
+_NIFTI = re.compile(r"(?P<stem>.+)(?P<ending>\.(?:nii|NII)(?:\.[gG][zZ])?)", re.DOTALL)
+"""Scanners and Windows tools write large letters. nibabel does not find ``.Nii``."""
+
+_PICTURE = re.compile(r"\.(?:png|jpe?g|tiff?|bmp|gif)$", re.IGNORECASE)
+_UNREAD = re.compile(
+    r".+?(?P<ending>\.nii(?:\.(?:gz|bz2|xz|zip|zst))?|\.(?:mha|mhd|nrrd|nhdr|dcm|ima|img|hdr|mgz|mgh"
+    r"|mnc|gipl|npy|npz|h5|png|jpe?g|tiff?|bmp|gif)(?:\.gz)?)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Names of images in other formats, and of NIfTI files compressed or spelt otherwise."""
 
 _HIDDEN_NAMES = frozenset({"__MACOSX", "lost+found"})
 
@@ -34,11 +44,6 @@ _FORBIDDEN_IN_CASE_ID = frozenset('/\\:*?"<>|')
 _LONGEST_CASE_ID = 200
 """Leaves room for suffixes below the 255 bytes that common file systems allow."""
 
-_PATIENT_IN_CASE_ID = (
-    re.compile(r"(patient\d{3})_frame\d{2}"),  # ACDC: the two phases of one heart
-    re.compile(r"(BraTS-GLI-\d{5})-\d{3}"),  # BraTS 2023 and later: visits of one patient
-)
-
 
 def is_hidden(name: str) -> bool:
     """Tell whether a name is left behind by a system rather than part of the data.
@@ -50,11 +55,20 @@ def is_hidden(name: str) -> bool:
 
 
 def split_nifti(name: str) -> tuple[str, str] | None:
-    """Split a NIfTI file name into stem and ending; None for any other name."""
-    for ending in NIFTI_ENDINGS:
-        if name.endswith(ending) and len(name) > len(ending):
-            return name[: -len(ending)], ending
-    return None
+    """Split a NIfTI file name into stem and ending, as written; None for any other name."""
+    found = _NIFTI.fullmatch(name)
+    return None if found is None else (found["stem"], found["ending"])
+
+
+def unread_ending(name: str) -> str | None:
+    """The ending of a name that looks like an image but is not read as one; else None."""
+    found = None if split_nifti(name) else _UNREAD.fullmatch(name)
+    return None if found is None else found["ending"]
+
+
+def is_picture(name: str) -> bool:
+    """Tell whether a name is that of a picture, which may as well be part of a description."""
+    return _PICTURE.search(name) is not None
 
 
 def stem_of(name: str) -> str:
@@ -90,17 +104,3 @@ def is_safe_case_id(text: str) -> bool:
         and not text.startswith(".")
         and text == text.strip()
     )
-
-
-def patient_of(case_id: str) -> str:
-    """Return the owner of a case, where its name follows a published convention.
-
-    Generic formats have no patient field: without this rule an ACDC set converted to them would
-    put end-diastole and end-systole of one heart on both sides of a split. A name of no known
-    convention is its own patient (nnU-Net's assumption).
-    """
-    for pattern in _PATIENT_IN_CASE_ID:
-        found = pattern.fullmatch(case_id)
-        if found is not None:
-            return found.group(1)
-    return case_id

@@ -101,8 +101,8 @@ def _labels(meta: Mapping[str, object], where: Path, findings: Findings) -> Labe
 def _ending(meta: Mapping[str, object], where: Path, findings: Findings) -> str | None:
     default = NIFTI_ENDINGS[0]  # the only one that nnU-Net v1 knew
     ending = meta.get("file_ending", default)
-    if ending in NIFTI_ENDINGS:
-        return str(ending)
+    if isinstance(ending, str) and ending.casefold() in NIFTI_ENDINGS:
+        return ending.casefold()
     findings.error(
         "unsupported_ending",
         where,

@@ -10,7 +10,7 @@
 Instead of imagesTr, dataset.json may map cases to files under ``dataset``. Differs from nnU-Net
 in: 1. such paths must stay below the folder (see ``inside.py``) and environment variables in
 them are not expanded; 2. only NIfTI is read; 3. nothing in the format names patients, so a case
-is its own patient unless its name follows a published convention (``names.patient_of``): ACDC's
+is its own patient unless its name follows a published convention (``patients.patient_of``): ACDC's
 two frames of one heart then stay on one side of every split.
 """
 
@@ -33,13 +33,15 @@ from distributed_iac.data.contract import (
 from distributed_iac.data.formats.decathlon import family_of, licence_of, load_json
 from distributed_iac.data.formats.inside import Refused, resolve_inside
 from distributed_iac.data.formats.listing import Folder, find_root, list_folder, look_into
-from distributed_iac.data.formats.names import is_safe_case_id, patient_of
+from distributed_iac.data.formats.names import is_safe_case_id, stem_of
 from distributed_iac.data.formats.nnunet_meta import Described, describe
 from distributed_iac.data.formats.nnunet_splits import read_splits
+from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.formats.problems import Findings
 
 LAYOUT = SliceLayout("LPS", slice_axis=None)
 
+_CHANNEL = re.compile(r"(.+)_(\d{4})", re.DOTALL)
 _RESTORE = "Add the file, or remove what is left of the case"
 
 
@@ -123,24 +125,28 @@ def _found(
     root: Folder, part: OfficialPart, images: str, labels: str, ending: str, findings: Findings
 ) -> Iterator[_Files]:
     """Group the images of a folder by case; a label without images is a case without images."""
-    pattern = re.compile(rf"(.+)_(\d{{4}}){re.escape(ending)}")
     grouped: dict[str, dict[int, Path]] = {}
-    for name, path in _images_in(root, images, findings).items():
-        matched = pattern.fullmatch(name)
-        if matched is None:
+    for path in _images_in(root, images, findings).values():
+        matched = _CHANNEL.fullmatch(stem_of(path.name))
+        if matched is None or not _ends(path, ending):
             reason = f"it is not named <case>_NNNN{ending}"
             findings.warning("unlisted_file", path, reason, "Rename it or move it away")
         else:
             grouped.setdefault(matched.group(1), {})[int(matched.group(2))] = path
     labelled: dict[str, Path] = {}
-    for name, path in _images_in(root, labels, findings).items():
-        if name.endswith(ending):
-            labelled[name.removesuffix(ending)] = path
+    for path in _images_in(root, labels, findings).values():
+        if _ends(path, ending):
+            labelled[stem_of(path.name)] = path
         else:
             reason = f"it does not end in {ending}"
             findings.warning("unlisted_file", path, reason, "Rename it or move it away")
     for case_id in sorted(grouped.keys() | labelled.keys()):
         yield _Files(case_id, part, grouped.get(case_id, {}), labelled.get(case_id))
+
+
+def _ends(path: Path, ending: str) -> bool:
+    """Compare endings whatever their letter case: ``with_unused`` refuses two that differ in it."""
+    return path.name.casefold() == f"{stem_of(path.name)}{ending}".casefold()
 
 
 def _images_in(root: Folder, name: str, findings: Findings) -> Mapping[str, Path]:

@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from distributed_iac.data.formats.names import patient_of
+from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.formats.problems import Findings
 from distributed_iac.errors import DataError
 from distributed_iac.files import MALFORMED

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,7 +26,9 @@ CODES: Mapping[str, str] = MappingProxyType(
         "partial_download": "an interrupted download left an unfinished image",
         "unlisted_file": "an image or label that no rule or list of the source accounts for",
         "duplicate_case": "a case id appears a second time; the first one is used",
-        "ambiguous_file": "a .nii lies beside its .nii.gz; the .nii.gz is used",
+        "ambiguous_file": "a .nii lies beside its .nii.gz, or names differ only in letter case",
+        "unused_file": "a file that looks like an image belongs to no case, or cannot be read",
+        "dangling_link": "a link leads nowhere",
         "alias_used": "a file is published under a wrong name and was taken for the right one",
         "bad_metadata": "a text file of the source is missing, garbled or contradicts itself",
         "count_mismatch": "dataset.json announces another number of cases than it has",
@@ -39,10 +41,25 @@ CODES: Mapping[str, str] = MappingProxyType(
         "unsafe_name": "a case id cannot be a file name",
         "bad_split": "a supplied split is malformed or names cases that do not exist",
         "split_leak": "a supplied split has one patient on both sides",
+        "alike_patients": "ids of different patients look as if they were one patient's",
+        "unused_row": "a row of the table of patients names no case",
         "unreadable_folder": "a folder inside the source cannot be listed",
     }
 )
 """Every code that a reader uses, with its meaning. The voxel-level check adds its own."""
+
+
+def warnings_in_brief(problems: Iterable[Problem]) -> tuple[str, ...]:
+    """One sentence for each kind of warning: the first of it, and how many there are."""
+    kinds: dict[str, list[Problem]] = {}
+    for problem in problems:
+        if problem.severity == "warning":
+            kinds.setdefault(problem.code, []).append(problem)
+    return tuple(
+        f"{same[0].path.name}: {same[0].reason}. {same[0].remedy}"
+        + (f" ({len(same)} of this kind)" if len(same) > 1 else "")
+        for same in kinds.values()
+    )
 
 
 class Findings:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from distributed_iac.config.dataset import PatientSettings
 from distributed_iac.data.contract import Detection, Modality, Reader, Source
 from distributed_iac.data.formats.acdc import AcdcReader
 from distributed_iac.data.formats.amos import AmosReader
@@ -24,6 +25,8 @@ from distributed_iac.data.formats.kits import KitsReader
 from distributed_iac.data.formats.listing import ROOT_DEPTH, list_folder
 from distributed_iac.data.formats.msd import MsdReader
 from distributed_iac.data.formats.nnunet_raw import NnunetRawReader
+from distributed_iac.data.formats.owners import owned
+from distributed_iac.data.formats.unused import with_unused
 from distributed_iac.errors import ConfigError, SourceError
 
 READERS: Mapping[str, Reader] = {
@@ -98,7 +101,12 @@ def detect(path: Path) -> Detection:
     return claims[0]
 
 
-def read_source(path: Path, format: str = "auto", modality: ModalityFilter = "all") -> Source:
+def read_source(
+    path: Path,
+    format: str = "auto",
+    modality: ModalityFilter = "all",
+    patients: PatientSettings | None = None,
+) -> Source:
     """List the cases of a raw data set and what is wrong with its structure.
 
     Args:
@@ -106,13 +114,15 @@ def read_source(path: Path, format: str = "auto", modality: ModalityFilter = "al
         format: Name of a format, or ``auto`` to decide by names and structure.
         modality: Keep only CT or only MR cases. Problems of cases that could not be listed stay,
             whatever their modality.
+        patients: Whose the cases are; None to go by their names.
 
     Raises:
-        ConfigError: If there is no such format.
+        ConfigError: If there is no such format, or the table of patients cannot be read.
         SourceError: If the folder is not of that format, cannot be listed, or has cases but none
             of the modality asked for.
+        DataError: If the patients of some cases cannot be told from what was given.
     """
-    source = _reader(format, path)
+    source = owned(with_unused(_reader(format, path)), patients)
     return source if modality == "all" else _only(source, "CT" if modality == "ct" else "MR")
 
 

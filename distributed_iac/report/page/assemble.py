@@ -99,6 +99,7 @@ def _summary(record: RunRecord) -> str:
 def _warnings(record: RunRecord) -> Iterator[str]:
     """Everything that is missing, and every reason for doubt that a row of a table carries."""
     yield from parity_doubts(record)
+    yield from record.told
     yield from record.comparison.warnings
     for selection in record.selections:
         place = f"{selection.group}, {selection.arm}"

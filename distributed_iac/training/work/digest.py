@@ -33,6 +33,7 @@ from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.nets.card import CARD, WEIGHTS
 from distributed_iac.nets.nnunet_validation import summary_path
 
 RESULTS: Mapping[JobKind, int] = {
@@ -201,7 +202,7 @@ def _of_gate(settings: BackboneSettings) -> dict[str, Any]:
 def _files(settings: BackboneSettings, path: Path) -> list[Path]:
     """The files that a path in a backbone's settings stands for."""
     if not isinstance(settings, NnUnetSettings):
-        return [path]
+        return [path / CARD, path / WEIGHTS] if path.is_dir() else [path]
     checkpoint = f"fold_{settings.fold}/checkpoint_{settings.checkpoint}.pth"
     return [path / name for name in ("plans.json", "dataset.json", checkpoint)]
 

@@ -98,7 +98,7 @@ class PlainWork:
         del rows
         group = self._group
         settings = group.settings
-        facts = dict(self.stage.facts or {})
+        facts = {**(self.stage.facts or {}), **group.warnings}
         if isinstance(settings, NnUnetSettings):
             facts["fold_note"] = unseen_in_store(settings, group.dataset, group.store)
         scored = write_test_scores(group, self._job, self._backbone, folder)

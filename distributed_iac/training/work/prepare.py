@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distributed_iac.config.dataset import DatasetSettings
+from distributed_iac.config.dataset import DatasetSettings, PatientSettings
 from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.formats.owners import doubts, owners_of
+from distributed_iac.data.formats.problems import Findings, warnings_in_brief
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
@@ -51,15 +54,40 @@ class PrepareWork:
         dataset = self._dataset
         if not dataset.source.exists() and (self._folder / MANIFEST).exists():
             _require_same_settings(self._folder, dataset)
-            return {"preparation": "source_absent", **_sizes(Store.open(self._folder).fingerprint)}
-        done = prepare_store(
-            read_source(dataset.source, dataset.format, dataset.modality),
-            dataset.name,
-            dataset.preprocess,
-            dataset.split,
-            self._folder,
+            store = Store.open(self._folder)
+            doubt = _patients_doubted(store, dataset.patients)
+            return _facts("source_absent", store.fingerprint, () if doubt is None else (doubt,))
+        source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+        done = prepare_store(source, dataset.name, dataset.preprocess, dataset.split, self._folder)
+        return _facts(done.status, done.fingerprint, warnings_in_brief(source.problems))
+
+
+def _facts(
+    preparation: str, fingerprint: Fingerprint, warnings: Sequence[str]
+) -> dict[str, Scalar]:
+    """What is told of the store: how it came to be, its sizes, and warnings, one a line."""
+    return {
+        "preparation": preparation,
+        **_sizes(fingerprint),
+        **({"warnings": "\n".join(warnings)} if warnings else {}),
+    }
+
+
+def _patients_doubted(store: Store, settings: PatientSettings | None) -> str | None:
+    """Compare a store's patients with the settings, or say which of them look like one."""
+    stored = {case.case_id: case.patient_id for part in PARTS for case in store.cases(part)}
+    if settings is None:
+        return doubts(stored.values())
+    asked = owners_of(list(stored), settings, Findings())
+    moved = [case_id for case_id, patient in stored.items() if asked[case_id] != patient]
+    if moved:
+        raise StoreError(
+            "the store's patients must be those of data.patients, and its source is not here",
+            came=f"{moved[0]} of {stored[moved[0]]}, now of {asked[moved[0]]}",
+            where=store.path,
+            remedy="bring back the source to make another store, or take over its patients",
         )
-        return {"preparation": done.status, **_sizes(done.fingerprint)}
+    return None
 
 
 def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:

@@ -73,6 +73,7 @@ class SearchWork:
             "op_evaluations": last["op_evaluations"],
             "full_epochs": last["full_epochs"],
             **self._cell(cell),
+            **self._group.warnings,
         }
 
     def _cell(self, cell: Discretisation) -> dict[str, Scalar]:

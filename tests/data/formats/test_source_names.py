@@ -8,7 +8,6 @@ from distributed_iac.data.formats.names import (
     canonical_channels,
     is_hidden,
     is_safe_case_id,
-    patient_of,
     split_nifti,
     stem_of,
 )
@@ -72,17 +71,3 @@ def test_ordinary_names_are_safe(text):
 @pytest.mark.parametrize("text", ["\udcff", "a\nb", "a:b", "..", "x" * 201, "ä" * 101])
 def test_names_that_some_system_refuses_are_not_safe(text):
     assert not is_safe_case_id(text)
-
-
-@pytest.mark.parametrize(
-    ("case_id", "patient"),
-    [
-        ("patient001_frame12", "patient001"),
-        ("BraTS-GLI-00005-101", "BraTS-GLI-00005"),
-        ("BRATS_001", "BRATS_001"),
-        ("patient1_frame1", "patient1_frame1"),
-        ("liver_12", "liver_12"),
-    ],
-)
-def test_patients_are_told_from_published_names_only(case_id, patient):
-    assert patient_of(case_id) == patient

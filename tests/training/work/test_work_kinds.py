@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from distributed_iac.config.run import RunConfig
+from distributed_iac.errors import StoreError
 from distributed_iac.evaluation.tables import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
@@ -233,6 +234,12 @@ def test_a_store_is_enough_where_the_source_is_out_of_reach(
     config = make_config(data=[data])
     work = build_work(config, finished.graph["acdc/prepare"], Artifacts(tmp_path))
     assert work.stage.step()["preparation"] == "source_absent"
+    one_each = {"patients": {"pattern": "(?P<patient>.+)"}}
+    work = build_work(
+        make_config(data=[data | one_each]), finished.graph["acdc/prepare"], Artifacts(tmp_path)
+    )
+    with pytest.raises(StoreError, match="patients must be those of"):
+        work.stage.step()
 
 
 def test_a_needed_result_that_is_missing_is_named(finished: LocalSweep, tmp_path: Path) -> None:

@@ -28,10 +28,12 @@ from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import PREPARATION
-from distributed_iac.deploy.nnunet import architecture_from_json
+from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
 from distributed_iac.genotype import Genotype
+from distributed_iac.hiccups import patiently
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
+from distributed_iac.nets.planned import architecture_from_json
 from distributed_iac.versions import MODEL, require_version
 
 PREPARED = replace(PREPARATION, error=CheckpointError, again=MODEL.again, key="preprocess_version")
@@ -116,7 +118,7 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = folder / CARD
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(patiently(path.read_bytes))
     except FileNotFoundError as error:
         raise ConfigError(
             f"an exported model is a folder with {CARD} and {WEIGHTS}",
@@ -134,6 +136,29 @@ def read_card(folder: Path) -> ModelCard:
         return ModelCard.from_json(value)
     except (KeyError, TypeError, ValueError, AttributeError, DistributedIacError) as error:
         raise _damaged(path, error) from error
+
+
+def require_digest(path: Path, wanted: str) -> None:
+    """Compare a weights file with its card.
+
+    Raises:
+        CheckpointError: It is another file, or cannot be read.
+    """
+    try:
+        found = patiently(lambda: digest_of(path).sha256)
+    except OSError as error:
+        raise _not_exported(path, wanted, error.strerror or str(error)) from error
+    if found != wanted:
+        raise _not_exported(path, wanted, found)
+
+
+def _not_exported(path: Path, wanted: str, came: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path.name} must be the file that was exported, SHA-256 {wanted[:16]}...",
+        came=came[:40],
+        remedy="copy the folder again, or export the model again",
+        where=path,
+    )
 
 
 def _plain(value: Scalar) -> Scalar:

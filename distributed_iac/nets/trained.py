@@ -1,0 +1,120 @@
+"""What networks that were trained elsewhere expect, and what a store has, in the same words.
+
+::
+
+    card = card_of_backbone(settings)                # None: nothing is known of it
+    agree(card, card_of_store(store.fingerprint), names_of(settings), settings.folder)
+
+An nnU-Net folder says it in ``plans.json`` and ``dataset.json``, an exported model in its card; a
+bare ``state_dict`` says nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.config.difference import first_difference
+from distributed_iac.data.contract import LabelScheme, Source
+from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.intensity import Normaliser, ZScore
+from distributed_iac.errors import ConfigError
+from distributed_iac.nets.card import read_card
+from distributed_iac.nets.expectation import BACKGROUND, Names, NetworkCard
+from distributed_iac.nets.nnunet_folder import read_nnunet_plan
+from distributed_iac.nets.nnunet_plan import NnUnetPlan
+
+_NORMALISATIONS = {
+    "CTNormalization": "ct",
+    "ZScoreNormalization": "zscore",
+    "NoNormalization": "none",
+    "RescaleTo01Normalization": "rescale_to_0_1",
+    "RGBTo01Normalization": "rgb_to_0_1",
+}
+_NOT_OF_THE_NETWORK = ("label", "weights", "encoder_weights", "channel_names", "label_names")
+
+
+def card_of_backbone(settings: BackboneSettings) -> NetworkCard | None:
+    """Read what a trained backbone expects; None for one that is untrained or says nothing.
+
+    Raises:
+        ConfigError: The folder is no model, or one of other settings.
+        CheckpointError: The card of an exported model is damaged.
+    """
+    if isinstance(settings, NnUnetSettings):
+        return _of_plan(read_nnunet_plan(settings.folder))
+    if settings.weights is None or not settings.weights.is_dir():
+        return None
+    card = read_card(settings.weights)
+    difference = first_difference(
+        card.backbone.model_dump(mode="json", exclude=set(_NOT_OF_THE_NETWORK)),
+        settings.model_dump(mode="json", exclude=set(_NOT_OF_THE_NETWORK)),
+    )
+    if difference is not None:
+        raise ConfigError(
+            "the backbone's settings must be those of the exported model that weights names",
+            came=f"{difference.path}: {difference.asked}, the model's is {difference.stored}",
+            remedy="take over the settings of its model.json",
+            where=settings.weights,
+        )
+    return card_of_store(card.fingerprint)
+
+
+def names_of(settings: BackboneSettings) -> Names:
+    """What the user says is the same under another name."""
+    return Names(settings.channel_names, settings.label_names)
+
+
+def card_of_store(fingerprint: Fingerprint) -> NetworkCard:
+    """Say what a network trained on a store expects."""
+    recipe = fingerprint.recipe
+    return NetworkCard(
+        channels=fingerprint.channel_names,
+        outputs=_outputs(fingerprint.labels),
+        activation=_activation(fingerprint.labels),
+        spacing=recipe.spacing,
+        patch=recipe.patch,
+        normalisation=tuple(map(_normalisation, recipe.normalisers.values())),
+        orientation=" and ".join(recipe.slice_axes),
+    )
+
+
+def card_of_source(source: Source) -> NetworkCard:
+    """Say what is known before a store is prepared."""
+    scheme = source.labels
+    return NetworkCard(source.channel_names, _outputs(scheme), _activation(scheme))
+
+
+def _of_plan(plan: NnUnetPlan) -> NetworkCard:
+    values = {
+        name: value if isinstance(value, tuple) else (value,) for name, value in plan.labels.items()
+    }
+    if plan.output == "sigmoid":  # regions, in the order of dataset.json (nnU-Net's LabelManager)
+        outputs = [name for name, value in values.items() if set(value) != {0}]
+    else:
+        outputs = sorted(values, key=lambda name: values[name])
+    axes = ", ".join(map(str, plan.transpose))
+    return NetworkCard(
+        channels=plan.channel_names,
+        outputs=tuple(outputs),
+        activation=plan.output,
+        spacing=plan.spacing,
+        patch=plan.patch_size,
+        normalisation=tuple(_NORMALISATIONS.get(name, name) for name in plan.normalization),
+        orientation=f"as in the file, axes ({axes})",
+    )
+
+
+def _outputs(scheme: LabelScheme) -> tuple[str, ...]:
+    names = tuple(target.name for target in scheme.targets)
+    return names if scheme.regions else (BACKGROUND, *names)
+
+
+def _activation(scheme: LabelScheme) -> Literal["softmax", "sigmoid"]:
+    return "sigmoid" if scheme.regions else "softmax"
+
+
+def _normalisation(rule: Normaliser) -> str:
+    if isinstance(rule, ZScore):
+        return "zscore_nonzero" if rule.where == "nonzero" else "zscore_all"
+    return "ct"

@@ -1,0 +1,96 @@
+"""Reasons for doubt that are known before anything is trained: patients, and trained networks.
+
+::
+
+    for sentence in doubts(config):              # plan, search and sweep print them
+        print(f"warning: {sentence}")
+
+A data set is looked at in its store, or where there is none yet in its source. One that can be
+read in neither has no doubts here: the job that prepares it says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from distributed_iac.config.backbone import BackboneSettings
+from distributed_iac.config.dataset import DatasetSettings
+from distributed_iac.config.run import RunConfig
+from distributed_iac.data.formats.owners import doubts as patients_doubted
+from distributed_iac.data.formats.problems import warnings_in_brief
+from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.split import PARTS
+from distributed_iac.data.store import Store
+from distributed_iac.data.store.manifest import MANIFEST
+from distributed_iac.errors import DataError
+from distributed_iac.nets.expectation import NetworkCard, agree, differences
+from distributed_iac.nets.trained import card_of_backbone, card_of_source, card_of_store, names_of
+
+
+def doubts(config: RunConfig) -> tuple[str, ...]:
+    """Say what to look at before trusting a run, one sentence each.
+
+    Raises:
+        ConfigError: A trained network is of other channels or labels than a data set.
+        CheckpointError: An exported model is damaged.
+    """
+    return tuple(_doubts(config))
+
+
+def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
+    """Say how a trained network's training differs from a store.
+
+    Raises:
+        ConfigError: It is of other channels or labels.
+        CheckpointError: It is an exported model that is damaged.
+    """
+    if not settings.is_trained:
+        return ()
+    network = card_of_backbone(settings)
+    if network is None:
+        return (
+            f"{settings.key}: {settings.weights} does not say what its channels and labels are; "
+            f"taken to be {', '.join(store.channels)} and {', '.join(store.outputs)}",
+        )
+    agree(network, store, names_of(settings), settings.key)
+    return tuple(f"{settings.key}: {one}" for one in differences(network, store))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A data set as far as it can be read now: what it has, and what is doubtful in it."""
+
+    card: NetworkCard
+    told: tuple[str, ...]
+
+
+def _doubts(config: RunConfig) -> Iterator[str]:
+    for dataset in config.data:
+        seen = _look_at(config, dataset)
+        if seen is None:
+            continue
+        yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
+        for settings in config.backbones:
+            told = network_doubted(settings, seen.card)
+            yield from (f"{dataset.name}: {sentence}" for sentence in told)
+
+
+def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
+    folder = config.store_folder(dataset)
+    try:
+        if (folder / MANIFEST).exists():
+            store = Store.open(folder)
+            patients = {case.patient_id for part in PARTS for case in store.cases(part)}
+            return _Seen(card_of_store(store.fingerprint), _of_patients(dataset, patients))
+        source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+    except DataError:  # the job that opens it says why, with its own exit code
+        return None
+    others = [problem for problem in source.problems if problem.code != "alike_patients"]
+    told = (*_of_patients(dataset, source.patients), *warnings_in_brief(others))
+    return _Seen(card_of_source(source), told)
+
+
+def _of_patients(dataset: DatasetSettings, patients: Iterable[str]) -> tuple[str, ...]:
+    doubt = None if dataset.patients else patients_doubted(patients)
+    return () if doubt is None else (f"{doubt}. Say who is who with data.patients",)
