@@ -36,6 +36,7 @@ from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.training.artifacts import read_weights
+from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.targets import TargetCoder
 from distributed_iac.training.work.artifacts import FILES, Artifacts
 from distributed_iac.training.work.contract import PATIENTS, WEIGHTS
@@ -102,6 +103,7 @@ class FinishedRun:
 
         Raises:
             ConfigError: It is neither.
+            RunError: It is the folder of a release that this one cannot read.
         """
         path = run / CONFIG if run.is_dir() else run
         if not path.is_file():
@@ -111,6 +113,7 @@ class FinishedRun:
                 remedy="give the folder that the run made, such as runs/NAME",
                 where=run,
             )
+        SweepFolder(run).require_readable()
         config = load_resolved(path) if run.is_dir() else load_config(path)
         graph = plan_jobs(config)
         # Beside the run folder, wherever the command is given.

@@ -12,6 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from distributed_iac.config.base import AS_STORED
 from distributed_iac.config.difference import first_difference
 from distributed_iac.config.load import to_plain, to_yaml
@@ -21,6 +23,7 @@ from distributed_iac.files import write_atomically, write_json
 from distributed_iac.hiccups import patiently
 from distributed_iac.provenance import describe_environment
 from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.versions import UPGRADE
 
 MARK = "config.json"
 
@@ -75,14 +78,28 @@ def stored_config(folder: Path) -> RunConfig:
     try:
         stored = json.loads(patiently(mark.read_bytes))
         return RunConfig.model_validate(stored, context=AS_STORED)
-    except (OSError, ValueError, RecursionError) as error:
+    except ValidationError as error:
+        unknown = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
+        if not unknown:
+            raise _unreadable(mark, error) from error
         raise RunError(
-            "the configuration that claimed a run folder must be readable",
-            came=error,
-            remedy="delete this file and run it again if the folder is this run's, its results "
-            "are kept; otherwise give this run another name",
+            "the settings of a run are those that this release knows",
+            came=", ".join(".".join(map(str, place)) for place in unknown),
+            remedy=UPGRADE,
             where=mark,
         ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(mark, error) from error
+
+
+def _unreadable(mark: Path, error: Exception) -> RunError:
+    return RunError(
+        "the configuration that claimed a run folder must be readable",
+        came=error,
+        remedy="delete this file and run it again if the folder is this run's, its results are "
+        "kept; otherwise give this run another name",
+        where=mark,
+    )
 
 
 def _what(plain: dict[str, Any]) -> dict[str, Any]:

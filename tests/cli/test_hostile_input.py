@@ -936,6 +936,12 @@ def trained(*held: str) -> Spoil:
     return spoil
 
 
+def edit_json(path: Path, edit: Callable[[dict[str, dict[str, object]]], object]) -> None:
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
 def newer_checkpoints(here: Path) -> None:
     for path in checkpoints(here):
         write_checkpoint(path, {**read_checkpoint(path), "format_version": 99})
@@ -949,6 +955,17 @@ VERSIONS = (
     report("result-version-null", BAD_VERSION, "None", spoil=versioned("result.json", None)),
     sweeping("run-newer", 4, "", *NEWER, spoil=versioned("jobs.json", 99)),
     sweeping("result-newer", 4, "", *NEWER, spoil=versioned("result.json", 99)),
+    sweeping(
+        "setting-newer",
+        4,
+        "",
+        "search.momentum_of_later",
+        "upgrade",
+        spoil=lambda here: edit_json(
+            here / RUN / "config.json", lambda plain: plain["search"].update(momentum_of_later=1)
+        ),
+    ),
+    Row("export-run-newer", ("export", RUN), 4, NEWER, versioned("jobs.json", 99)),
     Row("search-result-newer", ("search", "good.yaml"), 4, NEWER, versioned("result.json", 99)),
     Row("search-run-newer", ("search", "good.yaml"), 4, NEWER, versioned("jobs.json", 99)),
     Row("search-checkpoints-newer", INTERRUPTED, 4, NEWER, newer_checkpoints),

@@ -6,6 +6,8 @@ import pytest
 import torch
 from pyarrow import fs
 
+from distributed_iac import versions
+from distributed_iac.errors import RunError
 from distributed_iac.tune.shelf import SLOTS, Shelf
 
 
@@ -90,3 +92,12 @@ def test_a_cleared_shelf_is_empty(place: str) -> None:
     shelf.clear()
     shelf.clear()
     assert Shelf(place).newest().state is None
+
+
+def test_a_checkpoint_of_a_newer_release_is_not_passed_over(place: str) -> None:
+    """Else its job would begin again, and what was reached be overwritten."""
+    state = {"epoch": 1, versions.CHECKPOINT.key: versions.CHECKPOINT.version + 1}
+    Shelf(place).store(state)
+    with pytest.raises(RunError, match="reads a checkpoint") as caught:
+        Shelf(place).newest()
+    assert "upgrade" in str(caught.value.remedy)
