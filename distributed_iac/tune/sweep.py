@@ -37,6 +37,7 @@ from distributed_iac.tune.outcome import SweepOutcome
 from distributed_iac.tune.ray_session import ray_session
 from distributed_iac.tune.resources import (
     Capacity,
+    Room,
     require_fit,
     reserve,
     search_slots,
@@ -97,15 +98,15 @@ class Sweep:
         jobs = self.workshop.graph.jobs()
         with ray_session(self.settings, len(jobs)) as capacity:
             plan = self._describe(run, capacity)
-            slots = None  # a cluster may grow
+            room = None  # a cluster may grow
             if self.settings.address is None:
                 require_fit(plan.reserved, capacity)
-                slots = search_slots(plan.reserved, capacity)
+                room = Room(plan.reserved, capacity)
             with live_tensorboard(self.folder):
                 Experiment(
                     storage=f"{self._storage}/ray",
                     trainable=self._trainable(plan),
-                    begin=lambda: self._parts(run.journal, slots),
+                    begin=lambda: self._parts(run.journal, room),
                     max_failures=self.settings.max_failures,
                     workers=self.settings.workers,
                 ).run(run.journal)
@@ -127,8 +128,9 @@ class Sweep:
         )
         return tune.with_resources(trainable, tune_request(plan.reserved, kinds))
 
-    def _parts(self, journal: Journal, slots: float | None) -> Parts:
-        searcher = JobSearcher(self.workshop, slots=slots)
+    def _parts(self, journal: Journal, room: Room | None) -> Parts:
+        slots = None if room is None else search_slots(room.reserved, room.capacity)
+        searcher = JobSearcher(self.workshop, slots=slots, room=room)
         self._note_finished(searcher, journal)
         scheduler = StabilityScheduler(self.scheduler, reports=REPORTED)
         return Parts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
