@@ -16,6 +16,7 @@ Three layers carry that, each enough for what it has:
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from ray import tune
 
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import SweepSettings
+from distributed_iac.hiccups import may_pass
 from distributed_iac.report.tensorboard.live import live_tensorboard
 from distributed_iac.training.sweep.collect import collect_run, write_tables
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
@@ -49,6 +51,9 @@ from distributed_iac.tune.trainable import JobTrainable
 from distributed_iac.tune.workshop import Workshop
 from distributed_iac.verdict.report import ReportKeys
 
+LOGGER = logging.getLogger(__name__)
+IN_VAIN = 5
+"""Times that an experiment is taken up in a row without a report between. Our choice."""
 REPORTED = ReportKeys(seconds="total_seconds")
 """Training time over all restarts is counted by the jobs themselves."""
 
@@ -103,13 +108,14 @@ class Sweep:
                 require_fit(plan.reserved, capacity)
                 room = Room(plan.reserved, capacity)
             with live_tensorboard(self.folder):
-                Experiment(
+                experiment = Experiment(
                     storage=f"{self._storage}/ray",
                     trainable=self._trainable(plan),
                     begin=lambda: self._parts(run.journal, room),
                     max_failures=self.settings.max_failures,
                     workers=self.settings.workers,
-                ).run(run.journal)
+                )
+                _persist(experiment, run.journal)
 
     def _describe(self, run: SweepFolder, capacity: Capacity) -> SweepPlan:
         reserved = reserve(self.settings.resources, capacity, self.device)
@@ -147,3 +153,21 @@ class Sweep:
         if self.settings.storage is None:
             return str(self.folder.absolute())
         return f"{self.settings.storage.rstrip('/')}/{self.folder.name}"
+
+
+def _persist(experiment: Experiment, journal: Journal) -> None:
+    """Run an experiment, and take it up again when storage fails under Tune's own snapshots."""
+    reports, in_vain = _reports(journal), 0
+    while True:
+        try:
+            return experiment.run(journal)
+        except Exception as error:  # Tune hands on what storage raises
+            before, reports = reports, _reports(journal)
+            in_vain = in_vain + 1 if reports == before else 0
+            if in_vain == IN_VAIN or not may_pass(error):
+                raise
+            LOGGER.warning("taking the experiment up again: %s", error)
+
+
+def _reports(journal: Journal) -> int:
+    return sum(event.kind in ("report", "end") for event in journal.read())
