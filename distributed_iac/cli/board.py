@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distributed_iac.cli.progress import duration
+from distributed_iac.hiccups import patiently
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.sweep.forecast import epochs_planned, forecast
@@ -57,7 +58,7 @@ class Board:
 
     def __init__(self, folder: Path) -> None:
         self._folder = SweepFolder(folder)
-        self._graph = self._folder.plan().graph
+        self._graph = patiently(self._folder.plan).graph
         self._replay = Replay(self._graph)
         self._offset = 0
 

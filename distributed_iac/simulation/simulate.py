@@ -6,8 +6,9 @@
     simulate(sweep, slots=8).makespan
 
 Jobs start as Tune starts them: whenever there may be room, the searcher is asked for the next job
-that is ready (:mod:`distributed_iac.jobs.ready`), and one job is asked for ahead. That one keeps
-its place at the head of the queue until it fits, whoever becomes ready meanwhile.
+that is ready (:mod:`distributed_iac.jobs.ready`). Where the size is known it answers once there is
+room for that job. Where it is not, one job is asked for ahead, and keeps its place at the head of
+the queue until it fits, whoever becomes ready meanwhile.
 Every epoch of a search is reported to a :class:`~distributed_iac.verdict.judge.Judge`;
 a search that its own reports stop is concluded by the same process, one that is stopped because
 of others by a second one, as in :mod:`distributed_iac.tune.searcher`.
@@ -112,8 +113,8 @@ class _Simulation:
     def __init__(self, sweep: PaperSweep, slots: int) -> None:
         self._sweep, self._count = sweep, slots
         self._slots = Slots(slots)
-        known = sweep.size == "known"
-        self._progress = Progress(sweep.graph, slots=slots if known else None)
+        self._known = sweep.size == "known"
+        self._progress = Progress(sweep.graph, slots=slots if self._known else None)
         self._judge = Judge.from_settings(sweep.rules)
         self._queue: deque[tuple[Job, Purpose]] = deque(maxlen=1)
         self._stopped: deque[Job] = deque()
@@ -145,15 +146,22 @@ class _Simulation:
             self._start(job, purpose, now, grant)
 
     def _ask(self) -> bool:
-        """Ask for one job ahead: a stopped one that waits for its conclusion, else a ready one."""
+        """Ask for a job: a stopped one that waits for its conclusion, else a ready one."""
         if self._stopped:
             self._queue.append((self._stopped.popleft(), "conclusion"))
             return True
         job = self._progress.next_ready()
-        if job is not None:
-            self._progress.start(job.key)
-            self._queue.append((job, "work"))
-        return job is not None
+        if job is None or (self._known and not self._has_room(job)):
+            return False
+        self._progress.start(job.key)
+        self._queue.append((job, "work"))
+        return True
+
+    def _has_room(self, job: Job) -> bool:
+        grant = self._slots.take(self._sweep.shares[job.kind])
+        if grant is not None:
+            self._slots.give_back(grant)
+        return grant is not None
 
     def _start(self, job: Job, purpose: Purpose, now: float, grant: Grant) -> None:
         key = job.key

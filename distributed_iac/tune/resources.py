@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -19,6 +19,7 @@ from distributed_iac.jobs.job import JobKind
 from distributed_iac.training.sweep.folder import Reserved
 
 GIGABYTE = 1e9
+ROUNDING = 1e-9
 
 _LESS = "reserve less, or join a larger cluster with --address"
 _REMEDIES = {"cpus": _LESS, "gpus": f"{_LESS}; device: cpu reserves none", "memory": _LESS}
@@ -57,6 +58,31 @@ def reserve(settings: KindResources, capacity: Capacity, device: str) -> dict[Jo
     """
     kinds: tuple[JobKind, ...] = get_args(JobKind)
     return {kind: _resolve(getattr(settings, kind), capacity, device) for kind in kinds}
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a machine has, and what its jobs take.
+
+    Args:
+        reserved: By kind.
+        capacity: Of the machine.
+    """
+
+    reserved: Mapping[JobKind, Reserved]
+    capacity: Capacity
+
+    def has(self, kinds: Collection[JobKind]) -> bool:
+        """Whether jobs of these kinds may run at the same time, as far as sums can tell."""
+        all_of_them = [self.reserved[kind] for kind in kinds]
+        taken = Capacity(
+            sum(one.cpus for one in all_of_them),
+            sum(one.gpus for one in all_of_them),
+            sum(one.memory for one in all_of_them),
+        )
+        there = self.capacity
+        pairs = ((taken.cpus, there.cpus), (taken.gpus, there.gpus), (taken.memory, there.memory))
+        return all(one <= most * (1 + ROUNDING) for one, most in pairs)
 
 
 def search_slots(reserved: Mapping[JobKind, Reserved], capacity: Capacity) -> float:

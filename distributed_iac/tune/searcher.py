@@ -7,7 +7,9 @@
 
 Tune asks for a configuration whenever it could start a trial: it gets the next ready job
 (:mod:`distributed_iac.jobs.ready`), ``None`` while nothing is ready, FINISHED at the end. So one
-data set's searches run while another still pre-trains.
+data set's searches run while another still pre-trains. Tune asks ahead, and starts jobs in the
+order in which it got them; where it is known what fits, it gets a job when there is room for it, so
+that what becomes ready meanwhile has its turn.
 
 A trial is not a job: a job counts as finished when its result is kept. A trial that a scheduler
 stopped before that is followed by one that concludes the job; a trial that found the result there
@@ -23,9 +25,10 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from distributed_iac.jobs.job import JobKind
+from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
 from distributed_iac.tune.experiment_state import resuming_trials
+from distributed_iac.tune.resources import Room
 from distributed_iac.tune.trial_config import TrialConfig
 from distributed_iac.tune.workshop import Workshop
 
@@ -39,6 +42,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         workshop: The jobs; asked whether a result is there already.
         seconds: Expected duration by kind, for the order of ready jobs.
         slots: How many jobs run at the same time, for the same; None: nobody knows.
+        room: What fits; None: nobody knows, as on a cluster that may grow.
     """
 
     def __init__(
@@ -46,9 +50,10 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         workshop: Workshop,
         seconds: Mapping[JobKind, float] = EQUAL_SECONDS,
         slots: float | None = None,
+        room: Room | None = None,
     ) -> None:
         super().__init__()
-        self._workshop, self._slots = workshop, slots
+        self._workshop, self._slots, self._room = workshop, slots, room
         self._seconds = dict(seconds)
         self._trials: dict[str, str] = {}
         self._until: dict[str, int] = {}
@@ -118,10 +123,17 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
             if key not in self._trials.values():
                 return TrialConfig.of(self._workshop.graph[key]).concluding(until)
         ready = self.progress.next_ready()
-        if ready is None:
+        if ready is None or not self._has_room(ready):
             return None
         self.progress.start(ready.key)
         return TrialConfig.of(ready)
+
+    def _has_room(self, job: Job) -> bool:
+        """Whether a job fits beside those that were handed out."""
+        if self._room is None:
+            return True
+        running = [self._workshop.graph[key].kind for key in self._trials.values()]
+        return self._room.has([*running, job.kind])
 
     def _begin(self, taken_up: Collection[str]) -> Progress:
         """The state of all jobs as the kept results tell it.

@@ -16,6 +16,7 @@ Three layers carry that, each enough for what it has:
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from ray import tune
 
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import SweepSettings
+from distributed_iac.hiccups import may_pass
 from distributed_iac.report.tensorboard.live import live_tensorboard
 from distributed_iac.training.sweep.collect import collect_run, write_tables
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
@@ -37,6 +39,7 @@ from distributed_iac.tune.outcome import SweepOutcome
 from distributed_iac.tune.ray_session import ray_session
 from distributed_iac.tune.resources import (
     Capacity,
+    Room,
     require_fit,
     reserve,
     search_slots,
@@ -48,6 +51,9 @@ from distributed_iac.tune.trainable import JobTrainable
 from distributed_iac.tune.workshop import Workshop
 from distributed_iac.verdict.report import ReportKeys
 
+LOGGER = logging.getLogger(__name__)
+IN_VAIN = 5
+"""Times that an experiment is taken up in a row without a report between. Our choice."""
 REPORTED = ReportKeys(seconds="total_seconds")
 """Training time over all restarts is counted by the jobs themselves."""
 
@@ -97,18 +103,19 @@ class Sweep:
         jobs = self.workshop.graph.jobs()
         with ray_session(self.settings, len(jobs)) as capacity:
             plan = self._describe(run, capacity)
-            slots = None  # a cluster may grow
+            room = None  # a cluster may grow
             if self.settings.address is None:
                 require_fit(plan.reserved, capacity)
-                slots = search_slots(plan.reserved, capacity)
+                room = Room(plan.reserved, capacity)
             with live_tensorboard(self.folder):
-                Experiment(
+                experiment = Experiment(
                     storage=f"{self._storage}/ray",
                     trainable=self._trainable(plan),
-                    begin=lambda: self._parts(run.journal, slots),
+                    begin=lambda: self._parts(run.journal, room),
                     max_failures=self.settings.max_failures,
                     workers=self.settings.workers,
-                ).run(run.journal)
+                )
+                _persist(experiment, run.journal)
 
     def _describe(self, run: SweepFolder, capacity: Capacity) -> SweepPlan:
         reserved = reserve(self.settings.resources, capacity, self.device)
@@ -127,8 +134,9 @@ class Sweep:
         )
         return tune.with_resources(trainable, tune_request(plan.reserved, kinds))
 
-    def _parts(self, journal: Journal, slots: float | None) -> Parts:
-        searcher = JobSearcher(self.workshop, slots=slots)
+    def _parts(self, journal: Journal, room: Room | None) -> Parts:
+        slots = None if room is None else search_slots(room.reserved, room.capacity)
+        searcher = JobSearcher(self.workshop, slots=slots, room=room)
         self._note_finished(searcher, journal)
         scheduler = StabilityScheduler(self.scheduler, reports=REPORTED)
         return Parts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
@@ -145,3 +153,21 @@ class Sweep:
         if self.settings.storage is None:
             return str(self.folder.absolute())
         return f"{self.settings.storage.rstrip('/')}/{self.folder.name}"
+
+
+def _persist(experiment: Experiment, journal: Journal) -> None:
+    """Run an experiment, and take it up again when storage fails under Tune's own snapshots."""
+    reports, in_vain = _reports(journal), 0
+    while True:
+        try:
+            return experiment.run(journal)
+        except Exception as error:  # Tune hands on what storage raises
+            before, reports = reports, _reports(journal)
+            in_vain = in_vain + 1 if reports == before else 0
+            if in_vain == IN_VAIN or not may_pass(error):
+                raise
+            LOGGER.warning("taking the experiment up again: %s", error)
+
+
+def _reports(journal: Journal) -> int:
+    return sum(event.kind in ("report", "end") for event in journal.read())

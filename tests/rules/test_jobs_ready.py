@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import heapreplace
 from itertools import groupby
+from math import inf
+from typing import Literal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distributed_iac.config.run import RunConfig
+from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
 from distributed_iac.jobs.ready import PRESSES, ReadyJobs
+from distributed_iac.simulation.course import Course
+from distributed_iac.simulation.schedule import Schedule
+from distributed_iac.simulation.simulate import PaperSweep, simulate
 
 
 def sweep(groups: int, seeds: int) -> JobGraph:
@@ -45,10 +55,14 @@ def test_on_one_slot_each_data_set_is_done_before_the_next_begins_but_for_the_la
     assert [name for name, _ in groupby(calm)] == [f"d{number}" for number in range(7)]
 
 
-def test_where_nobody_knows_the_slots_the_longest_way_comes_first() -> None:
+def test_where_nobody_knows_the_slots_first_seeds_come_first_and_then_the_longest_way() -> None:
     order = order_of(sweep(groups=5, seeds=3), slots=None)
-    kinds = [kind for kind, _ in groupby(job.kind for job in order)]
-    assert kinds == ["prepare", "pretrain", "search", "retrain"]
+    first, later = (
+        [job.kind for job in order if (job.seed in (None, 0)) is leads] for leads in (True, False)
+    )
+    assert [kind for kind, _ in groupby(first)] == ["prepare", "pretrain", "search", "retrain"]
+    assert [kind for kind, _ in groupby(later)] == ["search", "retrain"]
+    assert [job.kind for job in order] == first + later
 
 
 def test_slots_for_everything_are_as_good_as_not_knowing() -> None:
@@ -82,3 +96,102 @@ def test_what_comes_and_goes_is_what_is_there(
     found = ready.next(left)
     assert (found is None) == (not there)
     assert found is None or found.key in there
+
+
+SECONDS: dict[JobKind, float] = {
+    **{"prepare": 100.0, "pretrain": 1000.0, "search": 1200.0, "retrain": 400.0},
+    **{"baseline": 1400.0, "evaluate": 5.0},
+}
+"""About what they are to one another; the rules know nothing of it, as in a sweep."""
+
+
+def run_of(groups: int, seeds: int, arms: int, rule: str = "each") -> JobGraph:
+    """The jobs of a real configuration, controls and all."""
+    policies = {"full": "none", "lth": "js"}
+    return plan_jobs(
+        RunConfig.model_validate(
+            {
+                "name": "run",
+                "data": [{"name": f"d{number}", "source": "raw"} for number in range(groups)],
+                "backbones": [{"name": "basic_unet", "features": "tiny"}],
+                "seeds": list(range(seeds)),
+                "arms": {arm: {"policy": policies[arm]} for arm in list(policies)[-arms:]},
+                "selection": {"rule": rule},
+            }
+        )
+    )
+
+
+def on_paper(graph: JobGraph, slots: int, size: Literal["known", "unknown"]) -> Schedule:
+    courses = {job.key: Course((SECONDS[job.kind],), (None,)) for job in graph.jobs()}
+    shares = dict.fromkeys(SECONDS, 1.0)
+    return simulate(PaperSweep(graph, courses, shares, SchedulerSettings(), size=size), slots)
+
+
+def longest_way_first(graph: JobGraph, slots: int) -> float:
+    """Seconds of the order that knows nothing else and asks nobody ahead."""
+    way, free = graph.critical_seconds(EQUAL_SECONDS), [0.0] * slots
+    ended: dict[str, float] = {}
+    left = list(graph.jobs())
+    while left:
+        now = max(free[0], min(_ready_at(job, ended) for job in left))
+        ready = [job for job in left if _ready_at(job, ended) <= now]
+        job = max(ready, key=lambda one: way[one.key])  # the first of equal ones
+        left.remove(job)
+        ended[job.key] = now + SECONDS[job.kind]
+        heapreplace(free, ended[job.key])
+    return max(ended.values())
+
+
+def _ready_at(job: Job, ended: dict[str, float]) -> float:
+    return max((ended.get(need, inf) for need in job.needs), default=0.0)
+
+
+SIZES: tuple[Literal["known", "unknown"], ...] = ("known", "unknown")
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4, 16])
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_plain_backbone_is_scored_as_soon_as_it_is_trained(
+    slots: int, groups: int, size: Literal["known", "unknown"]
+) -> None:
+    graph = run_of(groups, 3, 2)
+    begins = {span.job: span.begin for span in on_paper(graph, slots, size).spans}
+    ends = {span.job: span.end for span in on_paper(graph, slots, size).spans}
+    for job in graph.jobs():
+        if job.kind == "evaluate":
+            (need,) = job.needs
+            longest = max(SECONDS.values()) if size == "unknown" or slots > 1 else 0.0
+            assert begins[job.key] <= ends[need] + longest
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize(("arms", "slots"), [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_first_seeds_results_come_before_the_last_seeds_search_begins(
+    seeds: int, arms: int, slots: int, groups: int
+) -> None:
+    graph = run_of(groups, seeds, arms)
+    schedule = on_paper(graph, slots, "known")
+    for name in {job.dataset for job in graph.jobs()}:
+        of_group = [span for span in schedule.spans if graph[span.job].dataset == name]
+        first = [one.end for one in of_group if graph[one.job].seed == 0]
+        last = [
+            one.begin
+            for one in of_group
+            if (graph[one.job].kind, graph[one.job].seed) == ("search", seeds - 1)
+        ]
+        assert max(first) <= min(last)
+
+
+@pytest.mark.parametrize("rule", ["each", "best"])
+@pytest.mark.parametrize("slots", [1, 2, 4, 8, 32])
+@pytest.mark.parametrize("groups", [1, 8])
+@pytest.mark.parametrize("size", SIZES)
+def test_early_answers_cost_hardly_any_time(
+    rule: str, slots: int, groups: int, size: Literal["known", "unknown"]
+) -> None:
+    graph = run_of(groups, 3, 2, rule)
+    whole = on_paper(graph, slots, size).makespan
+    assert whole <= 1.01 * longest_way_first(graph, slots)

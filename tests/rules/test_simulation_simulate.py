@@ -173,7 +173,7 @@ def test_the_same_sweep_goes_the_same_way(sweep: PaperSweep, slots: int) -> None
 
 @dataclass
 class _Ticker:
-    """The same queue, one second after another, with no heap and no judge."""
+    """The same queue for slots that nobody counts: a second after another, no heap, no judge."""
 
     graph: JobGraph
     seconds: dict[str, int]
@@ -185,7 +185,10 @@ class _Ticker:
         return 1 + max((self.longest(child) for child in children), default=0)
 
     def begins(self) -> dict[str, int]:
-        order = sorted(self.graph.jobs(), key=lambda job: (-self.longest(job.key), self.place(job)))
+        order = sorted(
+            self.graph.jobs(),
+            key=lambda job: (job.kind != "evaluate", -self.longest(job.key), self.place(job)),
+        )
         begins: dict[str, int] = {}
         ahead: list[Job] = []
         now = 0
@@ -210,7 +213,7 @@ class _Ticker:
 
 def plain_sweep(graph: JobGraph, seconds: dict[str, int]) -> PaperSweep:
     plain = {key: Course((float(one),), (None,)) for key, one in seconds.items()}
-    return PaperSweep(graph, plain, ONE_EACH, RULES)
+    return PaperSweep(graph, plain, ONE_EACH, RULES, size="unknown")
 
 
 @FEWER

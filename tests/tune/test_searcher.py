@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 from ray.tune.search import Searcher
 
+from distributed_iac.config.sweep import KindResources
 from distributed_iac.jobs.job import Job
+from distributed_iac.tune.resources import Capacity, Room, reserve
 from distributed_iac.tune.scripted import ScriptedWorkshop
 from distributed_iac.tune.searcher import JobSearcher
 
@@ -15,6 +18,7 @@ PRETRAIN = Job("pretrain", "a", "net", needs=(PREPARE.key,))
 SEARCH = Job("search", "a", "net", "lth", 0, needs=(PRETRAIN.key,))
 PLAIN = Job("evaluate", "a", "net", "plain", needs=(PRETRAIN.key,))
 RETRAIN = Job("retrain", "a", "net", "lth", 0, needs=(PRETRAIN.key, SEARCH.key))
+ONE_CORE = Capacity(cpus=1, gpus=0, memory=1e9)
 JOBS = (PREPARE, PRETRAIN, PLAIN, SEARCH, RETRAIN)
 
 
@@ -51,16 +55,27 @@ def test_a_job_is_handed_out_once_all_that_it_needs_is_done(workshop: ScriptedWo
     assert handed_out(searcher, "t3")["job"] == PRETRAIN.key
 
 
-def test_the_longest_way_to_the_end_goes_first(workshop: ScriptedWorkshop) -> None:
+def test_a_cheap_answer_goes_first(workshop: ScriptedWorkshop) -> None:
     searcher = JobSearcher(workshop)
     advance(searcher, PREPARE, PRETRAIN)
     order = [handed_out(searcher, trial)["job"] for trial in ("t3", "t4")]
-    assert order == [SEARCH.key, PLAIN.key]
+    assert order == [PLAIN.key, SEARCH.key]
+
+
+def test_a_job_is_chosen_when_there_is_room_for_it(workshop: ScriptedWorkshop) -> None:
+    """Chosen ahead, it would start before what becomes ready until then."""
+    room = Room(reserve(KindResources(), ONE_CORE, "cpu"), ONE_CORE)
+    searcher = pickle.loads(pickle.dumps(JobSearcher(workshop, slots=1, room=room)))
+    advance(searcher, PREPARE, PRETRAIN)
+    assert handed_out(searcher, "t3")["job"] == PLAIN.key
+    assert searcher.suggest("t4") is None
+    searcher.on_trial_complete("t3", {"outcome": "done"})
+    assert handed_out(searcher, "t4")["job"] == SEARCH.key
 
 
 def test_the_searcher_is_finished_when_every_job_is(workshop: ScriptedWorkshop) -> None:
     searcher = JobSearcher(workshop)
-    advance(searcher, PREPARE, PRETRAIN, SEARCH, PLAIN, RETRAIN)
+    advance(searcher, PREPARE, PRETRAIN, PLAIN, SEARCH, RETRAIN)
     assert searcher.suggest("t9") == Searcher.FINISHED
 
 
@@ -69,7 +84,7 @@ def test_a_failed_job_costs_what_needs_it_and_nothing_else(
     workshop: ScriptedWorkshop, how: str
 ) -> None:
     searcher = JobSearcher(workshop)
-    advance(searcher, PREPARE, PRETRAIN)
+    advance(searcher, PREPARE, PRETRAIN, PLAIN)
     assert handed_out(searcher, "t3")["job"] == SEARCH.key
     if how == "reported":
         searcher.on_trial_complete("t3", {"outcome": "failed", "error": "it diverged"})
@@ -78,14 +93,14 @@ def test_a_failed_job_costs_what_needs_it_and_nothing_else(
         searcher.on_trial_complete("t3", error=True)
     assert searcher.progress.status(SEARCH.key) == "failed"
     assert searcher.progress.status(RETRAIN.key) == "skipped"
-    assert handed_out(searcher, "t4")["job"] == PLAIN.key
+    assert searcher.progress.status(PLAIN.key) == "done"
 
 
 def test_a_job_that_a_scheduler_stopped_is_concluded_where_it_was_stopped(
     workshop: ScriptedWorkshop,
 ) -> None:
     searcher = JobSearcher(workshop)
-    advance(searcher, PREPARE, PRETRAIN)
+    advance(searcher, PREPARE, PRETRAIN, PLAIN)
     handed_out(searcher, "t3")
     searcher.on_trial_complete("t3", {"outcome": "running", "epoch": 7, "stop_code": "dominated"})
     config = handed_out(searcher, "t4")
@@ -98,7 +113,7 @@ def test_a_job_that_a_scheduler_stopped_is_concluded_where_it_was_stopped(
 def test_results_that_are_kept_are_not_made_again(
     workshop: ScriptedWorkshop, tmp_path: Path
 ) -> None:
-    for job in (PREPARE, PRETRAIN):
+    for job in (PREPARE, PRETRAIN, PLAIN):
         keep(workshop, job, tmp_path / job.kind)
     assert handed_out(JobSearcher(workshop), "t1")["job"] == SEARCH.key
 
@@ -126,7 +141,7 @@ def test_after_a_restart_running_trials_keep_their_jobs(
     again.restore(str(path))
     assert again.suggest("t3") is None
     again.on_trial_complete("t2", {"outcome": "done"})
-    assert handed_out(again, "t4")["job"] == SEARCH.key
+    assert handed_out(again, "t4")["job"] == PLAIN.key
 
 
 def test_a_job_whose_trial_tune_does_not_know_is_handed_out_again(
@@ -151,13 +166,13 @@ def test_a_job_that_finished_after_the_snapshot_counts_as_finished(
     keep(workshop, PRETRAIN, tmp_path / "pretrain")
     again = JobSearcher(workshop)
     again.restore(str(path))
-    assert handed_out(again, "t3")["job"] == SEARCH.key
+    assert handed_out(again, "t3")["job"] == PLAIN.key
 
 
 def test_a_stop_that_was_not_concluded_survives_a_restart(
     workshop: ScriptedWorkshop, tmp_path: Path
 ) -> None:
-    for job in (PREPARE, PRETRAIN):
+    for job in (PREPARE, PRETRAIN, PLAIN):
         keep(workshop, job, tmp_path / job.kind)
     searcher = JobSearcher(workshop)
     handed_out(searcher, "t3")

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from distributed_iac.comparison.rows import PatientRow
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
 from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.hiccups import patiently
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.training.sweep.search_payload import read_decision
 from distributed_iac.training.work.cells import SearchResult, read_search
@@ -53,7 +54,11 @@ def read_kept(folder: Path) -> Kept:
     Raises:
         CheckpointError: A file is damaged.
     """
-    rows = pq.read_table(folder / EPOCHS).to_pylist() if (folder / EPOCHS).exists() else None
+    rows = (
+        patiently(lambda: pq.read_table(folder / EPOCHS)).to_pylist()
+        if (folder / EPOCHS).exists()
+        else None
+    )
     decisions = json.loads((folder / DECISIONS).read_text()) if _has(folder, DECISIONS) else []
     patients = read_patients(folder / PATIENTS).to_pylist() if _has(folder, PATIENTS) else []
     return Kept(

@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from distributed_iac.hiccups import patiently
 from distributed_iac.report.drawing import Drawing
 from distributed_iac.report.tables import Table, markdown
 from distributed_iac.report.tensorboard.course import Course, Courses
@@ -148,7 +149,7 @@ def _figure(name: str, at: float, picture: Picture) -> Record:
 def _rows(folder: Path | None) -> list[dict[str, Any]] | None:
     if folder is None or not (folder / EPOCHS).exists():
         return None
-    rows: list[dict[str, Any]] = pq.read_table(folder / EPOCHS).to_pylist()
+    rows: list[dict[str, Any]] = patiently(lambda: pq.read_table(folder / EPOCHS)).to_pylist()
     return rows
 
 

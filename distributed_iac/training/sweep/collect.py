@@ -88,7 +88,7 @@ def collect_run(folder: Path) -> RunTables:
         CheckpointError: A kept result is damaged.
     """
     run = SweepFolder(folder)
-    plan = run.plan()
+    plan = patiently(run.plan)
     standings = stand(plan.graph, run.journal.read())
     folders = _folders(plan, standings)
     jobs, epochs = [], []
