@@ -61,6 +61,7 @@ class PlainWork:
 
     def __init__(self, group: Group, job: Job, backbone: Backbone) -> None:
         self._group, self._job, self._backbone = group, job, backbone
+        self._warnings = group.warnings
         self.stage = OnceStage(lambda: {"val_dice": val_dice(group, backbone)})
 
     def stops(self, report: StepReport) -> bool:
@@ -72,4 +73,4 @@ class PlainWork:
         """Score the test patients."""
         del rows
         write_test_scores(self._group, self._job, self._backbone, folder)
-        return {"stop_reason": "done", **(self.stage.facts or {}), **self._group.warnings}
+        return {"stop_reason": "done", **(self.stage.facts or {}), **self._warnings}
