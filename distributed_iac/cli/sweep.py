@@ -51,8 +51,8 @@ def sweep(
     told = tell_doubts(settings)
     with _watching(settings.folder):
         outcome = run_sweep(settings)
-    tell_doubts(settings, told)  # more is known once the stores are there
     _conclude(settings.folder)
+    tell_doubts(settings, told)  # more is known once the stores are there
     if outcome.unfinished:
         raise KeyboardInterrupt
     if outcome.failed:

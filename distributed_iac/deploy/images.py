@@ -74,7 +74,7 @@ def find_images(
         if folder.nifti and format == "auto":
             images = _from_files(folder.nifti.values(), fingerprint, chosen)
             return replace(images, unusable=(*images.unusable, *_not_read(folder)))
-        return _from_source(path, format, modality)
+        return _from_source(path, fingerprint, format, modality)
     if not path.exists() or split_nifti(path.name) is None:
         raise SourceError(
             f"images are files ending in {' or '.join(NIFTI_ENDINGS)}, or a folder",
@@ -116,7 +116,9 @@ def case_of_files(
     return Case(case_id, case_id, channels, None, modality or _modality(fingerprint), layout)
 
 
-def _from_source(path: Path, format: str, modality: ModalityFilter) -> Images:
+def _from_source(
+    path: Path, fingerprint: Fingerprint, format: str, modality: ModalityFilter
+) -> Images:
     source = read_source(path, format, modality)
     unusable = [
         Skipped.from_problem(problem)
@@ -136,8 +138,17 @@ def _from_source(path: Path, format: str, modality: ModalityFilter) -> Images:
         for problem in source.problems
         if problem.code in _UNUSED
     ]
-    cases = tuple(case for case in source.cases if case.case_id not in refused)
+    names = fingerprint.channel_names
+    cases = tuple(_ordered(case, names) for case in source.cases if case.case_id not in refused)
     return Images(cases, tuple(unusable))
+
+
+def _ordered(case: Case, names: Sequence[str]) -> Case:
+    """The case with its channels in the order of the model; as it is where the names differ."""
+    found = {channel.name: channel for channel in case.channels}
+    if found.keys() != set(names):
+        return case
+    return replace(case, channels=tuple(found[name] for name in names))
 
 
 def _not_read(folder: Folder) -> Iterator[Skipped]:

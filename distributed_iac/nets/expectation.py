@@ -41,6 +41,25 @@ SAME_SPACING = 0.01
 """Relative difference of pixel sizes that is none. Our choice: headers are rounded."""
 
 
+_NOTHING = "no setting makes them equal"
+
+
+@dataclass(frozen=True)
+class Intensities:
+    """Foreground of a CT channel that the images are shifted and scaled by, in HU."""
+
+    mean: float
+    deviation: float
+
+    def is_near(self, other: Intensities) -> bool:
+        """Whether images scaled by either look the same. Our choice: a tenth of a deviation."""
+        shift = abs(self.mean - other.mean) / self.deviation
+        return shift <= 0.1 and isclose(self.deviation, other.deviation, rel_tol=0.1)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g} +- {self.deviation:.4g} HU"
+
+
 @dataclass(frozen=True)
 class NetworkCard:
     """What a network was trained on; or what one trained on a store would be.
@@ -54,6 +73,7 @@ class NetworkCard:
         normalisation: Of the intensities: ``ct``, ``zscore``, ``zscore_nonzero``, ...; one word
             that begins as another stands for both.
         orientation: How slices lie: ``LPS``, ``as_stored``, ...
+        intensities: Of CT, for each channel; None for others.
     """
 
     channels: tuple[str, ...]
@@ -63,6 +83,7 @@ class NetworkCard:
     patch: tuple[int, int] | None = None
     normalisation: tuple[str, ...] | None = None
     orientation: str | None = None
+    intensities: tuple[Intensities, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +115,7 @@ class Difference:
         what: Name of it.
         network: The network's.
         store: The store's.
-        remedy: Setting that makes them equal.
+        remedy: What makes them equal.
     """
 
     what: str
@@ -103,7 +124,10 @@ class Difference:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.what}: the network's {self.network}, the store's {self.store}; {self.remedy}"
+        return (
+            f"{self.what}: the network was trained with {self.network}, "
+            f"the store has {self.store}; {self.remedy}"
+        )
 
 
 def agree(network: NetworkCard, store: NetworkCard, names: Names, where: object) -> Agreement:
@@ -135,19 +159,23 @@ def differences(network: NetworkCard, store: NetworkCard) -> tuple[Difference, .
 
 def _differences(network: NetworkCard, store: NetworkCard) -> Iterator[Difference]:
     if network.spacing and store.spacing and not _near(network.spacing, store.spacing):
-        remedy = f"preprocess.spacing: [{_list(map(_number, network.spacing))}]"
+        remedy = f"set preprocess.spacing: [{_list(map(_number, network.spacing))}]"
         yield Difference("spacing", _mm(network.spacing), _mm(store.spacing), remedy)
     if network.patch and store.patch and network.patch != store.patch:
-        remedy = f"preprocess.patch: [{_list(map(str, network.patch))}]"
+        remedy = f"set preprocess.patch: [{_list(map(str, network.patch))}]"
         yield Difference("patch", _pixels(network.patch), _pixels(store.patch), remedy)
     if network.normalisation and store.normalisation:
         theirs, ours = sorted(set(network.normalisation)), sorted(set(store.normalisation))
         if len(theirs) != len(ours) or not all(map(_same_word, theirs, ours)):
             known = len(theirs) == 1 and theirs[0] in ("ct", "zscore", "zscore_nonzero")
-            remedy = f"preprocess.normalisation: {theirs[0]}" if known else "no setting does that"
+            remedy = f"set preprocess.normalisation: {theirs[0]}" if known else _NOTHING
             yield Difference("normalisation", _list(theirs), _list(ours), remedy)
+    if network.intensities and store.intensities:
+        for theirs_, ours_ in zip(network.intensities, store.intensities, strict=False):
+            if not theirs_.is_near(ours_):
+                yield Difference("CT intensities", str(theirs_), str(ours_), _NOTHING)
     if network.orientation and store.orientation and network.orientation != store.orientation:
-        remedy = "preprocess: from_backbone for a network of nnU-Net"
+        remedy = "set preprocess: from_backbone for a network of nnU-Net"
         yield Difference("orientation", network.orientation, store.orientation, remedy)
 
 

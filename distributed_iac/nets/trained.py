@@ -17,10 +17,10 @@ from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.difference import first_difference
 from distributed_iac.data.contract import LabelScheme, Source
 from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.intensity import Normaliser, ZScore
+from distributed_iac.data.intensity import CtNormaliser, Normaliser, ZScore
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.card import read_card
-from distributed_iac.nets.expectation import BACKGROUND, Names, NetworkCard
+from distributed_iac.nets.expectation import BACKGROUND, Intensities, Names, NetworkCard
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_plan import NnUnetPlan
 
@@ -76,6 +76,7 @@ def card_of_store(fingerprint: Fingerprint) -> NetworkCard:
         patch=recipe.patch,
         normalisation=tuple(map(_normalisation, recipe.normalisers.values())),
         orientation=" and ".join(recipe.slice_axes),
+        intensities=_intensities(recipe.normalisers.get("CT")),
     )
 
 
@@ -118,3 +119,9 @@ def _normalisation(rule: Normaliser) -> str:
     if isinstance(rule, ZScore):
         return "zscore_nonzero" if rule.where == "nonzero" else "zscore_all"
     return "ct"
+
+
+def _intensities(rule: Normaliser | None) -> tuple[Intensities, ...] | None:
+    if not isinstance(rule, CtNormaliser):
+        return None
+    return tuple(Intensities(channel.mean, channel.deviation) for channel in rule.channels)

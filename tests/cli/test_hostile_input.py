@@ -36,6 +36,7 @@ from distributed_iac.training.sweep.folder import SweepFolder
 Spoil = Callable[[Path], object]
 """What it returns is kept until the command has ended."""
 
+NNUNET = Path(__file__).parents[1] / "nets" / "data" / "nnunet_plain"
 SOURCE = "data/Dataset001_lesion"
 CONFIG = {
     "name": "run",
@@ -818,7 +819,15 @@ SWEEPS = (
     ),
 )
 
+OTHER_NETWORK = f'backbones=[{{"name":"nnunet","folder":"{NNUNET}"}}]'
+OTHER_WIDTH = 'backbones=[{"name":"basic_unet","features":"tiny","weights":"model"}]'
+
 PLANS = (
+    planning("network-of-others", 2, f"--set {OTHER_NETWORK}", "only the network has T1"),
+    planning("model-of-other-settings", 2, f"--set {OTHER_WIDTH}", "features", "model.json"),
+    searching("search-network-of-others", OTHER_NETWORK, 2, "only the network has T1"),
+    sweeping("network-of-others", 2, f"--set {OTHER_NETWORK}", "only the network has T1"),
+    preparing("prepare-network-of-others", 2, OTHER_NETWORK, "only the network has T1"),
     planning("unknown-key", 2, "--set serch.epochs=3", "did you mean search?"),
     Row("plan-missing", ("plan", "absent.yaml"), 2, ("check the path",)),
     planning(

@@ -185,3 +185,15 @@ def test_names_that_differ_in_letter_case_only_are_refused(write: Write, one: Fi
     assert [case.case_id for case in images.cases] == ["other"]
     assert [skipped.case_id for skipped in images.unusable] == ["Scan", "scan"]
     assert all("letter case" in skipped.reason for skipped in images.unusable)
+
+
+def test_channels_of_a_data_set_come_in_the_order_of_the_model(
+    stores: Callable[..., Any], four: Fingerprint
+) -> None:
+    source = stores("brats")[0]
+    model = replace(four, channel_names=four.channel_names[::-1])
+    found = find_images(source.detection.root, model)
+    for case, own in zip(found.cases, source.cases, strict=True):
+        assert case.channels == own.channels[::-1]
+    other = replace(four, channel_names=("pet",))
+    assert find_images(source.detection.root, other).cases == source.cases

@@ -8,7 +8,14 @@ from itertools import permutations
 import pytest
 
 from distributed_iac.errors import ConfigError
-from distributed_iac.nets.expectation import Agreement, Names, NetworkCard, agree, differences
+from distributed_iac.nets.expectation import (
+    Agreement,
+    Intensities,
+    Names,
+    NetworkCard,
+    agree,
+    differences,
+)
 
 NETWORK = NetworkCard(
     ("FLAIR", "T1", "T1Gd"),
@@ -139,10 +146,19 @@ def test_every_difference_has_both_values_and_the_setting_that_makes_them_equal(
     assert "from_backbone" in found["orientation"]
 
 
+def test_ct_intensities_that_shift_the_images_are_a_difference() -> None:
+    ct = replace(STORE, intensities=(Intensities(100.0, 70.0),))
+    assert differences(ct, replace(STORE, intensities=(Intensities(104.0, 73.0),))) == ()
+    for other in (Intensities(120.0, 70.0), Intensities(100.0, 90.0)):
+        (one,) = differences(ct, replace(STORE, intensities=(other,)))
+        assert "100 +- 70 HU" in str(one)
+    assert differences(ct, STORE) == ()
+
+
 def test_rounding_and_what_is_not_known_are_no_differences() -> None:
     assert differences(STORE, STORE) == ()
     assert differences(STORE, replace(STORE, spacing=(1.0004, 0.9997))) == ()
     assert differences(NETWORK, NetworkCard(("t1",), ("background",), "softmax")) == ()
     assert differences(replace(STORE, normalisation=("zscore",)), STORE) == ()
     (one,) = differences(replace(STORE, normalisation=("zscore_nonzero",)), STORE)
-    assert one.remedy == "preprocess.normalisation: zscore_nonzero"
+    assert one.remedy == "set preprocess.normalisation: zscore_nonzero"

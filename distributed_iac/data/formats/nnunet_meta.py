@@ -11,6 +11,7 @@ Format: ``documentation/dataset_format.md`` of nnU-Net v2. A v1 file (``modality
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,9 @@ def _ending(meta: Mapping[str, object], where: Path, findings: Findings) -> str 
     return None
 
 
-def _modality(channels: tuple[str, ...], where: Path, findings: Findings) -> Modality:
+def _modality(named: tuple[str, ...], where: Path, findings: Findings) -> Modality:
+    # Channels of one name are numbered: two called CT are CT as well.
+    channels = [re.sub(rf"_{position}$", "", name) for position, name in enumerate(named)]
     others = sorted(_OTHER_NORMALISATIONS & set(channels))
     if all(channel == "ct" for channel in channels):
         return "CT"

@@ -81,6 +81,7 @@ class PlainWork:
 
     def __init__(self, group: Group, job: Job, backbone: Backbone) -> None:
         self._group, self._job, self._backbone = group, job, backbone
+        self._warnings = group.warnings
         self.stage = OnceStage(lambda: {"val_dice": val_dice(group, backbone)})
 
     def stops(self, report: StepReport) -> bool:
@@ -98,7 +99,7 @@ class PlainWork:
         del rows
         group = self._group
         settings = group.settings
-        facts = {**(self.stage.facts or {}), **group.warnings}
+        facts = {**(self.stage.facts or {}), **self._warnings}
         if isinstance(settings, NnUnetSettings):
             facts["fold_note"] = unseen_in_store(settings, group.dataset, group.store)
         scored = write_test_scores(group, self._job, self._backbone, folder)

@@ -45,6 +45,7 @@ class SearchWork:
     def __init__(self, group: Group, job: Job, stage: SearchStage) -> None:
         self.stage = stage
         self._group, self._job = group, job
+        self._warnings = group.warnings  # now: a folder that is moved meanwhile costs nothing
         self._judge = Judge.from_settings(group.config.scheduler)
         self._judge.add(job.key, Role(job=job.key, group=job.group, arm=job.name))
         self._stop_reason: str | None = None
@@ -73,7 +74,7 @@ class SearchWork:
             "op_evaluations": last["op_evaluations"],
             "full_epochs": last["full_epochs"],
             **self._cell(cell),
-            **self._group.warnings,
+            **self._warnings,
         }
 
     def _cell(self, cell: Discretisation) -> dict[str, Scalar]:

@@ -62,6 +62,7 @@ def test_version_1_files_are_read_with_a_warning(trees, tmp_path):
         ({"0": "cineMRI"}, "MR", False),
         ({"0": "noNorm"}, "MR", True),
         ({"0": "CT", "1": "PET"}, "MR", True),
+        ({"0": "CT", "1": "CT"}, "CT", False),
     ],
 )
 def test_the_channel_name_decides_the_normalisation(names, modality, warned, trees, tmp_path):
