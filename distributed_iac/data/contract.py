@@ -78,10 +78,13 @@ class SliceLayout:
             wrong (KiTS19).
         slice_axis: Array axis (after ``reorient``) along which slices are stacked; None means
             the axis of the largest spacing (nnU-Net's rule), decided once for a source.
+        codes: For ``as_stored``: nibabel axis codes that the array is brought to first, those of
+            the images that a model was trained on; None takes the array as it is on disk.
     """
 
     reorient: Reorient
     slice_axis: int | None
+    codes: str | None = None
 
 
 @dataclass(frozen=True)

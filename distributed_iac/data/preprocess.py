@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
+from distributed_iac.data.faults import Fault
 from distributed_iac.data.geometry import slice_geometry
 from distributed_iac.data.plane import CaseGeometry, InPlaneTransform
 from distributed_iac.data.reading import read_case
@@ -38,9 +39,10 @@ class PreparedCase:
     Args:
         images: (Z, C, H, W) float16, normalised; every slice, also empty ones.
         labels: (Z, H, W) uint8, or None.
-        native_label: (X, Y, Z) uint8 as on disk, or None.
+        native_label: (X, Y, Z) uint8 on the grid of the image file, or None.
         geometry: The way back.
         affine: Of the image file, (4, 4).
+        faults: What the case was taken with nevertheless; warnings all.
     """
 
     images: NDArray[np.float16]
@@ -48,6 +50,7 @@ class PreparedCase:
     native_label: NDArray[np.uint8] | None
     geometry: CaseGeometry
     affine: NDArray[np.float64]
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
     volume = read_case(case, scheme)
     layout = recipe.layout(case.layout)
     slices = slice_geometry(volume.affine, volume.shape, volume.zooms, layout)
+    slices.require_pictures(case.channels[0].path)
     (_, *size), (_, *spacing) = slices.slices_shape, slices.spacing
     centre = None
     if recipe.crop == "nonzero":
@@ -123,7 +127,8 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
     if volume.label is not None:
         native = volume.label.astype(np.uint8, copy=False)
         labels = plane.labels(slices.to_slices(native))
-    return PreparedCase(images, labels, native, CaseGeometry(slices, plane), volume.affine)
+    geometry = CaseGeometry(slices, plane)
+    return PreparedCase(images, labels, native, geometry, volume.affine, volume.faults)
 
 
 def compare_with_native(prepared: PreparedCase, scheme: LabelScheme) -> Mapping[str, TargetCounts]:

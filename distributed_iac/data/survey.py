@@ -70,6 +70,7 @@ def survey_case(case: Case, scheme: LabelScheme) -> CaseSurvey:
     """
     volume = read_case(case, scheme)
     geometry = slice_geometry(volume.affine, volume.shape, volume.zooms, case.layout)
+    geometry.require_pictures(case.channels[0].path)
     depth, height, width = geometry.slices_shape
     box, share = nonzero_box(volume.image, geometry)
     return CaseSurvey(

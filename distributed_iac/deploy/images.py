@@ -24,7 +24,7 @@ from distributed_iac.data.formats.listing import list_folder
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, split_nifti, stem_of
 from distributed_iac.data.formats.registry import ModalityFilter, read_source
 from distributed_iac.data.store.skipped import Skipped
-from distributed_iac.data.volume import read_header
+from distributed_iac.data.volume import read_grid_of
 from distributed_iac.errors import ConfigError, SourceError
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<number>\d{4})")
@@ -98,7 +98,7 @@ def case_of_files(
         ConfigError: The model knows two modalities and none is given.
     """
     names = fingerprint.channel_names
-    if len(paths) == 1 and len(names) > 1 and read_header(paths[0]).frames == len(names):
+    if len(paths) == 1 and len(names) > 1 and read_grid_of(paths[0]).frames == len(names):
         channels = tuple(Channel(name, paths[0], i) for i, name in enumerate(names))
     elif len(paths) == len(names):
         channels = tuple(Channel(name, path) for name, path in zip(names, paths, strict=True))

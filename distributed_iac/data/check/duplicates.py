@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from distributed_iac.data.check.case import CaseFacts
-from distributed_iac.data.check.codes import Fault
 from distributed_iac.data.contract import Case, Problem
+from distributed_iac.data.faults import Fault
 
 
 @dataclass(frozen=True, eq=False)

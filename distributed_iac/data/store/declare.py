@@ -3,28 +3,32 @@
 ::
 
     stored = stored_cases(order, cases, records)
-    declare(order, crew, recipe, stored, records, groups, shards, skipped)
+    declare(order, crew, fingerprint, stored, records, groups, shards, skipped, notes)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from distributed_iac.data.contract import Case
+from distributed_iac.data.contract import Case, Problem
 from distributed_iac.data.fingerprint import Fingerprint, PartCounts, TargetFidelity
 from distributed_iac.data.plane import CaseGeometry
 from distributed_iac.data.preprocess import TargetCounts
 from distributed_iac.data.recipe import Recipe
 from distributed_iac.data.split import PARTS, Part
+from distributed_iac.data.store.identity import relative_to
 from distributed_iac.data.store.manifest import (
     CASES,
     FINGERPRINT,
     IDENTITY,
     INDEX,
     NATIVE_LABELS,
+    NOTES,
     SHARDS,
     SKIPPED,
     SPLIT,
@@ -32,6 +36,7 @@ from distributed_iac.data.store.manifest import (
     write_manifest,
 )
 from distributed_iac.data.store.native import write_native_labels
+from distributed_iac.data.store.notes import count_notes, note_from_json, note_to_json
 from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.sink import FileDigest, digest_of
 from distributed_iac.data.store.skipped import Skipped
@@ -80,6 +85,7 @@ def declare(
     groups: Sequence[Group],
     shards: Mapping[str, FileDigest],
     skipped: Sequence[Skipped],
+    notes: Sequence[Problem],
 ) -> None:
     """Write everything beside the shards, the manifest last.
 
@@ -97,6 +103,7 @@ def declare(
         FINGERPRINT: fingerprint.to_json(),
         SPLIT: order.split.to_json(),
         SKIPPED: [case.to_json() for case in skipped],
+        NOTES: [note_to_json(note) for note in notes],
         IDENTITY: order.identity,
     }
     for name, content in documents.items():
@@ -114,6 +121,8 @@ def make_fingerprint(
     stored: Sequence[StoredCase],
     records: Records,
     skipped: Sequence[Skipped],
+    notes: Sequence[Problem],
+    axis_codes: str | None,
 ) -> Fingerprint:
     """Sum up a preparation."""
     source = order.source
@@ -130,7 +139,19 @@ def make_fingerprint(
         targets=_fidelity(order, stored, records),
         unlabelled=order.unlabelled,
         skipped=len(skipped),
+        axis_codes=axis_codes,
+        notes=count_notes(notes),
     )
+
+
+def gather_notes(
+    order: Order, stored: Sequence[StoredCase], records: Records
+) -> tuple[Problem, ...]:
+    """Everything that the source and its stored cases were used with nevertheless."""
+    own = (note for case in stored for note in records[case.case_id].notes)
+    notes = [*order.noted, *map(note_from_json, own)]
+    root = order.source.detection.root
+    return tuple(replace(note, path=Path(relative_to(note.path, root))) for note in notes)
 
 
 def _part_counts(part: Part, stored: Sequence[StoredCase], records: Records) -> PartCounts:

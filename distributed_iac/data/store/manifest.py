@@ -28,13 +28,14 @@ IDENTITY = "identity.json"
 FINGERPRINT = "fingerprint.json"
 SPLIT = "split.json"
 SKIPPED = "skipped.json"
+NOTES = "notes.json"
 INDEX = "index.parquet"
 CASES = "cases.parquet"
 NATIVE_LABELS = "native_labels.arrow"
 SHARDS = "shards"
 WORK = ".work"
 
-SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, INDEX, CASES)
+SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, NOTES, INDEX, CASES)
 """Files whose checksums are cheap enough to be verified at every opening."""
 
 Verify = Literal["manifest", "checksums"]

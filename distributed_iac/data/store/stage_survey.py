@@ -10,19 +10,24 @@ The cases come back with their slice axis fixed, without those that could not be
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from distributed_iac.data.contract import Case, Reorient
+from distributed_iac.data.faults import FaultError
 from distributed_iac.data.fingerprint import labels_to_json
 from distributed_iac.data.geometry import resolve_layout
+from distributed_iac.data.grid import Grid
 from distributed_iac.data.preprocess import PREPROCESS_VERSION
 from distributed_iac.data.recipe import Recipe, decide_recipe
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.skipped import Skipped
 from distributed_iac.data.store.tasks import SurveyTask, survey_task
+from distributed_iac.data.stored_axes import common_codes, odd_cases
 from distributed_iac.data.survey import CaseSurvey
-from distributed_iac.data.volume import read_header
+from distributed_iac.data.volume import read_grid_of
 from distributed_iac.errors import DataError, SourceError
 
 
@@ -57,6 +62,28 @@ def survey_stage(
     recipe = decide_recipe(order.settings, ordered, axes)
     unusable = {refused.case_id for refused in skipped}
     return recipe, tuple(c for c in cases if c.case_id not in unusable), ordered, skipped
+
+
+def stored_alike(order: Order, crew: Crew) -> tuple[Order, str | None, list[Skipped]]:
+    """Rule out what lies in other array axes than the rest, where slices are cut as stored.
+
+    Returns:
+        The order without these cases, the axis codes of the others, and the cases ruled out.
+    """
+    grids: dict[Path, Grid] = {}
+    for case in order.cases:
+        path = case.channels[0].path
+        if case.layout.reorient == "as_stored":
+            with suppress(SourceError):  # its own stage will name it
+                grids[path] = read_grid_of(path)
+    codes = common_codes(grids.values())
+    odd = {fault.path: fault for fault in odd_cases(grids, codes)}
+    faulty = [case for case in order.cases if case.channels[0].path in odd]
+    skipped = [Skipped.from_error(c, FaultError(odd[c.channels[0].path])) for c in faulty]
+    for refused in skipped:
+        crew.progress.note(f"cannot be used: {refused}")
+    left = tuple(case for case in order.cases if case not in faulty)
+    return replace(order, cases=left), codes, skipped
 
 
 def _surveys(
@@ -99,19 +126,17 @@ def _slice_axes(order: Order) -> dict[Reorient, int]:
 
 
 def _thickest(cases: Sequence[Case], order: Order) -> int:
-    headers = []
+    grids = []
     for case in cases:
-        try:
-            headers.append(read_header(case.channels[0].path))
-        except SourceError:
-            continue  # its survey will name it
-    if not headers:
+        with suppress(SourceError):  # its survey will name it
+            grids.append(read_grid_of(case.channels[0].path))
+    if not grids:
         raise DataError(
             "the slice axis follows from the images' headers",
             came="none that can be read",
             where=order.source.detection.root,
             remedy="run `distributed-iac check` to see why",
         )
-    resolved = resolve_layout(cases[0].layout, [(h.affine, h.zooms) for h in headers]).slice_axis
+    resolved = resolve_layout(cases[0].layout, grids).slice_axis
     assert resolved is not None
     return resolved

@@ -25,6 +25,7 @@ from distributed_iac.data.preprocess import PreparedCase, compare_with_native, p
 from distributed_iac.data.reading import class_bits
 from distributed_iac.data.recipe import Recipe
 from distributed_iac.data.store.native import compress
+from distributed_iac.data.store.notes import note_to_json
 from distributed_iac.data.store.shard import Block, write_shard
 from distributed_iac.data.store.sink import WholeFile, storage_errors
 from distributed_iac.data.store.skipped import Skipped
@@ -132,6 +133,7 @@ def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
         geometry=prepared.geometry.to_json(),
         affine=tuple(prepared.affine.ravel().tolist()),
         counts=counts,
+        notes=tuple(note_to_json(fault.of(task.case.case_id)) for fault in prepared.faults),
     )
     write_record(files.record, record)
     return record

@@ -46,6 +46,7 @@ class CaseRecord:
         geometry: JSON form of its CaseGeometry.
         affine: Of the image file, 16 numbers, rows first.
         counts: Per target, for training cases.
+        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.notes`.
     """
 
     key: str
@@ -54,6 +55,7 @@ class CaseRecord:
     geometry: Mapping[str, Any]
     affine: tuple[float, ...]
     counts: Mapping[str, TargetCounts]
+    notes: tuple[Mapping[str, Any], ...]
 
     @property
     def native_shape(self) -> tuple[int, int, int]:
@@ -160,6 +162,7 @@ class WorkFolder:
             geometry=content["geometry"],
             affine=tuple(content["affine"]),
             counts={name: TargetCounts(**c) for name, c in content["counts"].items()},
+            notes=tuple(content["notes"]),
         )
 
     def shards(self) -> Iterator[tuple[str, ShardRecord]]:
