@@ -18,13 +18,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distributed_iac.data.contract import Case, Channel, Modality, SliceLayout
+from distributed_iac.data.contract import Case, Channel, Modality
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.formats.listing import list_folder
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, split_nifti, stem_of
 from distributed_iac.data.formats.registry import ModalityFilter, read_source
 from distributed_iac.data.store.skipped import Skipped
 from distributed_iac.data.volume import read_grid_of
+from distributed_iac.deploy.trained_layout import trained_layout
 from distributed_iac.errors import ConfigError, SourceError
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<number>\d{4})")
@@ -109,7 +110,7 @@ def case_of_files(
             remedy="name the files CASE_0000.nii.gz, CASE_0001.nii.gz, ... in that order",
             where=paths[0],
         )
-    layout = _layout(fingerprint)
+    layout = trained_layout(fingerprint)
     return Case(case_id, case_id, channels, None, modality or _modality(fingerprint), layout)
 
 
@@ -187,12 +188,6 @@ def _in_order(case_id: str, members: _Members) -> list[Path]:
             where=members[max(members)][0],
         )
     return [members[number][0] for number in sorted(members)]
-
-
-def _layout(fingerprint: Fingerprint) -> SliceLayout:
-    # Every reader cuts all cases of its source one way.
-    (known,) = fingerprint.recipe.slice_axes.items()
-    return SliceLayout(*known)
 
 
 def _modality(fingerprint: Fingerprint) -> Modality:

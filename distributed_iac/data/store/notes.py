@@ -11,7 +11,7 @@ the fingerprint and travel with every model; they name no patient.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,16 @@ def describe_notes(counts: Mapping[str, int]) -> list[str]:
     return [
         f"{count} {'case' if count == 1 else 'cases'}: {meaning(code)} ({code})"
         for code, count in counts.items()
+    ]
+
+
+def summarise_notes(notes: Sequence[Problem]) -> list[str]:
+    """Say each kind in one line, with its first file and what is to be done."""
+    first = {note.code: note for note in reversed(notes)}
+    lines = zip(describe_notes(count_notes(notes)), sorted(first), strict=True)
+    return [
+        f"{line}; first {first[code].path}: {first[code].reason}. {first[code].remedy}"
+        for line, code in lines
     ]
 
 

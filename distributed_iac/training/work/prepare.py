@@ -13,6 +13,7 @@ from distributed_iac.data.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
+from distributed_iac.data.store.notes import describe_notes
 from distributed_iac.errors import StoreError
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.work.contract import Row
@@ -63,7 +64,10 @@ class PrepareWork:
 
 def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:
     parts = fingerprint.parts.values()
+    lost = [f"{fingerprint.skipped} unusable cases were left out"] if fingerprint.skipped else []
+    notes = "; ".join(lost + describe_notes(fingerprint.notes))
     return {
+        **({"note": notes} if notes else {}),
         "patients": sum(part.patients for part in parts),
         "cases": sum(part.cases for part in parts),
         "slices": sum(part.slices for part in parts),
