@@ -16,8 +16,14 @@ from pathlib import Path
 
 from distributed_iac.data.contract import Case, SliceLayout
 from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.geometry import slice_geometry
 from distributed_iac.data.volume import read_grid_of
 from distributed_iac.errors import SourceError
+
+ACROSS = 2.0
+"""A pixel longer than this many times the distance of slices shows that a stack of thick slices is
+cut across: a scan in an oblique plane, whose axis codes name other directions than the array's
+order. Our choice."""
 
 UNKNOWN_AXES = (
     "this model does not say in which array axes its slices were cut (it was exported by an older "
@@ -47,7 +53,7 @@ def as_trained(case: Case, fingerprint: Fingerprint) -> Case:
     """
     layout = trained_layout(fingerprint)
     if layout.codes is not None:
-        _require_orientation(case.channels[0].path, layout.codes)
+        _require_likeness(case.channels[0].path, layout)
     elif layout.reorient == "as_stored" and case.layout.reorient != "as_stored":
         raise SourceError(
             "this model was trained on slices cut as stored, in array axes that it does not name",
@@ -58,13 +64,22 @@ def as_trained(case: Case, fingerprint: Fingerprint) -> Case:
     return replace(case, layout=layout)
 
 
-def _require_orientation(path: Path, codes: str) -> None:
-    if read_grid_of(path).codes is None:
+def _require_likeness(path: Path, layout: SliceLayout) -> None:
+    """Refuse what cannot be brought to the training's axes: no axes, or slices cut across."""
+    grid = read_grid_of(path)
+    came = None
+    if grid.codes is None:
+        came = "a header that does not say where its axes lie (sform_code = qform_code = 0)"
+    else:
+        cut = slice_geometry(grid.affine, grid.shape, grid.zooms, layout)
+        depth, *pixel = cut.spacing
+        if cut.slices_shape[0] > 1 and max(pixel) > ACROSS * depth:
+            came = f"axes {grid.codes} that would be cut across its slices of {max(pixel):g} mm"
+    if came is not None:
         raise SourceError(
-            f"this model was trained on slices of arrays with the axes {codes}",
-            came="an image whose header does not say where its axes lie (sform_code = qform_code "
-            "= 0)",
+            f"this model was trained on slices of arrays with the axes {layout.codes}",
+            came=came,
             where=path,
-            remedy=f"set sform in its header; if it is stored as the training images are, to "
-            f"the axes {codes}",
+            remedy=f"if the image is stored as the training images are, set sform in its header "
+            f"to the axes {layout.codes}",
         )
