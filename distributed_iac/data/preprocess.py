@@ -14,7 +14,7 @@ Labelled or not: prediction on new images goes the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class PreparedCase:
         geometry: The way back.
         affine: Of the image file, (4, 4).
         faults: What the case was taken with nevertheless; warnings all.
+        fingerprints: Of the voxels of each channel, as read; empty for an unlabelled case.
     """
 
     images: NDArray[np.float16]
@@ -51,6 +52,7 @@ class PreparedCase:
     geometry: CaseGeometry
     affine: NDArray[np.float64]
     faults: tuple[Fault, ...] = ()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
         native = volume.label.astype(np.uint8, copy=False)
         labels = plane.labels(slices.to_slices(native))
     geometry = CaseGeometry(slices, plane)
-    return PreparedCase(images, labels, native, geometry, volume.affine, volume.faults)
+    told = volume.faults, volume.fingerprints
+    return PreparedCase(images, labels, native, geometry, volume.affine, *told)
 
 
 def compare_with_native(prepared: PreparedCase, scheme: LabelScheme) -> Mapping[str, TargetCounts]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
+from distributed_iac.data.duplicates import fingerprint_of
 from distributed_iac.data.faults import Fault, refuse_errors
 from distributed_iac.data.label_values import scheme_faults
 from distributed_iac.data.volume import Volume, load_case
@@ -45,9 +46,12 @@ def read_case(case: Case, scheme: LabelScheme) -> Volume:
         nonfinite = {name: v.size - int(np.isfinite(v).sum()) for name, v in own.items()}
         constant = [name for name, v in own.items() if v.min() == v.max()]
         faults += refuse_errors(image_faults(path, nonfinite, constant))
-    if case.label is not None and volume.counts is not None:
-        faults += refuse_errors(scheme_faults(case.label, volume.counts, scheme))
-    return replace(volume, faults=tuple(faults))
+    if case.label is None or volume.counts is None:
+        return replace(volume, faults=tuple(faults))
+    faults += refuse_errors(scheme_faults(case.label, volume.counts, scheme))
+    # A constant image identifies nobody.
+    prints = {c.name: fingerprint_of(v) for c, v in channels if v.min() < v.max()}
+    return replace(volume, faults=tuple(faults), fingerprints=prints)
 
 
 def image_faults(path: Path, nonfinite: Mapping[str, int], constant: Sequence[str]) -> list[Fault]:

@@ -16,7 +16,7 @@ of them. Shapes: C channels, X x Y x Z the first image on disk.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Volume:
         grid: Of the first channel.
         counts: Of the label's values; None if unlabelled.
         faults: What was passed with a warning.
+        fingerprints: Of the voxels of each channel of a labelled case that was judged
+            (:mod:`.reading`).
     """
 
     image: NDArray[np.float32]
@@ -50,6 +52,7 @@ class Volume:
     grid: Grid
     counts: LabelStatistics | None
     faults: tuple[Fault, ...]
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -199,12 +199,6 @@ def move(path: Path) -> None:
     nib.save(nib.Nifti1Image(np.asarray(loaded.dataobj), affine), path)
 
 
-def dangle(path: Path) -> None:
-    """Replace a file by a link that leads nowhere."""
-    path.unlink()
-    path.symlink_to("gone.nii.gz")
-
-
 def describe(here: Path, **changes: object) -> None:
     """Change dataset.json; None takes a key out."""
     values = json.loads(about(here).read_text()) | changes
@@ -369,7 +363,6 @@ DATA = (
     *raw("image-nan", "case1", lambda here: change(image(here), lambda v: np.full_like(v, np.nan))),
     *raw("image-crc", "damaged", lambda here: flip(image(here), -8)),
     *raw("label-crc", "damaged", lambda here: flip(label(here), -8)),
-    *raw("image-link", "leads to gone.nii.gz", lambda here: dangle(image(here))),
     *raw("image-1d", "case1", lambda here: change(image(here), lambda v: v[:, 0, 0])),
     *raw("image-of-one-slice", "shape", lambda here: change(image(here), lambda v: v[:, :, 0])),
     *raw("label-elsewhere", "mm away", lambda here: move(label(here))),

@@ -52,6 +52,12 @@ class CaseFacts:
     images: Mapping[str, ImageStatistics]
     label: LabelStatistics | None
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """By channel; a constant image identifies nobody."""
+        images = self.images.items()
+        return {name: image.fingerprint for name, image in images if not image.is_constant}
+
 
 @dataclass(frozen=True, eq=False)
 class CaseFinding:

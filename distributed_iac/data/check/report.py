@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from distributed_iac.data.check.case import CaseFacts, CaseFinding, inspect_case
-from distributed_iac.data.check.duplicates import duplicate_problems
 from distributed_iac.data.contract import Problem, Source
+from distributed_iac.data.duplicates import duplicate_problems
 from distributed_iac.data.stored_axes import common_codes, odd_cases
 from distributed_iac.data.workers import Workers
 
@@ -72,7 +72,7 @@ def conclude(source: Source, findings: Iterable[CaseFinding]) -> CheckReport:
     ordered = sorted(findings, key=lambda finding: finding.facts.case.case_id)
     facts = tuple(finding.facts for finding in ordered)
     found = [problem for finding in ordered for problem in finding.problems]
-    found += duplicate_problems(facts)
+    found += duplicate_problems((each.case, each.fingerprints) for each in facts)
     found += _stored_otherwise(facts)
     # What the reader has said already is not said again.
     known = {(problem.code, problem.case_id) for problem in source.problems}

@@ -12,13 +12,14 @@ The scan takes the voxels in blocks, so that memory does not grow with the volum
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from distributed_iac.data.duplicates import VoxelHash
 
 PERCENTILES = (0.5, 50.0, 99.5)
 """The outer two are nnU-Net's clipping points for CT."""
@@ -63,14 +64,13 @@ class ImageScan:
         self._minimum, self._maximum = math.inf, -math.inf
         self._nonfinite = 0
         self._sample: list[NDArray[np.float32]] = []
-        self._hash = hashlib.blake2b(repr(shape).encode(), digest_size=16)
+        self._hash = VoxelHash(shape)
 
     def add(self, block: NDArray[Any]) -> None:
         """Take the next voxels, 1-D and of any real type."""
         with np.errstate(over="ignore"):  # what overflows is counted as infinite below
             values = np.ascontiguousarray(block, dtype="<f4")
-        values = values + np.float32(0)  # turns -0.0, which equals 0.0, into its bits too
-        self._hash.update(values.data)
+        self._hash.add(values)
         first = -self._seen % self._stride
         self._seen += values.size
         sample = values[first :: self._stride]
@@ -94,7 +94,7 @@ class ImageScan:
             maximum=self._maximum if has_values else math.nan,
             percentiles=tuple(float(quantile) for quantile in quantiles),
             nonfinite=self._nonfinite,
-            fingerprint=self._hash.hexdigest(),
+            fingerprint=self._hash.result(),
         )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from distributed_iac.data.contract import Case, Problem
+from distributed_iac.data.duplicates import duplicate_problems
 from distributed_iac.data.fingerprint import Fingerprint, PartCounts, TargetFidelity
 from distributed_iac.data.plane import CaseGeometry
 from distributed_iac.data.preprocess import TargetCounts
@@ -147,9 +148,16 @@ def make_fingerprint(
 def gather_notes(
     order: Order, stored: Sequence[StoredCase], records: Records
 ) -> tuple[Problem, ...]:
-    """Everything that the source and its stored cases were used with nevertheless."""
-    own = (note for case in stored for note in records[case.case_id].notes)
-    notes = [*order.noted, *map(note_from_json, own)]
+    """Everything that the source and its stored cases were used with nevertheless.
+
+    An image that occurs twice is an error of the check. Which of two cases is the right one, only
+    the user can tell, so both are stored and the note says what the check says.
+    """
+    kept = [records[case.case_id] for case in stored]
+    own = (note_from_json(note) for record in kept for note in record.notes)
+    cases = {case.case_id: case for case in order.cases}
+    copies = duplicate_problems((cases[record.case_id], record.fingerprints) for record in kept)
+    notes = [*order.noted, *own, *copies]
     root = order.source.detection.root
     return tuple(replace(note, path=Path(relative_to(note.path, root))) for note in notes)
 

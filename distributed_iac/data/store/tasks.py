@@ -134,6 +134,7 @@ def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
         affine=tuple(prepared.affine.ravel().tolist()),
         counts=counts,
         notes=tuple(note_to_json(fault.of(task.case.case_id)) for fault in prepared.faults),
+        fingerprints=prepared.fingerprints,
     )
     write_record(files.record, record)
     return record

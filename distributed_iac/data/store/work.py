@@ -47,6 +47,7 @@ class CaseRecord:
         affine: Of the image file, 16 numbers, rows first.
         counts: Per target, for training cases.
         notes: What it was taken with nevertheless, each in the JSON form of :mod:`.notes`.
+        fingerprints: Of the voxels of each channel.
     """
 
     key: str
@@ -56,6 +57,7 @@ class CaseRecord:
     affine: tuple[float, ...]
     counts: Mapping[str, TargetCounts]
     notes: tuple[Mapping[str, Any], ...]
+    fingerprints: Mapping[str, str]
 
     @property
     def native_shape(self) -> tuple[int, int, int]:
@@ -163,6 +165,7 @@ class WorkFolder:
             affine=tuple(content["affine"]),
             counts={name: TargetCounts(**c) for name, c in content["counts"].items()},
             notes=tuple(content["notes"]),
+            fingerprints=content["fingerprints"],
         )
 
     def shards(self) -> Iterator[tuple[str, ShardRecord]]:

@@ -120,6 +120,18 @@ def test_an_error_of_the_check_is_one_of_the_preparation(
     )
 
 
+@pytest.mark.parametrize(("source_of", "code"), [(1, "duplicate_case"), (7, "duplicate_patient")])
+def test_an_image_that_occurs_twice_is_noted_as_the_check_does(
+    source: Source, prepare: Any, source_of: int, code: str
+) -> None:
+    for mine, theirs in zip(source.cases[0].files, source.cases[source_of].files, strict=True):
+        mine.write_bytes(theirs.read_bytes())
+    (problem,) = check_source(source).problems
+    assert problem.code == code
+    (note,) = prepare(source).notes
+    assert (note.code, note.case_id, note.reason) == (code, problem.case_id, problem.reason)
+
+
 def test_a_turned_label_is_stored_on_the_grid_of_its_image(source: Source, prepare: Any) -> None:
     straight = prepare(source, "straight")
     for case in source.cases:
