@@ -96,6 +96,10 @@ class Board:
         beneath = (f"{key}: {remark}" for key, remark in remarks if remark)
         return Group(self._table(shown, NUMBERS), *beneath)
 
+    def notes(self) -> list[str]:
+        """A line for every job that has something to be known of: data used with a warning."""
+        return [f"{one.job.key}: {one.note}" for one in self._standings if one.note]
+
     def failures(self) -> list[str]:
         """A block for every job that failed: which, and why."""
         return [f"{one.job.key}: {one.error}" for one in self._standings if one.status == "failed"]

@@ -23,6 +23,7 @@ from distributed_iac.errors import DataError
 
 if TYPE_CHECKING:
     from distributed_iac.data.store.skipped import Skipped
+    from distributed_iac.deploy.predict import Outcome
 
 
 class _Modality(StrEnum):
@@ -69,6 +70,7 @@ def predict(
     from distributed_iac.deploy.images import find_images
     from distributed_iac.deploy.model import load_model
     from distributed_iac.deploy.predict import predict_images
+    from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, has_unknown_axes
 
     loaded = load_model(model, device=device, batch_size=batch_size)
     found = find_images(
@@ -83,6 +85,9 @@ def predict(
     for outcome in done:
         counts[outcome.status] += 1
     typer.echo(_summary(counts, out))
+    if has_unknown_axes(loaded.card.fingerprint):
+        typer.echo(f"warning: {UNKNOWN_AXES}", err=True)
+    _warn(done)
     refusals = [outcome.refusal for outcome in done if outcome.refusal is not None]
     if refusals:
         _show(refusals)
@@ -96,6 +101,15 @@ def _summary(counts: dict[str, int], out: Path) -> str:
     if counts["refused"]:
         parts.append(f"{counts['refused']} refused")
     return "; ".join(parts)
+
+
+def _warn(done: Sequence[Outcome]) -> None:
+    """Say on standard error what images were used with, each kind once with its first image."""
+    from distributed_iac.data.store.notes import summarise_notes
+
+    notes = [fault.of(outcome.case_id) for outcome in done for fault in outcome.faults]
+    for line in summarise_notes(notes):
+        typer.echo(f"warning: {line}", err=True)
 
 
 def _show(refusals: Sequence[Skipped]) -> None:

@@ -99,6 +99,9 @@ def _tell_of_networks(run: RunConfig, dataset: str, done: Preparation) -> None:
 
 
 def _summary(name: str, done: Preparation) -> str:
+    from distributed_iac.data.store.manifest import NOTES
+    from distributed_iac.data.store.notes import summarise_notes
+
     recipe, lines = done.fingerprint.recipe, []
     status = "already prepared" if done.status == "already_prepared" else "prepared"
     lines.append(f"{name}: {status} in {done.folder}")
@@ -117,6 +120,9 @@ def _summary(name: str, done: Preparation) -> str:
                 f"Dice of the stored labels themselves {fidelity.ceiling:.4f}"
             )
     lines.extend(f"  skipped {case}" for case in done.skipped)
+    lines.extend(f"  warning: {line}" for line in summarise_notes(done.notes))
+    if done.notes:
+        lines.append(f"  every warning: {done.folder / NOTES}")
     return "\n".join(lines)
 
 

@@ -66,6 +66,8 @@ def _conclude(folder: Path) -> None:
     board = Board(folder)
     board.refresh()
     typer.echo(f"{board.tally()} in {folder}")
+    for note in board.notes():
+        typer.echo(f"warning: {note}", err=True)
     for failure in board.failures():
         typer.echo(f"error: {failure}", err=True)
 

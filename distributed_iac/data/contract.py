@@ -81,11 +81,14 @@ class SliceLayout:
             the axis of the largest spacing (nnU-Net's rule), decided once for a source.
         axes: Array axes (after ``reorient``) that become slice, row and column, none reversed: how
             another program cuts. None: the radiological view along ``slice_axis``.
+        codes: For ``as_stored``: nibabel axis codes that the array is brought to first, those of
+            the images that a model was trained on; None takes the array as it is on disk.
     """
 
     reorient: Reorient
     slice_axis: int | None
     axes: Axes | None = None
+    codes: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from distributed_iac.data.contract import LabelScheme, Region
@@ -69,6 +69,10 @@ class Fingerprint:
         targets: Fidelity of each scored target.
         unlabelled: Cases of the source without a label, which are not stored.
         skipped: Cases that could not be used; listed in ``skipped.json``.
+        axis_codes: Where slices are cut as stored: nibabel axis codes of the arrays on disk. None
+            where the headers did not tell, or the store is of a release that did not record it.
+        notes: Problem code to the number of cases that were used with this warning; listed in
+            ``notes.json``.
     """
 
     dataset: str
@@ -83,6 +87,8 @@ class Fingerprint:
     targets: Mapping[str, TargetFidelity]
     unlabelled: int
     skipped: int
+    axis_codes: str | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -105,6 +111,8 @@ class Fingerprint:
             "targets": {name: asdict(target) for name, target in self.targets.items()},
             "unlabelled": self.unlabelled,
             "skipped": self.skipped,
+            "axis_codes": self.axis_codes,
+            "notes": dict(self.notes),
         }
 
     @classmethod

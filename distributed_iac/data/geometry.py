@@ -2,7 +2,7 @@
 
 ::
 
-    layout = resolve_layout(SliceLayout("LPS", None), headers)   # once for a source
+    layout = resolve_layout(SliceLayout("LPS", None), grids)     # once for a source
     geometry = slice_geometry(affine, shape, zooms, layout)
     slices = geometry.to_slices(array)               # (..., Z, H, W)
     geometry.spacing                                 # (dz, dy, dx) in mm
@@ -24,6 +24,8 @@ as_stored  0           array axis 1               array axis 2
 
 ``as_stored`` 2 and 0 give the radiological axial view for ACDC (x, y, z) and for KiTS (z, y, x).
 A layout that names its ``axes`` is cut along these instead, nothing reversed, as nnU-Net does.
+With ``codes`` an ``as_stored`` layout means the axes of an array of these codes, wherever they lie
+on disk.
 
 Shapes: X x Y x Z the array on disk; Z slices of H x W pixels.
 """
@@ -32,13 +34,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
-from distributed_iac.data.contract import Axes, Reorient, SliceLayout
+from distributed_iac.data.contract import Axes, SliceLayout
+from distributed_iac.data.grid import Grid
 from distributed_iac.errors import GeometryError
 
 TIE = 0.01
@@ -106,6 +110,21 @@ class SliceGeometry:
     def _reversal(self) -> tuple[Any, ...]:
         return (..., *(slice(None, None, step) for step in self.steps))
 
+    def require_pictures(self, path: Path) -> None:
+        """Refuse a cut across a single slice: pictures of one pixel's width.
+
+        Raises:
+            GeometryError: The volume has one slice, along another axis.
+        """
+        depth, *sides = self.slices_shape
+        if min(sides) == 1 and depth > 1:
+            raise GeometryError(
+                f"slices are cut along array axis {self.axes[0]}, as in the other volumes",
+                came=f"shape {self.shape}, a single slice along another axis",
+                where=path,
+                remedy="store it in the axes of the others, with a header that says so",
+            )
+
     @staticmethod
     def _require(what: str, array: NDArray[Any], shape: tuple[int, int, int]) -> None:
         if array.shape[-3:] != shape:
@@ -134,8 +153,9 @@ def slice_geometry(
         GeometryError: The affine does not say where the axes point, or the slice axis is open.
     """
     axes, steps = _plane(layout)
-    if layout.reorient != "as_stored":
-        axes, steps = _towards(layout.reorient, affine, axes, steps)
+    codes = layout.codes if layout.reorient == "as_stored" else layout.reorient
+    if codes is not None:
+        axes, steps = _towards(codes, affine, axes, steps)
     dz, dy, dx = (float(zooms[axis]) for axis in axes)
     return SliceGeometry(shape, axes, steps, (dz, dy, dx))
 
@@ -155,43 +175,42 @@ def _plane(layout: SliceLayout) -> tuple[Axes, Axes]:
     return _LPS_PLANES[layout.slice_axis]
 
 
-def resolve_layout(
-    layout: SliceLayout,
-    volumes: Iterable[tuple[NDArray[np.float64], tuple[float, float, float]]],
-) -> SliceLayout:
+def resolve_layout(layout: SliceLayout, grids: Iterable[Grid]) -> SliceLayout:
     """Fix the slice axis of a source: the axis of the largest median spacing.
 
-    nnU-Net's rule (``transpose_forward`` of its default planner).
+    nnU-Net's rule (``transpose_forward`` of its default planner). Differs from nnU-Net in that
+    an axis along which every case has one voxel comes first: a spacing between slices that are
+    not there says nothing.
 
     Args:
         layout: Returned as it is where its slice axis is already fixed.
-        volumes: (affine, zooms) of each case; at least one.
+        grids: Of each case; at least one.
 
     Raises:
         GeometryError: An affine does not say where the axes point.
     """
     if layout.slice_axis is not None:
         return layout
-    spacings = [_oriented_zooms(affine, zooms, layout) for affine, zooms in volumes]
-    median = np.median(np.array(spacings), axis=0)
+    grids = list(grids)
+    orders = [_axes_to_cut(grid.affine, layout) for grid in grids]
+    median = np.median([np.take(g.zooms, o) for g, o in zip(grids, orders, strict=True)], axis=0)
+    longest = np.max([np.take(g.shape, o) for g, o in zip(grids, orders, strict=True)], axis=0)
+    single = longest == 1
+    if single.any():
+        median = np.where(single, median, 0)
     largest = np.flatnonzero(median >= median.max() * (1 - TIE))
     return replace(layout, slice_axis=int(largest[-1]))
 
 
-def _oriented_zooms(
-    affine: NDArray[np.float64], zooms: tuple[float, float, float], layout: SliceLayout
-) -> tuple[float, ...]:
-    """Spacing along the axes that ``slice_axis`` counts."""
+def _axes_to_cut(affine: NDArray[np.float64], layout: SliceLayout) -> Axes:
+    """Axes on disk in the order that ``slice_axis`` counts."""
     if layout.reorient == "as_stored":
-        return zooms
-    axes, _ = _towards(layout.reorient, affine, (0, 1, 2), (1, 1, 1))
-    return tuple(zooms[axis] for axis in axes)
+        return 0, 1, 2
+    return _towards(layout.reorient, affine, (0, 1, 2), (1, 1, 1))[0]
 
 
-def _towards(
-    codes: Reorient, affine: NDArray[np.float64], axes: Axes, steps: Axes
-) -> tuple[Axes, Axes]:
-    """Translate axes and directions of the reoriented array into those of the array on disk."""
+def _towards(codes: str, affine: NDArray[np.float64], axes: Axes, steps: Axes) -> tuple[Axes, Axes]:
+    """Translate axes and directions of an array of these codes into those of the array on disk."""
     orientation = io_orientation(affine)
     if np.isnan(orientation).any():
         raise GeometryError(
@@ -199,8 +218,8 @@ def _towards(
             came=np.asarray(affine).tolist(),
             remedy="repair sform or qform in the header",
         )
-    # Row i: the reoriented axis that array axis i becomes, and whether it is reversed on the way.
-    transform = ornt_transform(orientation, axcodes2ornt(codes))
+    # Row i: the axis that array axis i becomes, and whether it is reversed on the way.
+    transform = ornt_transform(orientation, axcodes2ornt(tuple(codes)))
     stored_axis = {int(target): axis for axis, (target, _) in enumerate(transform)}
     direction = {int(target): int(flip) for target, flip in transform}
     a, b, c = (stored_axis[axis] for axis in axes)

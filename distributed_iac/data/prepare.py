@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
-from distributed_iac.data.contract import Case, Source
+from distributed_iac.data.contract import Case, Problem, Source
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.formats.problems import warnings_in_brief
 from distributed_iac.data.reading import HIGHEST_CLASS
@@ -33,12 +33,14 @@ from distributed_iac.data.store.manifest import (
     FINGERPRINT,
     IDENTITY,
     MANIFEST,
+    NOTES,
     SKIPPED,
     WORK,
     read_manifest,
     verify_files,
     without_manifest,
 )
+from distributed_iac.data.store.notes import note_from_json
 from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.progress import Progress, Silence
 from distributed_iac.data.store.sink import storage_errors
@@ -58,12 +60,14 @@ class Preparation:
         status: ``already_prepared`` when an equal store was there.
         fingerprint: Of the store.
         skipped: Cases that could not be used.
+        notes: What others were used with nevertheless.
     """
 
     folder: Path
     status: Literal["prepared", "already_prepared"]
     fingerprint: Fingerprint
     skipped: tuple[Skipped, ...]
+    notes: tuple[Problem, ...]
 
 
 def prepare_store(
@@ -107,8 +111,8 @@ def prepare_store(
             "it continues",
         )
         with WorkFolder(folder) as work, workers:
-            fingerprint, skipped = build(order, Crew(work, workers, progress))
-    return Preparation(folder, "prepared", fingerprint, skipped)
+            fingerprint, skipped, notes = build(order, Crew(work, workers, progress))
+    return Preparation(folder, "prepared", fingerprint, skipped, notes)
 
 
 def make_order(
@@ -140,6 +144,7 @@ def make_order(
         described=described,
         identity=store_identity(dataset, source, described, settings, divided),
         unusable=tuple(sorted(map(Skipped.from_problem, errors))),
+        noted=tuple(problem for problem in source.problems if problem.severity == "warning"),
         unlabelled=len(usable) - len(labelled),
         folder=folder,
     )
@@ -189,7 +194,8 @@ def _already_prepared(order: Order) -> Preparation:
         with storage_errors(folder), WorkFolder(folder) as work:
             work.clear()
     fingerprint = Fingerprint.from_json(_read(folder / FINGERPRINT))
-    return Preparation(folder, "already_prepared", fingerprint, skipped)
+    notes = tuple(map(note_from_json, _read(folder / NOTES)))
+    return Preparation(folder, "already_prepared", fingerprint, skipped, notes)
 
 
 def _require_own_folder(folder: Path) -> None:

@@ -14,13 +14,14 @@ Labelled or not: prediction on new images goes the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
+from distributed_iac.data.faults import Fault
 from distributed_iac.data.geometry import SliceGeometry, slice_geometry
 from distributed_iac.data.intensity import nonzero_mask
 from distributed_iac.data.plane import Box, CaseGeometry, InPlaneTransform
@@ -39,15 +40,19 @@ class PreparedCase:
 
     Args:
         normalised: (Z, C, h, w) float32, as cut; every slice, also empty ones.
-        native_label: (X, Y, Z) uint8 as on disk, or None.
+        native_label: (X, Y, Z) uint8 on the grid of the image file, or None.
         geometry: The way back.
         affine: Of the image file, (4, 4).
+        faults: What the case was taken with nevertheless; warnings all.
+        fingerprints: Of the voxels of each channel, as read; empty for an unlabelled case.
     """
 
     normalised: NDArray[np.float32]
     native_label: NDArray[np.uint8] | None
     geometry: CaseGeometry
     affine: NDArray[np.float64]
+    faults: tuple[Fault, ...] = ()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def images(self) -> NDArray[np.float16]:
@@ -124,6 +129,7 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
     volume = read_case(case, scheme)
     layout = recipe.layout(case.layout)
     slices = slice_geometry(volume.affine, volume.shape, volume.zooms, layout)
+    slices.require_pictures(case.channels[0].path)
     normalise = recipe.normalisers[case.modality]
     stack = slices.to_slices(volume.image)
     depth = None
@@ -140,7 +146,8 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
         normalise(volume.image)
     native = None if volume.label is None else volume.label.astype(np.uint8, copy=False)
     geometry = CaseGeometry(slices, plane, depth)
-    return PreparedCase(np.moveaxis(stack, 0, 1), native, geometry, volume.affine)
+    told = volume.faults, volume.fingerprints
+    return PreparedCase(np.moveaxis(stack, 0, 1), native, geometry, volume.affine, *told)
 
 
 def _plan(

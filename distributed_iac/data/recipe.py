@@ -70,7 +70,7 @@ class Recipe:
     def layout(self, layout: SliceLayout) -> SliceLayout:
         """How a case is cut: as decided for all, or its reader's way with the slice axis filled."""
         if self.slices is not None:
-            return self.slices
+            return replace(self.slices, codes=layout.codes)
         if layout.slice_axis is not None:
             return layout
         return replace(layout, slice_axis=self.slice_axes[layout.reorient])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distributed_iac.data.contract import Case, LabelScheme, Modality
+from distributed_iac.data.contract import Case, LabelScheme, Modality, SliceLayout
 from distributed_iac.data.geometry import SliceGeometry, slice_geometry
 from distributed_iac.data.intensity import nonzero_mask
 from distributed_iac.data.plane import Box, Size
@@ -54,22 +54,24 @@ class CaseSurvey:
     foreground: NDArray[np.float32]
 
 
-def survey_case(case: Case, scheme: LabelScheme) -> CaseSurvey:
+def survey_case(case: Case, scheme: LabelScheme, layout: SliceLayout | None = None) -> CaseSurvey:
     """Read a labelled training case and take what the recipe needs.
 
     The sample is drawn by a generator seeded from the case's name, so that it depends on nothing
     but the case.
 
     Args:
-        case: Its layout must have its slice axis.
+        case: Its layout must have its slice axis, unless another layout is given.
         scheme: Meaning of the label values.
+        layout: How slices are cut; None: as the case's reader says.
 
     Raises:
         SourceError: The case cannot be used.
         GeometryError: Its affine does not say where its axes point.
     """
     volume = read_case(case, scheme)
-    geometry = slice_geometry(volume.affine, volume.shape, volume.zooms, case.layout)
+    geometry = slice_geometry(volume.affine, volume.shape, volume.zooms, layout or case.layout)
+    geometry.require_pictures(case.channels[0].path)
     depth, height, width = geometry.slices_shape
     box, share = nonzero_box(volume.image, geometry)
     return CaseSurvey(

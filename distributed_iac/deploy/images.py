@@ -18,14 +18,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distributed_iac.data.contract import Case, Channel, Modality, SliceLayout
+from distributed_iac.data.contract import Case, Channel, Modality
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.formats.listing import Folder, list_folder, peek
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, split_nifti, stem_of
 from distributed_iac.data.formats.registry import ModalityFilter, read_source
 from distributed_iac.data.formats.unused import letter_case_twins, not_read
 from distributed_iac.data.store.skipped import Skipped
-from distributed_iac.data.volume import read_header
+from distributed_iac.data.volume import read_grid_of
+from distributed_iac.deploy.trained_layout import trained_layout
 from distributed_iac.errors import ConfigError, SourceError
 
 _UNUSED = frozenset({"unused_file", "unlisted_file", "dangling_link"})
@@ -101,7 +102,7 @@ def case_of_files(
         ConfigError: The model knows two modalities and none is given.
     """
     names = fingerprint.channel_names
-    if len(paths) == 1 and len(names) > 1 and read_header(paths[0]).frames == len(names):
+    if len(paths) == 1 and len(names) > 1 and read_grid_of(paths[0]).frames == len(names):
         channels = tuple(Channel(name, paths[0], i) for i, name in enumerate(names))
     elif len(paths) == len(names):
         channels = tuple(Channel(name, path) for name, path in zip(names, paths, strict=True))
@@ -112,7 +113,7 @@ def case_of_files(
             remedy="name the files CASE_0000.nii.gz, CASE_0001.nii.gz, ... in that order",
             where=paths[0],
         )
-    layout = _layout(fingerprint)
+    layout = trained_layout(fingerprint)
     return Case(case_id, case_id, channels, None, modality or _modality(fingerprint), layout)
 
 
@@ -232,12 +233,6 @@ def _in_order(case_id: str, members: _Members) -> list[Path]:
             where=members[max(members)][0],
         )
     return [members[number][0] for number in sorted(members)]
-
-
-def _layout(fingerprint: Fingerprint) -> SliceLayout:
-    # Every reader cuts all cases of its source one way.
-    (known,) = fingerprint.recipe.slice_axes.items()
-    return SliceLayout(*known)
 
 
 def _modality(fingerprint: Fingerprint) -> Modality:

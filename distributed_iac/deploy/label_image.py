@@ -42,7 +42,9 @@ def label_image(
     header = source.header.copy()
     header.extensions.clear()
     header["cal_min"] = header["cal_max"] = 0
-    image = kind(labels, source.affine, header)
+    # A picture's label map is a picture: data/nifti.py reads two axes as a volume of one slice.
+    shape = source.shape[:2] if len(source.shape) == 2 else labels.shape
+    image = kind(labels.reshape(shape), source.affine, header)
     image.set_data_dtype(source.get_data_dtype() if dtype == "source" else np.uint8)
     image.header.set_slope_inter(1, 0)
     return image

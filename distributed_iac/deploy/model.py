@@ -16,6 +16,7 @@ Shapes: Z slices of a case, C channels, K outputs, H x W the patch, X x Y x Z th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -28,12 +29,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from distributed_iac.data.contract import Case, Modality
+from distributed_iac.data.faults import Fault
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.preprocess import preprocess_case
 from distributed_iac.data.targets import decode_logits
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.network import build_network, load_exactly
+from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, as_trained, has_unknown_axes
 from distributed_iac.errors import SourceError
 from distributed_iac.evaluation.predict import Inference, slice_logits
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
@@ -45,6 +48,19 @@ StrPath = str | PathLike[str]
 BATCH_SIZE = 8
 """Slices at a time: the widest U-Net here (``large``) on slices of 512 x 512 then takes 3.1 GB on a
 CPU (measured; 6.1 GB for 16)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A segmented case.
+
+    Args:
+        labels: Label values in the array order of the first image's file, (X, Y, Z).
+        faults: What the images were used with nevertheless.
+    """
+
+    labels: NDArray[np.uint8]
+    faults: tuple[Fault, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +100,23 @@ class Model:
         Raises:
             DataError: The files cannot be used.
             NumericalError: An output of the network is not finite.
+
+        Warns:
+            UserWarning: The files were used although their headers leave something open.
         """
         given = [images] if isinstance(images, str | PathLike) else images
         paths = [Path(path) for path in given]
         case = case_of_files("image", paths, self.card.fingerprint, modality)
-        return label_image(self.labels(case), paths[0], dtype)
+        found = self.segment(case)
+        remarks = [f"{fault.path}: {fault.reason}" for fault in found.faults]
+        if has_unknown_axes(self.card.fingerprint):
+            remarks.append(UNKNOWN_AXES)
+        for remark in remarks:
+            warnings.warn(remark, UserWarning, stacklevel=2)
+        return label_image(found.labels, paths[0], dtype)
 
-    def labels(self, case: Case) -> NDArray[np.uint8]:
+    def segment(self, case: Case) -> Segmentation:
         """Segment one case of a data set; a label that it may have is not looked at.
-
-        Returns:
-            Label values in the array order of the file, (X, Y, Z).
 
         Raises:
             SourceError: A file cannot be used, or the channels are not the model's.
@@ -104,12 +126,14 @@ class Model:
         """
         scheme, recipe = self.card.fingerprint.labels, self.card.fingerprint.recipe
         _require_same_channels(case, self.card.fingerprint)
-        prepared = preprocess_case(replace(case, label=None), recipe, scheme)
+        case = as_trained(replace(case, label=None), self.card.fingerprint)
+        prepared = preprocess_case(case, recipe, scheme)
         way = Inference(self.card.mirror, self.batch_size)
         logits = slice_logits(self.network, prepared.whole_images, recipe.patch, way, self.device)
-        return prepared.geometry.whole.restore_logits(
+        labels = prepared.geometry.whole.restore_logits(
             logits, lambda outputs: decode_logits(outputs, scheme)
         )
+        return Segmentation(labels, prepared.faults)
 
 
 def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH_SIZE) -> Model:
@@ -136,7 +160,6 @@ def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH
 
 def _require_same_channels(case: Case, fingerprint: Fingerprint) -> None:
     found = tuple(channel.name for channel in case.channels)
-    known = fingerprint.recipe.slice_axes
     if found != fingerprint.channel_names:
         raise SourceError(
             f"this model takes the channels {', '.join(fingerprint.channel_names)}",
@@ -144,11 +167,4 @@ def _require_same_channels(case: Case, fingerprint: Fingerprint) -> None:
             where=case.channels[0].path,
             remedy="give images of the kind that it was trained on; if these are, under another "
             "name, give the files instead of the data set",
-        )
-    if case.layout.slice_axis is None and case.layout.reorient not in known:
-        raise SourceError(
-            f"this model was trained on slices cut {' or '.join(known)}",
-            came=f"a data set whose slices are cut {case.layout.reorient}, along an axis left open",
-            where=case.channels[0].path,
-            remedy="give the image files instead of the data set",
         )

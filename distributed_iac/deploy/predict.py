@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from distributed_iac.data.contract import Case
+from distributed_iac.data.faults import Fault
 from distributed_iac.data.store.skipped import Skipped
 from distributed_iac.deploy.images import Images
 from distributed_iac.deploy.label_image import LabelDtype, label_image, write_image
@@ -35,12 +36,14 @@ class Outcome:
         status: ``present`` where the file was there already and is kept.
         path: The label map; of a refused case, where it would have been.
         refusal: Why, for a refused case.
+        faults: What the images of a written case were used with nevertheless.
     """
 
     case_id: str
     status: Status
     path: Path
     refusal: Skipped | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 def predict_images(
@@ -104,11 +107,11 @@ def _outcomes(
 
 def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> Outcome:
     try:
-        labels = model.labels(case)
+        found = model.segment(case)
     except DataError as error:
         return Outcome(case.case_id, "refused", path, Skipped.from_error(case, error))
     try:
-        write_image(label_image(labels, case.channels[0].path, dtype), path)
+        write_image(label_image(found.labels, case.channels[0].path, dtype), path)
     except OSError as error:
         raise RunError(
             "the label map must be written completely",
@@ -117,7 +120,7 @@ def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> Out
             "continues",
             where=path,
         ) from error
-    return Outcome(case.case_id, "written", path)
+    return Outcome(case.case_id, "written", path, faults=found.faults)
 
 
 def _require_apart(images: Images, targets: dict[str, Path]) -> None:

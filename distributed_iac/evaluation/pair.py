@@ -56,6 +56,26 @@ class Measured:
     predicted_ml: float
 
 
+@dataclass(frozen=True)
+class Place:
+    """What masks lie on.
+
+    Args:
+        zooms: Voxel size in mm along X, Y, Z.
+        flat: Axis along which the whole volume has one voxel, or None. Such a picture's outlines
+            are lines: in three dimensions every pixel would be surface, and distances and areas
+            would depend on the thickness of a slice that has no neighbour.
+    """
+
+    zooms: Spacing
+    flat: int | None
+
+    @property
+    def spacing(self) -> Spacing:
+        """Voxel size along the axes that outlines have."""
+        return tuple(zoom for axis, zoom in enumerate(self.zooms) if axis != self.flat)
+
+
 def measure_pair(
     predicted: Labels,
     label: Labels,
@@ -99,8 +119,9 @@ def measure_pair(
             counted = label[box] != scheme.ignore
             guess, truth = guess & counted, truth & counted
         annotated = not set(target.values) <= set(unannotated)
+        place = Place(zooms, next((i for i, size in enumerate(label.shape) if size == 1), None))
         measured.append(
-            _measure(target.name, guess, truth if annotated else None, zooms, conventions)
+            _measure(target.name, guess, truth if annotated else None, place, conventions)
         )
     return measured
 
@@ -127,12 +148,12 @@ def _union_box(target: Region, found: Sequence[Boxes]) -> Box:
 
 
 def _measure(
-    target: str, guess: Mask, truth: Mask | None, zooms: Spacing, conventions: Conventions
+    target: str, guess: Mask, truth: Mask | None, place: Place, conventions: Conventions
 ) -> Measured:
     """Measure one target; ``truth`` is None where it was never annotated."""
-    voxel_ml = math.prod(zooms) / MM3_PER_ML
+    voxel_ml = math.prod(place.zooms) / MM3_PER_ML
     tolerance = conventions.tolerance(target)
-    scores = UNDEFINED if truth is None else _scores(guess, truth, zooms, tolerance, conventions)
+    scores = UNDEFINED if truth is None else _scores(guess, truth, place, tolerance, conventions)
     return Measured(
         target=target,
         dice=scores.dice,
@@ -145,12 +166,15 @@ def _measure(
 
 
 def _scores(
-    guess: Mask, truth: Mask, zooms: Spacing, tolerance: float | None, conventions: Conventions
+    guess: Mask, truth: Mask, place: Place, tolerance: float | None, conventions: Conventions
 ) -> Scores:
     """Score two masks; what is not computed is NaN."""
     if not guess.any() or not truth.any():
         empty = conventions.empty
         return empty.one if guess.any() or truth.any() else empty.both
+    zooms = place.spacing
+    if place.flat is not None:
+        guess, truth = guess.squeeze(place.flat), truth.squeeze(place.flat)
     return Scores(
         dice=2 * int((guess & truth).sum()) / (int(guess.sum()) + int(truth.sum())),
         hd95=hd95(guess, truth, zooms) if "hd95" in conventions.metrics else math.nan,

@@ -21,7 +21,8 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
-Spacing = tuple[float, float, float]
+Spacing = tuple[float, ...]
+"""Voxel size in mm along the axes of a mask, three or two."""
 PERCENTILE = 95.0
 
 
@@ -33,9 +34,9 @@ def hd95(predicted: Mask, truth: Mask, spacing: Spacing) -> float:
     surface-distance (BraTS 2023) weights surface elements by area: their values differ.
 
     Args:
-        predicted: (X, Y, Z), not empty.
-        truth: (X, Y, Z), not empty.
-        spacing: Voxel size in mm along X, Y, Z.
+        predicted: (X, Y, Z) or (X, Y), not empty.
+        truth: Of the same shape, not empty.
+        spacing: Voxel size in mm along its axes.
 
     Returns:
         Millimetres.
@@ -58,9 +59,9 @@ def surface_dice(predicted: Mask, truth: Mask, spacing: Spacing, tolerance: floa
     uses; computed by MONAI.
 
     Args:
-        predicted: (X, Y, Z), not empty.
-        truth: (X, Y, Z), not empty.
-        spacing: Voxel size in mm along X, Y, Z.
+        predicted: (X, Y, Z) or (X, Y), not empty.
+        truth: Of the same shape, not empty.
+        spacing: Voxel size in mm along its axes.
         tolerance: In mm.
 
     Returns:
@@ -87,5 +88,5 @@ def _without_own_deprecation() -> Iterator[None]:
 
 
 def _batch(mask: Mask) -> torch.Tensor:
-    """(1, 1, X, Y, Z) as MONAI wants it."""
+    """(1, 1, X, Y, Z) or (1, 1, X, Y) as MONAI wants it."""
     return torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32))[None, None]

@@ -201,9 +201,11 @@ class JobRun:
         return {**result, **self._about(outcome), "done": True}
 
     def _about(self, outcome: Outcome) -> Row:
+        result: Result = self._result or {}
+        notes = [*self.notes, *([str(result["note"])] if result.get("note") else [])]
         return {
             "outcome": outcome,
             "digest": self.digest,
             "epochs_planned": None if self._work is None else self._work.stage.epochs,
-            "note": "; ".join(self.notes) or None,
+            "note": "; ".join(notes) or None,
         }

@@ -178,6 +178,28 @@ def change(path: Path, edit: Callable[[np.ndarray], np.ndarray]) -> None:
     nib.save(nib.Nifti1Image(voxels, loaded.affine), path)
 
 
+def flip(path: Path, at: int) -> None:
+    """Flip a bit."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def header(path: Path, at: int, content: bytes) -> None:
+    """Overwrite bytes of a NIfTI header."""
+    data = bytearray(gzip.decompress(path.read_bytes()))
+    data[at : at + len(content)] = content
+    path.write_bytes(gzip.compress(bytes(data)))
+
+
+def move(path: Path) -> None:
+    """Put a volume elsewhere in the patient."""
+    loaded = nib.load(path)
+    affine = loaded.affine.copy()
+    affine[0, 3] += 12
+    nib.save(nib.Nifti1Image(np.asarray(loaded.dataobj), affine), path)
+
+
 def describe(here: Path, **changes: object) -> None:
     """Change dataset.json; None takes a key out."""
     values = json.loads(about(here).read_text()) | changes
@@ -344,7 +366,18 @@ DATA = (
         "image-is-zeros", "case1", lambda here: image(here).write_bytes(gzip.compress(bytes(4000)))
     ),
     *raw("image-nan", "case1", lambda here: change(image(here), lambda v: np.full_like(v, np.nan))),
-    *raw("image-2d", "case1", lambda here: change(image(here), lambda v: v[:, :, 0])),
+    *raw("image-crc", "damaged", lambda here: flip(image(here), -8)),
+    *raw("label-crc", "damaged", lambda here: flip(label(here), -8)),
+    *raw("image-1d", "case1", lambda here: change(image(here), lambda v: v[:, 0, 0])),
+    *raw("image-of-one-slice", "shape", lambda here: change(image(here), lambda v: v[:, :, 0])),
+    *raw("label-elsewhere", "mm away", lambda here: move(label(here))),
+    *raw("voxel-of-no-size", "voxel size", lambda here: header(image(here), 84, b"\0" * 4)),
+    *raw("affine-nan", "span space", lambda here: header(image(here), 280, b"\xff" * 48)),
+    *raw(
+        "label-scaled",
+        "scl_slope 0.00392156886",
+        lambda here: header(label(here), 112, np.float32(1 / 255).tobytes()),
+    ),
     *raw("image-4d", "case1", lambda here: change(image(here), lambda v: np.stack([v, v], -1))),
     *raw("label-other-shape", "case1", lambda here: change(label(here), lambda v: v[:-2])),
     *raw("label-out-of-range", "7", lambda here: change(label(here), lambda v: v * np.uint8(7))),

@@ -116,15 +116,28 @@ def test_a_folder_of_images_becomes_a_folder_of_label_maps(
 def test_a_bad_file_is_named_and_the_others_are_done(
     tmp_path: Path, run: Run, model: Path, images: Path
 ) -> None:
-    nib.save(nib.Nifti1Image(np.ones((8, 8), np.int16), np.eye(4)), images / "flat.nii.gz")
+    nib.save(nib.Nifti1Image(np.ones((8, 8, 0), np.int16), np.eye(4)), images / "flat.nii.gz")
     done = run(model, images, tmp_path / "out")
     assert done.code == 3
     assert "2 label maps written" in done.out
     assert "1 refused" in done.out
     (line,) = [line for line in done.err.splitlines() if line.startswith("refused")]
     assert "flat.nii.gz" in line
-    assert "shape (8, 8)" in line
+    assert "shape (8, 8, 0)" in line
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nii.gz", "b.nii.gz"]
+
+
+def test_what_images_were_used_with_is_said_once_for_each_kind(
+    tmp_path: Path, run: Run, model: Path, images: Path
+) -> None:
+    for name in ("dark", "darker"):
+        nib.save(nib.Nifti1Image(np.zeros((40, 36), np.int16), np.eye(4)), images / f"{name}.nii")
+    done = run(model, images, tmp_path / "out")
+    assert done.code == 0
+    (line,) = [line for line in done.err.splitlines() if line.startswith("warning")]
+    assert line.startswith("warning: 2 cases: every voxel of an image has the same value")
+    assert "dark.nii" in line
+    assert nib.load(tmp_path / "out/dark.nii.gz").shape == (40, 36)
 
 
 def test_the_same_command_continues(tmp_path: Path, run: Run, model: Path, images: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from distributed_iac.data.contract import SliceLayout
 from distributed_iac.data.geometry import SliceGeometry, resolve_layout, slice_geometry
+from distributed_iac.data.grid import Grid
 from distributed_iac.errors import GeometryError
 
 ORIENTATIONS = [
@@ -116,15 +118,58 @@ def test_the_slice_axis_is_the_thickest_in_the_frame_of_the_layout(orientation: 
     axes, _ = orientation
     world = (1.0, 5.0, 2.0)  # thick along patient front-back
     zooms = tuple(world[axis] for axis in axes)
-    affine = affine_of(orientation, zooms)
-    assert resolve_layout(SliceLayout("LPS", None), [(affine, zooms)]).slice_axis == 1
-    stored = resolve_layout(SliceLayout("as_stored", None), [(affine, zooms)]).slice_axis
+    grid = Grid((3, 4, 5), 1, affine_of(orientation, zooms), zooms)
+    assert resolve_layout(SliceLayout("LPS", None), [grid]).slice_axis == 1
+    stored = resolve_layout(SliceLayout("as_stored", None), [grid]).slice_axis
     assert stored == zooms.index(5.0)
 
 
 def test_isotropic_volumes_are_cut_along_the_last_axis() -> None:
-    zooms = (1.0, 1.0, 0.995)
-    assert resolve_layout(SliceLayout("LPS", None), [(np.eye(4), zooms)]).slice_axis == 2
+    grid = Grid((3, 4, 5), 1, np.eye(4), (1.0, 1.0, 0.995))
+    assert resolve_layout(SliceLayout("LPS", None), [grid]).slice_axis == 2
+
+
+@pytest.mark.parametrize("zooms", [(1.5, 1.5, 1.0), (1.0, 1.0, 1.0), (1.0, 1.0, 999.0)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("reorient", ["LPS", "as_stored"])
+def test_an_axis_of_one_voxel_everywhere_is_the_slice_axis(
+    zooms: Any, axis: int, reorient: Any
+) -> None:
+    """Whatever its spacing: between slices that are not there it says nothing."""
+    sizes, edges = np.roll((40, 36, 1), axis - 2), np.roll(zooms, axis - 2)
+    grid = Grid(tuple(sizes), 1, np.diag([*edges, 1.0]), tuple(edges))
+    assert resolve_layout(SliceLayout(reorient, None), [grid, grid]).slice_axis == axis
+
+
+def test_one_volume_of_one_slice_among_others_decides_nothing() -> None:
+    thick = Grid((30, 30, 9), 1, np.diag([1, 1, 5.0, 1]), (1.0, 1.0, 5.0))
+    flat = Grid((1, 30, 30), 1, np.eye(4), (1.0, 1.0, 1.0))
+    assert resolve_layout(SliceLayout("LPS", None), [thick, thick, flat]).slice_axis == 2
+
+
+@given(st.sampled_from(ORIENTATIONS), spacings, angles, sizes, st.integers(0, 2))
+def test_as_stored_in_given_axes_cuts_every_orientation_alike(
+    orientation: Any, zooms: Any, degrees: Any, shape: Any, axis: int
+) -> None:
+    """The axis codes of the training images are found again, wherever they lie on disk."""
+    affine = affine_of(orientation, zooms, degrees)
+    array = np.arange(np.prod(shape)).reshape(shape)
+    turn = between(io_orientation(affine), axcodes2ornt("IPL"))
+    as_trained = apply_orientation(array, turn)
+    expected = slice_geometry(
+        np.eye(4), as_trained.shape, (1, 1, 1), SliceLayout("as_stored", axis)
+    ).to_slices(as_trained)
+    geometry = slice_geometry(affine, shape, zooms, SliceLayout("as_stored", axis, "IPL"))
+    np.testing.assert_array_equal(geometry.to_slices(array), expected)
+    np.testing.assert_array_equal(geometry.from_slices(expected), array)
+
+
+def test_a_cut_across_a_single_slice_is_refused() -> None:
+    geometry = slice_geometry(np.eye(4), (1, 30, 36), (1, 1, 1), SliceLayout("LPS", 2))
+    with pytest.raises(GeometryError, match="along array axis 2"):
+        geometry.require_pictures(Path("a.nii"))
+    whole = slice_geometry(np.eye(4), (30, 36, 1), (1, 1, 1), SliceLayout("LPS", 2))
+    whole.require_pictures(Path("a.nii"))
 
 
 def test_a_fixed_slice_axis_is_kept() -> None:

@@ -49,7 +49,7 @@ def test_raw_files_give_the_evaluations_prediction_voxel_for_voxel(
             network.network, network.store, stored, Inference((), batch_size), CPU
         )
         case = case_of(network, stored.case_id)
-        np.testing.assert_array_equal(model.labels(case), expected)
+        np.testing.assert_array_equal(model.segment(case).labels, expected)
         paths = [channel.path for channel in case.channels]
         image = model.predict(paths, modality=case.modality)
         np.testing.assert_array_equal(np.asarray(image.dataobj), expected)
@@ -97,7 +97,7 @@ def test_a_data_set_of_other_channels_is_refused(
 ) -> None:
     model = trained("acdc").export(tmp_path / "model")
     with pytest.raises(SourceError, match="takes the channels cine"):
-        model.labels(trained("brats").source.cases[0])
+        model.segment(trained("brats").source.cases[0])
 
 
 def test_a_folder_that_is_no_model_is_a_usage_error(tmp_path: Path) -> None:
@@ -156,4 +156,4 @@ def test_outputs_that_are_no_numbers_are_no_prediction(
     next(network.network.parameters()).data.fill_(float("nan"))
     model = network.export(tmp_path / "model")
     with pytest.raises(NumericalError, match="slices 0 to"):
-        model.labels(network.source.cases[0])
+        model.segment(network.source.cases[0])

@@ -40,20 +40,29 @@ def _cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
 
 
+def _spoilt_checksum(path: Path) -> None:
+    _image((8, 8, 3))(path)
+    data = bytearray(path.read_bytes())
+    data[-8] ^= 1
+    path.write_bytes(data)
+
+
 def _text(path: Path) -> None:
     path.write_text("hello")
 
 
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 BAD: dict[str, tuple[Save, str]] = {
-    "two_d": (_image((8, 8)), "three axes"),
-    "no_slices": (_image((8, 8, 0)), "three axes"),
-    "four_d": (_image((8, 8, 3, 2)), "2 frames"),
+    "one_d": (_image((8,)), "three axes"),
+    "no_slices": (_image((8, 8, 0)), "shape (8, 8, 0)"),
+    "four_d": (_image((8, 8, 3, 2)), "2 channels where 1"),
+    "five_d": (_image((8, 8, 3, 2, 2)), "three axes"),
     "rgb": (_image((8, 8, 3), RGB), "real numbers"),
     "complex": (_image((8, 8, 3), np.complex64), "real numbers"),
     "not_finite": (_not_finite, "finite"),
-    "cut_short": (_cut_short, "complete NIfTI"),
-    "text": (_text, "complete NIfTI"),
+    "cut_short": (_cut_short, "end mark"),
+    "crc": (_spoilt_checksum, "damaged"),
+    "text": (_text, "not gzip-compressed"),
 }
 
 

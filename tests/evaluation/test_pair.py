@@ -174,3 +174,27 @@ def test_the_order_of_the_arrays_axes_does_not_matter(
 def test_shapes_must_agree() -> None:
     with pytest.raises(GeometryError, match="shape"):
         measure(np.zeros((1, 2, 3), np.uint8), np.zeros((3, 2, 1), np.uint8))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("thickness", [1.0, 8.0, 999.0])
+def test_a_single_slice_is_scored_as_a_picture(axis: int, thickness: float) -> None:
+    """A disc of radius 20 mm inside one of 30: outlines 10 mm apart, in the pixels' plane alone."""
+    rows, columns = np.indices((80, 80)) - 40
+    radius = np.hypot(rows, columns)
+    label = np.expand_dims((radius <= 30).astype(np.uint8), axis)
+    guess = np.expand_dims((radius <= 20).astype(np.uint8), axis)
+    zooms = tuple(np.insert(np.ones(2), axis, thickness).tolist())
+    (found,) = measure_pair(guess, label, ONE, zooms, conventions(tolerance=1.0))
+    assert found.hd95 == pytest.approx(10, abs=1)
+    assert found.surface_dice == 0
+    assert found.label_ml == pytest.approx(thickness * (label > 0).sum() / 1000)
+
+
+def test_one_slice_of_many_is_still_a_solid() -> None:
+    """Its lower and upper faces are surface: a volume of two slices is no picture."""
+    label = np.zeros((20, 20, 2), np.uint8)
+    label[5:15, 5:15, 0] = 1
+    moved = np.roll(label, 1, axis=2)
+    (found,) = measure_pair(moved, label, ONE, (1.0, 1.0, 4.0), conventions())
+    assert found.hd95 == pytest.approx(4.0)

@@ -13,22 +13,25 @@ and a mask between integers is not also said to hold unexpected values.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from distributed_iac.data.check.codes import Fault
-from distributed_iac.data.check.grid import odd_files
-from distributed_iac.data.check.nifti import DamageError, read_blocks, read_header
-from distributed_iac.data.check.voxels import (
-    ImageScan,
-    ImageStatistics,
+from distributed_iac.data.alignment import odd_files
+from distributed_iac.data.check.voxels import ImageScan, ImageStatistics
+from distributed_iac.data.contract import Case, Channel, LabelScheme, Problem
+from distributed_iac.data.faults import Fault, FaultError
+from distributed_iac.data.grid import Grid
+from distributed_iac.data.label_values import (
     LabelScan,
     LabelStatistics,
+    scheme_faults,
+    value_faults,
 )
-from distributed_iac.data.contract import Case, Channel, LabelScheme, Problem
-from distributed_iac.data.volume import VolumeHeader
+from distributed_iac.data.nifti import open_nifti, read_blocks
+from distributed_iac.data.reading import image_faults
+from distributed_iac.data.volume import require_channels
 
 Scan = TypeVar("Scan")
 
@@ -39,15 +42,21 @@ class CaseFacts:
 
     Args:
         case: The case itself.
-        header: Of the first readable image file; None if there is none.
+        grid: Of the first readable image file; None if there is none.
         images: Channel name to statistics, for channels read to their end.
         label: None for an unlabelled case and for a label that could not be read to its end.
     """
 
     case: Case
-    header: VolumeHeader | None
+    grid: Grid | None
     images: Mapping[str, ImageStatistics]
     label: LabelStatistics | None
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """By channel; a constant image identifies nobody."""
+        images = self.images.items()
+        return {name: image.fingerprint for name, image in images if not image.is_constant}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,111 +81,78 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
         by_file.setdefault(channel.path, []).append(channel)
     missing = "missing_image" if len(by_file) == 1 else "missing_channel"
     faults: list[Fault] = []
-    headers: dict[Path, VolumeHeader] = {}
+    grids: dict[Path, Grid] = {}
     images: dict[str, ImageStatistics] = {}
     for path, channels in by_file.items():
-        image = _attempt(partial(scan_image, path, channels), path, missing)
+        image = _attempt(partial(scan_image, path, channels), missing)
         if isinstance(image, Fault):
             faults.append(image)
             continue
-        headers[path], found = image
+        grids[path], found = image
         images |= found
-        faults += _image_faults(path, found)
+        faults += image_faults(
+            path,
+            {name: image.nonfinite for name, image in found.items()},
+            [name for name, image in found.items() if image.is_constant],
+        )
     label = None
     if case.label is not None:
-        mask = _attempt(partial(scan_label, case.label), case.label, "missing_label")
+        mask = _attempt(partial(scan_label, case.label, labels), "missing_label")
         if isinstance(mask, Fault):
             faults.append(mask)
         else:
-            headers[case.label], label = mask
-            faults += label_faults(case.label, label, labels)
-    faults += odd_files(headers, by_file.keys())
-    header = next((headers[path] for path in by_file if path in headers), None)
-    facts = CaseFacts(case, header, images, label)
+            grids[case.label], label, spoilt = mask
+            faults += spoilt
+    faults += odd_files(grids, by_file.keys(), case.layout.reorient)
+    faults += (fault for grid in grids.values() for fault in grid.faults)
+    first = next((grids[path] for path in by_file if path in grids), None)
+    facts = CaseFacts(case, first, images, label)
     return CaseFinding(facts, tuple(fault.of(case.case_id) for fault in faults))
 
 
-def _attempt(scan: Callable[[], Scan], path: Path, missing: str) -> Scan | Fault:
+def _attempt(scan: Callable[[], Scan], missing: str) -> Scan | Fault:
     """Return what a scan finds, or why it cannot be made."""
     try:
         return scan()
-    except FileNotFoundError:
-        return Fault(missing, path, "the file does not exist")
-    except DamageError as error:
-        return error.fault
+    except FaultError as error:
+        absent = error.fault.code == "missing_image"
+        return replace(error.fault, code=missing) if absent else error.fault
 
 
-def scan_image(
-    path: Path, channels: list[Channel]
-) -> tuple[VolumeHeader, dict[str, ImageStatistics]]:
+def scan_image(path: Path, channels: list[Channel]) -> tuple[Grid, dict[str, ImageStatistics]]:
     """Read an image file that holds the given channels and no others.
 
     Returns:
-        The header, and statistics by channel name.
+        The grid, and statistics by channel name.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        DamageError: It cannot be read to its end, or holds another number of channels.
+        FaultError: It cannot be read to its end, or holds another number of channels.
     """
-    header = read_header(path)
-    frames = header.volume.frames
+    file = open_nifti(path)
+    require_channels(file, channels)
     by_frame = {channel.index or 0: channel.name for channel in channels}
-    if set(by_frame) != set(range(frames)):
-        names = ", ".join(channel.name for channel in channels)
-        raise DamageError(
-            Fault(
-                "channel_count",
-                path,
-                f"the file holds {frames} channels where {len(by_frame)} ({names}) belong",
-            )
-        )
-    scans = [ImageScan(header.volume.shape) for _ in range(frames)]
-    for frame, block in read_blocks(header):
-        scans[frame].add(block)
-    return header.volume, {by_frame[frame]: scan.result() for frame, scan in enumerate(scans)}
+    scans = {name: ImageScan(file.grid.shape) for name in by_frame.values()}
+    for frame, block in read_blocks(file):
+        scans[by_frame[frame]].add(block)
+    return file.grid, {name: scan.result() for name, scan in scans.items()}
 
 
-def scan_label(path: Path) -> tuple[VolumeHeader, LabelStatistics]:
+def scan_label(path: Path, scheme: LabelScheme) -> tuple[Grid, LabelStatistics, list[Fault]]:
     """Read a label file.
 
+    Returns:
+        The grid, what the values are, and what is wrong with them: the gravest thing only.
+
     Raises:
-        FileNotFoundError: There is no such file.
-        DamageError: It cannot be read to its end, or is no single volume.
+        FaultError: It cannot be read to its end, or is no single volume.
     """
-    header = read_header(path)
-    if header.volume.frames != 1:
-        reason = f"the label file holds {header.volume.frames} channels where 1 belongs"
-        raise DamageError(Fault("channel_count", path, reason))
+    file = open_nifti(path)
+    require_channels(file, None)
     scan = LabelScan()
-    for _, block in read_blocks(header):
+    for _, block in read_blocks(file):
         scan.add(block)
-    return header.volume, scan.result()
-
-
-def _image_faults(path: Path, images: Mapping[str, ImageStatistics]) -> list[Fault]:
-    bad = {name: image.nonfinite for name, image in images.items() if image.nonfinite}
-    if not bad:
-        return []
-    counts = ", ".join(f"{count} voxels of {name}" for name, count in bad.items())
-    return [Fault("nonfinite", path, f"{counts} are NaN, infinite or beyond 32-bit floats")]
-
-
-def label_faults(path: Path, label: LabelStatistics, scheme: LabelScheme) -> list[Fault]:
-    """Judge the values of a label file against the source's label scheme."""
-    faults = []
-    if label.nonfinite:
-        reason = f"{label.nonfinite} voxels of the label are NaN or infinite"
-        faults.append(Fault("nonfinite", path, reason))
-    unexpected = {v: count for v, count in label.voxels.items() if v not in scheme.values}
-    if label.noninteger:
-        examples = ", ".join(f"{value:.6g}" for value in label.examples)
-        reason = f"{label.noninteger} voxels lie between integers, such as {examples}"
-        faults.append(Fault("noninteger_labels", path, reason))
-    elif unexpected:
-        counts = ", ".join(f"{value} (voxels: {count})" for value, count in unexpected.items())
-        known = ", ".join(str(value) for value in sorted(scheme.values))
-        reason = f"the label holds {counts}; {scheme.convention} has {known}"
-        faults.append(Fault("unexpected_labels", path, reason))
-    if not faults and not label.has_foreground(scheme.ignore):
-        faults.append(Fault("empty_mask", path, "every voxel of the label is background"))
-    return faults
+    label = scan.result()
+    faults = value_faults(file, label)
+    # One fault raises one problem; what has merely been rounded is whole and is judged on.
+    whole = not (label.noninteger or label.nonfinite)
+    return file.grid, label, faults + (scheme_faults(path, label, scheme) if whole else [])

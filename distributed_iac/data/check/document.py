@@ -19,7 +19,7 @@ The document, with NaN written as null, lengths in mm, and axes in the order sli
                                    "percentiles": {"0.5": x, "50.0": x, "99.5": x}, "maximum"}],
                   "labels": [{"value", "name", "cases", "voxel_share"}]},
       "cases": [{"case_id", "patient_id", "modality", "part", "phase",
-                 "shape" | "spacing" | "orientation": as on disk, null if unreadable,
+                 "shape" | "spacing" | "orientation": as on disk, null if unknown,
                  "images": {channel: {"minimum", "percentiles", "maximum", "nonfinite",
                                       "fingerprint"}},
                  "label_voxels": {"0": count, ...} | null}],
@@ -33,8 +33,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
-
-from nibabel.orientations import aff2axcodes
 
 from distributed_iac.data.check.case import CaseFacts
 from distributed_iac.data.check.report import CheckReport
@@ -112,16 +110,16 @@ def _intensity(each: IntensitySummary) -> dict[str, Any]:
 
 
 def _case(facts: CaseFacts) -> dict[str, Any]:
-    case, header = facts.case, facts.header
+    case, grid = facts.case, facts.grid
     return {
         "case_id": case.case_id,
         "patient_id": case.patient_id,
         "modality": case.modality,
         "part": case.part,
         "phase": case.phase,
-        "shape": None if header is None else list(header.shape),
-        "spacing": None if header is None else list(header.zooms),
-        "orientation": None if header is None else "".join(aff2axcodes(header.affine)),
+        "shape": None if grid is None else list(grid.shape),
+        "spacing": None if grid is None else list(grid.zooms),
+        "orientation": None if grid is None else grid.codes,
         "images": {name: _image(image) for name, image in facts.images.items()},
         "label_voxels": None
         if facts.label is None

@@ -84,7 +84,7 @@ def _draw(
     folder: Path,
 ) -> Picture:
     case: Case = facts.case
-    if facts.header is None:
+    if facts.grid is None:
         return Picture(case.case_id, None, "no image of the case can be read")
     try:
         figure = draw_case(case, labels, layouts[case.layout])

@@ -9,13 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from distributed_iac.data.check.case import CaseFacts, CaseFinding, inspect_case
-from distributed_iac.data.check.duplicates import duplicate_problems
 from distributed_iac.data.contract import Problem, Source
+from distributed_iac.data.duplicates import duplicate_problems
+from distributed_iac.data.stored_axes import common_codes, odd_cases
 from distributed_iac.data.workers import Workers
 
 Follow = Callable[[Iterable[CaseFinding]], Iterable[CaseFinding]]
@@ -71,7 +72,8 @@ def conclude(source: Source, findings: Iterable[CaseFinding]) -> CheckReport:
     ordered = sorted(findings, key=lambda finding: finding.facts.case.case_id)
     facts = tuple(finding.facts for finding in ordered)
     found = [problem for finding in ordered for problem in finding.problems]
-    found += duplicate_problems(facts)
+    found += duplicate_problems((each.case, each.fingerprints) for each in facts)
+    found += _stored_otherwise(facts)
     # What the reader has said already is not said again.
     known = {(problem.code, problem.case_id) for problem in source.problems}
     fresh = [problem for problem in found if (problem.code, problem.case_id) not in known]
@@ -80,3 +82,15 @@ def conclude(source: Source, findings: Iterable[CaseFinding]) -> CheckReport:
         key=lambda problem: (problem.case_id or "", problem.code, str(problem.path)),
     )
     return CheckReport(source, facts, tuple(problems))
+
+
+def _stored_otherwise(facts: Sequence[CaseFacts]) -> list[Problem]:
+    """Cases that are cut as stored and lie in other array axes than most."""
+    grids = {
+        each.case.channels[0].path: each.grid
+        for each in facts
+        if each.grid is not None and each.case.layout.reorient == "as_stored"
+    }
+    owners = {each.case.channels[0].path: each.case.case_id for each in facts}
+    odd = odd_cases(grids, common_codes(grids.values()))
+    return [fault.of(owners[fault.path]) for fault in odd]

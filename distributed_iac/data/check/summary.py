@@ -17,14 +17,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from nibabel.orientations import aff2axcodes
 
 from distributed_iac.data.check.case import CaseFacts
 from distributed_iac.data.check.report import CheckReport
-from distributed_iac.data.check.voxels import ImageStatistics, LabelStatistics
+from distributed_iac.data.check.voxels import ImageStatistics
 from distributed_iac.data.contract import LabelScheme, Modality, SliceLayout
 from distributed_iac.data.geometry import SliceGeometry, resolve_layout, slice_geometry
-from distributed_iac.data.volume import VolumeHeader
+from distributed_iac.data.grid import Grid
+from distributed_iac.data.label_values import LabelStatistics
 
 AXES = ("slice", "row", "column")
 """Order of every per-axis figure: along the stack, down a picture, across it."""
@@ -114,7 +114,7 @@ class Summary:
 def summarise(report: CheckReport) -> Summary:
     """Condense a report."""
     cases = report.source.cases
-    headers = [facts.header for facts in report.facts if facts.header is not None]
+    grids = [facts.grid for facts in report.facts if facts.grid is not None]
     geometries = _geometries(report.facts)
     labels = [facts.label for facts in report.facts if facts.label is not None]
     return Summary(
@@ -124,7 +124,7 @@ def summarise(report: CheckReport) -> Summary:
         modalities=_tally(case.modality for case in cases),
         parts=_tally(case.part for case in cases),
         phases=_tally(case.phase for case in cases),
-        orientations=_tally("".join(aff2axcodes(header.affine)) for header in headers),
+        orientations=_tally(grid.codes or "unknown" for grid in grids),
         size=_spreads([geometry.slices_shape for geometry in geometries]),
         spacing=_spreads([geometry.spacing for geometry in geometries]),
         slices=sum(geometry.slices_shape[0] for geometry in geometries),
@@ -137,24 +137,21 @@ def summarise(report: CheckReport) -> Summary:
 
 def resolve_layouts(facts: Sequence[CaseFacts]) -> dict[SliceLayout, SliceLayout]:
     """Fix the slice axis of every layout of a source, over all its readable cases."""
-    headers: dict[SliceLayout, list[VolumeHeader]] = defaultdict(list)
+    grids: dict[SliceLayout, list[Grid]] = defaultdict(list)
     for each in facts:
-        if each.header is not None:
-            headers[each.case.layout].append(each.header)
-    return {
-        layout: resolve_layout(layout, [(header.affine, header.zooms) for header in group])
-        for layout, group in headers.items()
-    }
+        if each.grid is not None:
+            grids[each.case.layout].append(each.grid)
+    return {layout: resolve_layout(layout, group) for layout, group in grids.items()}
 
 
 def _geometries(facts: Sequence[CaseFacts]) -> list[SliceGeometry]:
     layouts = resolve_layouts(facts)
     return [
         slice_geometry(
-            each.header.affine, each.header.shape, each.header.zooms, layouts[each.case.layout]
+            each.grid.affine, each.grid.shape, each.grid.zooms, layouts[each.case.layout]
         )
         for each in facts
-        if each.header is not None
+        if each.grid is not None
     ]
 
 

@@ -14,12 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distributed_iac.data.check.codes import CODES
 from distributed_iac.data.check.report import CheckReport
 from distributed_iac.data.check.summary import AXES, Spread, Summary
 from distributed_iac.data.check.voxels import PERCENTILES
 from distributed_iac.data.contract import Problem, Source
-from distributed_iac.data.formats.problems import CODES as READER_CODES
+from distributed_iac.data.store.notes import meaning
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
 _PIPE_WIDTH = 160
@@ -105,9 +104,7 @@ def _problem_counts(problems: Sequence[Problem]) -> Table:
     kinds = sorted({(problem.severity, problem.code) for problem in problems})
     for severity, code in kinds:
         count = sum((problem.severity, problem.code) == (severity, code) for problem in problems)
-        known = CODES.get(code)
-        meaning = READER_CODES.get(code, "") if known is None else known.meaning
-        table.add_row(Text(severity, _STYLES[severity]), code, str(count), meaning)
+        table.add_row(Text(severity, _STYLES[severity]), code, str(count), meaning(code))
     return table
 
 

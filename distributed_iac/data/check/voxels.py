@@ -1,4 +1,4 @@
-"""What one pass over the voxels of a volume finds: intensity range, label counts, fingerprint.
+"""What one pass over the voxels of an image finds: intensity range, fingerprint.
 
 ::
 
@@ -7,20 +7,19 @@
         scan.add(block)
     statistics = scan.result()
 
-Both scans take the voxels in blocks, so that memory does not grow with the volume.
+The scan takes the voxels in blocks, so that memory does not grow with the volume.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from distributed_iac.data.duplicates import VoxelHash
 
 PERCENTILES = (0.5, 50.0, 99.5)
 """The outer two are nnU-Net's clipping points for CT."""
@@ -29,8 +28,6 @@ SAMPLE_SIZE = 500_000
 """Voxels that percentiles are taken from, evenly spread. Our choice: at the 0.5th percentile the
 standard error of the rank is then 0.01 percentage points; sorting a whole CT takes longer than
 reading it."""
-
-_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -67,14 +64,13 @@ class ImageScan:
         self._minimum, self._maximum = math.inf, -math.inf
         self._nonfinite = 0
         self._sample: list[NDArray[np.float32]] = []
-        self._hash = hashlib.blake2b(repr(shape).encode(), digest_size=16)
+        self._hash = VoxelHash(shape)
 
     def add(self, block: NDArray[Any]) -> None:
         """Take the next voxels, 1-D and of any real type."""
         with np.errstate(over="ignore"):  # what overflows is counted as infinite below
             values = np.ascontiguousarray(block, dtype="<f4")
-        values = values + np.float32(0)  # turns -0.0, which equals 0.0, into its bits too
-        self._hash.update(values.data)
+        self._hash.add(values)
         first = -self._seen % self._stride
         self._seen += values.size
         sample = values[first :: self._stride]
@@ -98,7 +94,7 @@ class ImageScan:
             maximum=self._maximum if has_values else math.nan,
             percentiles=tuple(float(quantile) for quantile in quantiles),
             nonfinite=self._nonfinite,
-            fingerprint=self._hash.hexdigest(),
+            fingerprint=self._hash.result(),
         )
 
 
@@ -108,72 +104,3 @@ def _even_stride(shape: tuple[int, ...]) -> int:
     while any(math.gcd(step, size) > 1 for size in shape):
         step += 1
     return step
-
-
-@dataclass(frozen=True)
-class LabelStatistics:
-    """Values of one label volume.
-
-    Args:
-        voxels: Integer value to number of voxels, ascending.
-        nonfinite: Number of voxels that are NaN or infinite.
-        noninteger: Number of voxels between integers.
-        examples: A few of the values between integers.
-    """
-
-    voxels: Mapping[int, int]
-    nonfinite: int
-    noninteger: int
-    examples: tuple[float, ...]
-
-    def has_foreground(self, ignore: int | None) -> bool:
-        """Whether any voxel is neither background nor ignored."""
-        return any(value not in (0, ignore) for value in self.voxels)
-
-
-class LabelScan:
-    """Accumulates :class:`LabelStatistics` over the blocks of one label volume."""
-
-    def __init__(self) -> None:
-        self._voxels: Counter[int] = Counter()
-        self._nonfinite = 0
-        self._noninteger = 0
-        self._examples: set[float] = set()
-
-    def add(self, block: NDArray[Any]) -> None:
-        """Take the next voxels, 1-D and of any real type."""
-        self._voxels.update(_counts(block if block.dtype.kind in "iu" else self._integers(block)))
-
-    def _integers(self, block: NDArray[Any]) -> NDArray[np.int64]:
-        """Set aside what is no integer, and return the rest."""
-        finite = np.isfinite(block) & (np.abs(block) < 2.0**53)
-        values = block[finite].astype(np.float64)
-        nearest = np.rint(values)
-        between = values != nearest
-        self._nonfinite += int(block.size - values.size)
-        self._noninteger += int(np.count_nonzero(between))
-        if between.any() and len(self._examples) < _EXAMPLES:
-            self._examples.update(np.unique(values[between])[:_EXAMPLES].tolist())
-        integers: NDArray[np.int64] = nearest[~between].astype(np.int64)
-        return integers
-
-    def result(self) -> LabelStatistics:
-        """Return the statistics of everything added so far."""
-        return LabelStatistics(
-            voxels=dict(sorted(self._voxels.items())),
-            nonfinite=self._nonfinite,
-            noninteger=self._noninteger,
-            examples=tuple(sorted(self._examples)[:_EXAMPLES]),
-        )
-
-
-def _counts(values: NDArray[Any]) -> dict[int, int]:
-    """Count integers, by bins where they lie close together as labels do: no sort is needed."""
-    if not values.size:
-        return {}
-    low, high = int(values.min()), int(values.max())
-    if high - low < 1 << 16:
-        bins = np.bincount(values.astype(np.int64) - low)
-        return {low + int(i): int(bins[i]) for i in np.flatnonzero(bins)}
-    unique, counts = np.unique(values, return_counts=True)
-    return dict(zip(unique.tolist(), counts.tolist(), strict=True))

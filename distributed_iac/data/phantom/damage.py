@@ -239,6 +239,7 @@ HARM: Mapping[str, Harm] = MappingProxyType(
         "shape_mismatch": shape_mismatch,
         "spacing_mismatch": spacing_mismatch,
         "affine_mismatch": affine_mismatch,
+        "affine_ignored": affine_mismatch,
         "nonfinite": nonfinite,
         "noninteger_labels": noninteger_labels,
         "unexpected_labels": unexpected_labels,

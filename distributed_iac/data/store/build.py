@@ -3,7 +3,7 @@
 ::
 
     with WorkFolder(folder) as work, Workers(8) as workers:
-        fingerprint, skipped = build(order, Crew(work, workers, progress))
+        fingerprint, skipped, notes = build(order, Crew(work, workers, progress))
 
 Each stage looks first for what an earlier, interrupted run has finished. The store's bytes follow
 from the order alone: not from the number of workers, nor from how often it was interrupted.
@@ -13,26 +13,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distributed_iac.data.contract import Case
+from distributed_iac.data.contract import Case, Problem
 from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.recipe import Recipe
 from distributed_iac.data.split import PARTS
-from distributed_iac.data.store.declare import declare, make_fingerprint, stored_cases
+from distributed_iac.data.store.declare import (
+    declare,
+    gather_notes,
+    make_fingerprint,
+    stored_cases,
+)
 from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.skipped import Skipped, refusal
 from distributed_iac.data.store.stage_cases import case_stage, prepare
 from distributed_iac.data.store.stage_shards import Group, group, shard_stage, unfinished
-from distributed_iac.data.store.stage_survey import survey_stage
+from distributed_iac.data.store.stage_survey import stored_alike, survey_stage
 from distributed_iac.data.store.tables import StoredCase, case_facts
 from distributed_iac.data.store.work import CaseRecord
 from distributed_iac.errors import DataError
 
 
-def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...]]:
+def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...], tuple[Problem, ...]]:
     """Make the store; the manifest is the last file written.
 
     Returns:
-        Its fingerprint, and the cases that could not be used.
+        Its fingerprint, the cases that could not be used, and what others were used with.
 
     Raises:
         DataError: Cases cannot be used and ``on_bad_case`` is ``refuse``, or a part is left
@@ -41,9 +46,10 @@ def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...]]:
         RunError: A worker was killed.
         OSError: The disk is full while the tables are written.
     """
+    order, axis_codes, odd = stored_alike(order, crew)
     recipe, cases, surveys, unusable = survey_stage(order, crew)
     records, failed = case_stage(order, crew, recipe, cases, surveys)
-    skipped = tuple(sorted({*order.unusable, *unusable, *failed}))
+    skipped = tuple(sorted({*order.unusable, *odd, *unusable, *failed}))
     if skipped and order.settings.on_bad_case == "refuse":
         raise refusal(skipped)
     stored = stored_cases(order, cases, records)
@@ -55,10 +61,11 @@ def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...]]:
     groups = group(order, recipe, [records[case.case_id] for case in stored], facts)
     _recover(order, crew, recipe, cases, records, groups)
     shards = shard_stage(order, crew, groups)
-    fingerprint = make_fingerprint(order, recipe, stored, records, skipped)
-    declare(order, crew, fingerprint, stored, records, groups, shards, skipped)
+    notes = gather_notes(order, stored, records)
+    fingerprint = make_fingerprint(order, recipe, stored, records, skipped, notes, axis_codes)
+    declare(order, crew, fingerprint, stored, records, groups, shards, skipped, notes)
     crew.work.clear()
-    return fingerprint, skipped
+    return fingerprint, skipped, notes
 
 
 def _recover(

@@ -3,28 +3,33 @@
 ::
 
     stored = stored_cases(order, cases, records)
-    declare(order, crew, recipe, stored, records, groups, shards, skipped)
+    declare(order, crew, fingerprint, stored, records, groups, shards, skipped, notes)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from distributed_iac.data.contract import Case
+from distributed_iac.data.contract import Case, Problem
+from distributed_iac.data.duplicates import duplicate_problems
 from distributed_iac.data.fingerprint import Fingerprint, PartCounts, TargetFidelity
 from distributed_iac.data.plane import CaseGeometry
 from distributed_iac.data.preprocess import TargetCounts
 from distributed_iac.data.recipe import Recipe
 from distributed_iac.data.split import PARTS, Part
+from distributed_iac.data.store.identity import relative_to
 from distributed_iac.data.store.manifest import (
     CASES,
     FINGERPRINT,
     IDENTITY,
     INDEX,
     NATIVE_LABELS,
+    NOTES,
     SHARDS,
     SKIPPED,
     SPLIT,
@@ -33,6 +38,7 @@ from distributed_iac.data.store.manifest import (
     write_manifest,
 )
 from distributed_iac.data.store.native import write_native_labels
+from distributed_iac.data.store.notes import count_notes, note_from_json, note_to_json
 from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.sink import FileDigest, digest_of
 from distributed_iac.data.store.skipped import Skipped
@@ -81,6 +87,7 @@ def declare(
     groups: Sequence[Group],
     shards: Mapping[str, FileDigest],
     skipped: Sequence[Skipped],
+    notes: Sequence[Problem],
 ) -> None:
     """Write everything beside the shards, the manifest last.
 
@@ -98,6 +105,7 @@ def declare(
         FINGERPRINT: fingerprint.to_json(),
         SPLIT: order.split.to_json(),
         SKIPPED: [case.to_json() for case in skipped],
+        NOTES: [note_to_json(note) for note in notes],
         IDENTITY: order.identity,
     }
     for name, content in documents.items():
@@ -119,6 +127,8 @@ def make_fingerprint(
     stored: Sequence[StoredCase],
     records: Records,
     skipped: Sequence[Skipped],
+    notes: Sequence[Problem],
+    axis_codes: str | None,
 ) -> Fingerprint:
     """Sum up a preparation."""
     source = order.source
@@ -135,7 +145,26 @@ def make_fingerprint(
         targets=_fidelity(order, stored, records),
         unlabelled=order.unlabelled,
         skipped=len(skipped),
+        axis_codes=axis_codes,
+        notes=count_notes(notes),
     )
+
+
+def gather_notes(
+    order: Order, stored: Sequence[StoredCase], records: Records
+) -> tuple[Problem, ...]:
+    """Everything that the source and its stored cases were used with nevertheless.
+
+    An image that occurs twice is an error of the check. Which of two cases is the right one, only
+    the user can tell, so both are stored and the note says what the check says.
+    """
+    kept = [records[case.case_id] for case in stored]
+    own = (note_from_json(note) for record in kept for note in record.notes)
+    cases = {case.case_id: case for case in order.cases}
+    copies = duplicate_problems((cases[record.case_id], record.fingerprints) for record in kept)
+    notes = [*order.noted, *own, *copies]
+    root = order.source.detection.root
+    return tuple(replace(note, path=Path(relative_to(note.path, root))) for note in notes)
 
 
 def _part_counts(part: Part, stored: Sequence[StoredCase], records: Records) -> PartCounts:

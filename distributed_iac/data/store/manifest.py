@@ -30,6 +30,7 @@ IDENTITY = "identity.json"
 FINGERPRINT = "fingerprint.json"
 SPLIT = "split.json"
 SKIPPED = "skipped.json"
+NOTES = "notes.json"
 INDEX = "index.parquet"
 CASES = "cases.parquet"
 NATIVE_LABELS = "native_labels.arrow"
@@ -38,7 +39,7 @@ WHOLE = "whole"
 """Folder of the test cases whose slices are larger than the patch: a .npy of all of every slice."""
 WORK = ".work"
 
-SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, INDEX, CASES)
+SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, NOTES, INDEX, CASES)
 """Files whose checksums are cheap enough to be verified at every opening."""
 
 Verify = Literal["manifest", "checksums"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from distributed_iac.config.preprocess import PreprocessSettings
-from distributed_iac.data.contract import Case, Source
+from distributed_iac.data.contract import Case, Problem, Source
 from distributed_iac.data.split import Split
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.data.store.progress import Progress
@@ -39,6 +39,7 @@ class Order:
         described: For each case what it is and what its files contain.
         identity: Everything that the store's bytes follow from.
         unusable: Cases that the folder structure alone rules out.
+        noted: What the folder structure alone warns of.
         unlabelled: Number of cases left out for want of a label.
         folder: Of the store.
     """
@@ -51,6 +52,7 @@ class Order:
     described: Mapping[str, Mapping[str, Any]]
     identity: Mapping[str, Any]
     unusable: tuple[Skipped, ...]
+    noted: tuple[Problem, ...]
     unlabelled: int
     folder: Path
 

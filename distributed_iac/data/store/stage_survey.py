@@ -10,19 +10,24 @@ The cases come back with their slice axis fixed, without those that could not be
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from distributed_iac.data.contract import Case, Reorient
+from distributed_iac.data.faults import FaultError
 from distributed_iac.data.fingerprint import labels_to_json
 from distributed_iac.data.geometry import resolve_layout
+from distributed_iac.data.grid import Grid
 from distributed_iac.data.preprocess import PREPROCESS_VERSION
 from distributed_iac.data.recipe import Recipe, decide_recipe, fixed_layout
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.skipped import Skipped
 from distributed_iac.data.store.tasks import SurveyTask, survey_task
+from distributed_iac.data.stored_axes import common_codes, odd_cases
 from distributed_iac.data.survey import CaseSurvey
-from distributed_iac.data.volume import read_header
+from distributed_iac.data.volume import read_grid_of
 from distributed_iac.errors import DataError, SourceError
 
 
@@ -38,19 +43,12 @@ def survey_stage(
         DataError: No training case can be used.
         StoreError: The disk is full.
     """
-    fixed = fixed_layout(order.settings)
-    if fixed is None:
-        axes = _slice_axes(order)
-        layouts = [
-            replace(case.layout, slice_axis=axes[case.layout.reorient])
-            if case.layout.slice_axis is None
-            else case.layout
-            for case in order.cases
-        ]
-    else:
-        axes, layouts = {}, [fixed] * len(order.cases)
+    axes = {} if fixed_layout(order.settings) else _slice_axes(order)
     cases = [
-        replace(case, layout=layout) for case, layout in zip(order.cases, layouts, strict=True)
+        replace(case, layout=replace(case.layout, slice_axis=axes[case.layout.reorient]))
+        if case.layout.slice_axis is None and axes
+        else case
+        for case in order.cases
     ]
     surveys, skipped = _surveys(order, crew, [case for case in cases if order.is_training(case)])
     if not surveys:
@@ -66,6 +64,35 @@ def survey_stage(
     return recipe, tuple(c for c in cases if c.case_id not in unusable), ordered, skipped
 
 
+def stored_alike(order: Order, crew: Crew) -> tuple[Order, str | None, list[Skipped]]:
+    """Rule out what lies in other array axes than the rest, where slices are cut as stored.
+
+    Not where the settings say how to cut: a network that was trained on such a mixture knows it.
+
+    Returns:
+        The order without these cases, the axis codes of the others, and the cases ruled out.
+    """
+    fixed = fixed_layout(order.settings)
+    grids: dict[Path, Grid] = {}
+    for case in order.cases:
+        path = case.channels[0].path
+        if (fixed or case.layout).reorient == "as_stored":
+            with suppress(SourceError):  # its own stage will name it
+                grids[path] = read_grid_of(path)
+    codes = common_codes(grids.values())
+    odd = {fault.path: fault for fault in odd_cases(grids, codes)}
+    if odd and fixed is not None:
+        axes = sorted({str(grid.codes) for grid in grids.values()})
+        crew.progress.note(f"cut as stored, in axes that differ: {', '.join(axes)}")
+        return order, None, []
+    faulty = [case for case in order.cases if case.channels[0].path in odd]
+    skipped = [Skipped.from_error(c, FaultError(odd[c.channels[0].path])) for c in faulty]
+    for refused in skipped:
+        crew.progress.note(f"cannot be used: {refused}")
+    left = tuple(case for case in order.cases if case not in faulty)
+    return replace(order, cases=left), codes, skipped
+
+
 def _surveys(
     order: Order, crew: Crew, cases: Sequence[Case]
 ) -> tuple[dict[str, CaseSurvey], list[Skipped]]:
@@ -74,11 +101,12 @@ def _surveys(
     tasks = []
     for case in cases:
         described = order.described[case.case_id]
-        layout = asdict(case.layout)
-        key = content_key(PREPROCESS_VERSION, described, layout, labels_to_json(scheme))
+        layout = fixed_layout(order.settings) or case.layout
+        key = content_key(PREPROCESS_VERSION, described, asdict(layout), labels_to_json(scheme))
         earlier = crew.work.survey(case.case_id, key)
         if earlier is None:
-            tasks.append(SurveyTask(case, scheme, key, crew.work.survey_file(case.case_id)))
+            place = crew.work.survey_file(case.case_id)
+            tasks.append(SurveyTask(case, layout, scheme, key, place))
         else:
             found[case.case_id] = earlier
     skipped: list[Skipped] = []
@@ -106,21 +134,21 @@ def _slice_axes(order: Order) -> dict[Reorient, int]:
 
 
 def _thickest(cases: Sequence[Case], order: Order) -> int:
-    headers = []
+    grids = []
     for case in cases:
         try:
-            headers.append(read_header(case.channels[0].path))
+            grids.append(read_grid_of(case.channels[0].path))
         except SourceError as error:
             if error.retriable:
                 raise
             continue  # its survey will name it
-    if not headers:
+    if not grids:
         raise DataError(
             "the slice axis follows from the images' headers",
             came="none that can be read",
             where=order.source.detection.root,
             remedy="run `distributed-iac check` to see why",
         )
-    resolved = resolve_layout(cases[0].layout, [(h.affine, h.zooms) for h in headers]).slice_axis
+    resolved = resolve_layout(cases[0].layout, grids).slice_axis
     assert resolved is not None
     return resolved

@@ -22,11 +22,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from distributed_iac.data.contract import Case, LabelScheme
+from distributed_iac.data.contract import Case, LabelScheme, SliceLayout
 from distributed_iac.data.preprocess import PreparedCase, compare_with_native, preprocess_case
 from distributed_iac.data.reading import class_bits
 from distributed_iac.data.recipe import Recipe
 from distributed_iac.data.store.native import compress
+from distributed_iac.data.store.notes import note_to_json
 from distributed_iac.data.store.shard import Block, write_shard
 from distributed_iac.data.store.sink import WholeFile, storage_errors
 from distributed_iac.data.store.skipped import Skipped
@@ -47,6 +48,7 @@ class SurveyTask:
     """Survey one training case."""
 
     case: Case
+    layout: SliceLayout
     scheme: LabelScheme
     key: str
     path: Path
@@ -85,7 +87,7 @@ class ShardTask:
 def survey_task(task: SurveyTask) -> tuple[str, CaseSurvey | Skipped]:
     """Survey a case and keep the result."""
     try:
-        survey = patiently(lambda: survey_case(task.case, task.scheme))
+        survey = patiently(lambda: survey_case(task.case, task.scheme, task.layout))
     except DataError as error:
         if error.retriable:
             raise
@@ -152,6 +154,8 @@ def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
         geometry=prepared.geometry.to_json(),
         affine=tuple(prepared.affine.ravel().tolist()),
         counts=counts,
+        notes=tuple(note_to_json(fault.of(task.case.case_id)) for fault in prepared.faults),
+        fingerprints=prepared.fingerprints,
     )
     write_record(files.record, record)
     return record

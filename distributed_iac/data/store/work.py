@@ -47,6 +47,8 @@ class CaseRecord:
         geometry: JSON form of its CaseGeometry.
         affine: Of the image file, 16 numbers, rows first.
         counts: Per target, for training cases.
+        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.notes`.
+        fingerprints: Of the voxels of each channel.
     """
 
     key: str
@@ -55,6 +57,8 @@ class CaseRecord:
     geometry: Mapping[str, Any]
     affine: tuple[float, ...]
     counts: Mapping[str, TargetCounts]
+    notes: tuple[Mapping[str, Any], ...]
+    fingerprints: Mapping[str, str]
 
     @property
     def native_shape(self) -> tuple[int, int, int]:
@@ -167,6 +171,8 @@ class WorkFolder:
             geometry=content["geometry"],
             affine=tuple(content["affine"]),
             counts={name: TargetCounts(**c) for name, c in content["counts"].items()},
+            notes=tuple(content["notes"]),
+            fingerprints=content["fingerprints"],
         )
 
     def shards(self) -> Iterator[tuple[str, ShardRecord]]:

@@ -16,6 +16,7 @@ from distributed_iac.data.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
+from distributed_iac.data.store.notes import describe_notes
 from distributed_iac.errors import StoreError
 from distributed_iac.hiccups import patiently
 from distributed_iac.training.stage import Scalar, StepReport
@@ -92,7 +93,10 @@ def _patients_doubted(store: Store, settings: PatientSettings | None) -> str | N
 
 def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:
     parts = fingerprint.parts.values()
+    lost = [f"{fingerprint.skipped} unusable cases were left out"] if fingerprint.skipped else []
+    notes = "; ".join(lost + describe_notes(fingerprint.notes))
     return {
+        **({"note": notes} if notes else {}),
         "patients": sum(part.patients for part in parts),
         "cases": sum(part.cases for part in parts),
         "slices": sum(part.slices for part in parts),

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from distributed_iac.data.contract import (
     Case,
@@ -21,7 +19,6 @@ from distributed_iac.data.contract import (
 )
 
 SHAPE = (6, 5, 4)
-LPS = np.diag([-1.5, -1.5, 8.0, 1.0])
 
 WriteNifti = Callable[..., Path]
 MakeCase = Callable[..., Case]
@@ -31,19 +28,6 @@ MakeSource = Callable[..., Source]
 @pytest.fixture
 def scheme() -> LabelScheme:
     return LabelScheme("test (1, 2)", {1: "organ", 2: "tumour"})
-
-
-@pytest.fixture
-def write_nifti(tmp_path: Path) -> WriteNifti:
-    """Write an array as NIfTI under the test's folder."""
-
-    def write(name: str, array: NDArray[Any], affine: NDArray[Any] = LPS) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        nibabel.save(nibabel.Nifti1Image(array, affine), path)
-        return path
-
-    return write
 
 
 @pytest.fixture

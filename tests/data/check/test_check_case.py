@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from distributed_iac.data.check.case import CaseFinding, inspect_case
-from distributed_iac.data.check.codes import CODES
 from distributed_iac.data.contract import Case, Channel, LabelScheme
+from distributed_iac.data.faults import CODES
 
 Make = Callable[..., Case]
 Spoil = Callable[[Path], None]
@@ -155,7 +155,7 @@ def test_the_only_image_of_a_case_is_missing_as_an_image(
     case.channels[0].path.unlink()
     finding = inspect_case(case, scheme)
     assert faults(finding) == [("missing_image", case.channels[0].path)]
-    assert finding.facts.header is None
+    assert finding.facts.grid is None
 
 
 def test_an_absent_class_is_no_problem(make_case: Make, scheme: LabelScheme) -> None:

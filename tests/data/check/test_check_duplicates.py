@@ -11,15 +11,18 @@ import nibabel
 import numpy as np
 
 from distributed_iac.data.check.case import inspect_case
-from distributed_iac.data.check.duplicates import duplicate_problems
 from distributed_iac.data.contract import Case, LabelScheme
+from distributed_iac.data.duplicates import duplicate_problems
 
 Make = Callable[..., Case]
 
 
 def duplicates(scheme: LabelScheme, *cases: Case) -> list[tuple[str, str | None]]:
     facts = [inspect_case(case, scheme).facts for case in cases]
-    return [(problem.code, problem.case_id) for problem in duplicate_problems(facts)]
+    return [
+        (problem.code, problem.case_id)
+        for problem in duplicate_problems((f.case, f.fingerprints) for f in facts)
+    ]
 
 
 def copy_images(source: Case, target: Case) -> None:
@@ -62,7 +65,7 @@ def test_a_patient_copied_with_all_cases_is_one_problem(
     for source, target in zip(first, second, strict=True):
         copy_images(source, target)
     facts = [inspect_case(case, scheme).facts for case in (*first, *second)]
-    (problem,) = duplicate_problems(facts)
+    (problem,) = duplicate_problems((f.case, f.fingerprints) for f in facts)
     assert (problem.code, problem.case_id) == ("duplicate_patient", "p2_ed")
     assert "p2_ed = p1_ed, p2_es = p1_es" in problem.reason
 

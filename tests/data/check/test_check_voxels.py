@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
@@ -13,12 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from distributed_iac.data.check import voxels
-from distributed_iac.data.check.voxels import (
-    ImageScan,
-    ImageStatistics,
-    LabelScan,
-    LabelStatistics,
-)
+from distributed_iac.data.check.voxels import ImageScan, ImageStatistics
 
 floats = arrays.arrays(
     np.float32,
@@ -30,13 +24,6 @@ cuts = st.lists(st.integers(0, 200), max_size=4)
 
 def scan_image(values: NDArray[np.generic], at: list[int] | None = None) -> ImageStatistics:
     scan = ImageScan((values.size, 1, 1))
-    for block in np.split(values, sorted(at or [])):
-        scan.add(block)
-    return scan.result()
-
-
-def scan_label(values: NDArray[np.generic], at: list[int] | None = None) -> LabelStatistics:
-    scan = LabelScan()
     for block in np.split(values, sorted(at or [])):
         scan.add(block)
     return scan.result()
@@ -99,36 +86,3 @@ def test_the_fingerprint_sees_values_and_shape_alone() -> None:
 
 def test_values_beyond_32_bits_count_as_not_finite() -> None:
     assert scan_image(np.array([0.0, 1e300])).nonfinite == 1
-
-
-@given(
-    arrays.arrays(
-        st.sampled_from([np.dtype(kind) for kind in ("u1", "i2", "i4", "u8", "f4", "f8")]),
-        st.integers(1, 100),
-        elements=st.integers(0, 100),
-    ),
-    cuts,
-)
-def test_label_counts_are_exact(values: NDArray[np.generic], at: list[int]) -> None:
-    found = scan_label(values, at)
-    assert found.voxels == Counter(int(value) for value in values.tolist())
-    assert (found.nonfinite, found.noninteger) == (0, 0)
-
-
-def test_negative_and_far_apart_labels_are_counted() -> None:
-    values = np.array([-(2**40), -3, -3, 0, 2**50], np.int64)
-    assert scan_label(values).voxels == {-(2**40): 1, -3: 2, 0: 1, 2**50: 1}
-
-
-def test_voxels_that_are_no_label_are_set_aside() -> None:
-    values = np.array([0, 1, 0.5, np.nan, np.inf, 1.5, 1.5], np.float32)
-    found = scan_label(values)
-    assert found.voxels == {0: 1, 1: 1}
-    assert (found.nonfinite, found.noninteger) == (2, 3)
-    assert found.examples == (0.5, 1.5)
-
-
-def test_ignored_voxels_are_no_foreground() -> None:
-    label = LabelStatistics({0: 5, 9: 2}, 0, 0, ())
-    assert label.has_foreground(ignore=None)
-    assert not label.has_foreground(ignore=9)

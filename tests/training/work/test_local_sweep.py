@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from distributed_iac.cli.board import Board
 from distributed_iac.config.run import RunConfig
+from distributed_iac.data.phantom import make_phantom
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.training.artifacts import read_weights
@@ -94,6 +96,25 @@ def test_a_deleted_store_is_prepared_again(make_config: MakeConfig, tmp_path: Pa
     sweep_of(config, seen).result(PRETRAIN)
     assert {key for key, _ in seen} == {"acdc/prepare"}
     assert (tmp_path / "stores" / "acdc" / "manifest.json").exists()
+
+
+def test_what_data_were_used_with_is_said_by_whoever_watches(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    make_phantom(
+        "acdc", tmp_path / "raw", patients=8, seed=0, size="tiny", defects=("affine_ignored",)
+    )
+    data = {"name": "acdc", "source": tmp_path / "raw", "preprocess": {"workers": 1}}
+    config = make_config(out=tmp_path / "runs", stores=tmp_path / "stores", data=[data])
+    sweep_of(config).result("acdc/prepare")
+    board = Board(config.folder)
+    board.refresh()
+    (note,) = board.notes()
+    assert note.startswith("acdc/prepare: 1 case: files of one case differ in their place")
+    rows = collect_run(config.folder).jobs.to_pylist()
+    assert [row["note"] for row in rows if row["key"] == "acdc/prepare"] == [
+        note.removeprefix("acdc/prepare: ")
+    ]
 
 
 def test_a_data_set_that_fails_does_not_cost_the_others(

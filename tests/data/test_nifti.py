@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from distributed_iac.data.check import nifti
-from distributed_iac.data.check.nifti import DamageError, read_blocks, read_header
+from distributed_iac.data import nifti
+from distributed_iac.data.faults import FaultError
+from distributed_iac.data.nifti import open_nifti, read_blocks
 
 Write = Callable[..., Path]
 RNG = np.random.default_rng(0)
@@ -20,15 +21,15 @@ VOXELS: NDArray[np.float32] = RNG.normal(size=(16, 12, 10)).astype(np.float32)
 
 
 def read_all(path: Path) -> list[NDArray[np.float64]]:
-    header = read_header(path)
-    frames: list[list[NDArray[np.float64]]] = [[] for _ in range(header.volume.frames)]
+    header = open_nifti(path)
+    frames: list[list[NDArray[np.float64]]] = [[] for _ in range(header.grid.frames)]
     for frame, block in read_blocks(header):
         frames[frame].append(block)
-    return [np.concatenate(blocks).reshape(header.volume.shape, order="F") for blocks in frames]
+    return [np.concatenate(blocks).reshape(header.grid.shape, order="F") for blocks in frames]
 
 
 def damage_of(path: Path) -> str:
-    with pytest.raises(DamageError) as caught:
+    with pytest.raises(FaultError) as caught:
         read_all(path)
     assert caught.value.fault.path == path
     return caught.value.fault.code
@@ -56,7 +57,7 @@ def test_stored_integers_are_scaled_as_nibabel_scales_them(tmp_path: Path) -> No
     image.set_data_dtype(np.int16)
     path = tmp_path / "scaled.nii.gz"
     nibabel.save(image, path)
-    assert read_header(path).slope != 1
+    assert open_nifti(path).slope != 1
     (read,) = read_all(path)
     np.testing.assert_array_equal(read, nibabel.load(path).get_fdata())
 
@@ -123,8 +124,8 @@ def test_a_compressed_file_with_a_plain_name_is_unreadable(write_nifti: Write) -
 def test_a_git_lfs_pointer_is_named_with_its_own_remedy(tmp_path: Path) -> None:
     path = tmp_path / "imaging.nii.gz"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
-    with pytest.raises(DamageError) as caught:
-        read_header(path)
+    with pytest.raises(FaultError) as caught:
+        open_nifti(path)
     assert "git lfs pull" in (caught.value.fault.remedy or "")
 
 
@@ -135,8 +136,14 @@ def test_a_folder_in_place_of_a_file_is_unreadable(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_not_damage(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        read_header(tmp_path / "a.nii.gz")
+    assert damage_of(tmp_path / "a.nii.gz") == "missing_image"
+
+
+def test_a_link_that_leads_nowhere_says_where_it_leads(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.symlink_to(tmp_path / "moved.nii.gz")
+    with pytest.raises(FaultError, match=r"moved\.nii\.gz, which does not exist"):
+        open_nifti(path)
 
 
 def test_an_image_without_voxels_has_zero_size(write_nifti: Write) -> None:
@@ -146,11 +153,11 @@ def test_an_image_without_voxels_has_zero_size(write_nifti: Write) -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 3, 2, 2), np.uint8),
         np.zeros((4, 4, 3), np.complex64),
         np.zeros((4, 4, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")]),
     ],
-    ids=["2-D", "complex", "RGB"],
+    ids=["5-D", "complex", "RGB"],
 )
 def test_what_is_no_scalar_volume_has_a_wrong_channel_count(
     write_nifti: Write, array: NDArray[np.generic]

@@ -1,23 +1,26 @@
-"""Problem codes of the voxel checks: what each means, how grave it is, what to do.
+"""What can be wrong with a file of a case: what each fault means, how grave it is, what to do.
 
 ::
 
     fault = Fault("shape_mismatch", path, "label is (4, 4, 2), image is (4, 4, 3)")
-    fault.of("patient001_frame01")                  # the contract's Problem
+    fault.of("patient001_frame01")                  # the contract's Problem, for lists
+    raise FaultError(fault)                         # a SourceError, where the case must be refused
 
-Severities follow nnU-Net's ``verify_dataset_integrity`` where it has the check: other shapes,
-other spacings, NaN and unexpected labels are errors, another affine is a warning. The rest is our
-choice and is argued beside the entry.
+``check``, ``prepare``, ``predict`` and everything else that opens an image speak of it in these
+words. Severities follow nnU-Net's ``verify_dataset_integrity`` where it has the check: other
+shapes, other spacings, NaN and unexpected labels are errors. The rest is our choice and is argued
+beside the entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from distributed_iac.data.contract import Problem, Severity
+from distributed_iac.errors import SourceError
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,77 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "files of one case have the same shape and different voxel sizes",
             "Find out which header is right and correct the other",
         ),
+        # nnU-Net warns and pairs by index. Of its warnings nobody sees which are harmless: voxels
+        # of different places are then learnt as one. Less than half a voxel is harmless, and where
+        # a format's headers are known to be wrong they prove nothing: ``affine_ignored``.
         "affine_mismatch": ProblemCode(
-            "warning",
+            "error",
             "files of one case have the same grid at different places in the patient",
-            "Look at the overlay (--figures); if label and image fit, the header alone is wrong"
-            " and voxels are paired by index",
+            "Resample the file onto the grid of the others, or correct the header that is wrong"
+            " (`distributed-iac check --figures` shows label and image together)",
+        ),
+        "affine_ignored": ProblemCode(
+            "warning",
+            "files of one case differ in their place; voxels are paired by index nevertheless",
+            "Look at the overlay (`distributed-iac check --figures`); if label and image fit, the"
+            " header alone is wrong",
+        ),
+        "reoriented": ProblemCode(
+            "warning",
+            "a file is stored in another orientation than its case; it is turned, voxel for voxel",
+            "Nothing, if the headers are right; look at the overlay"
+            " (`distributed-iac check --figures`)",
+        ),
+        "axis_codes_differ": ProblemCode(
+            "error",
+            "slices are cut as stored, and the case is stored in other axes than the others",
+            "Rewrite the case in the axes of the others, or correct its header",
+        ),
+        "orientation_unknown": ProblemCode(
+            "warning",
+            "the header says nowhere how the volume lies in the patient; axes are assumed",
+            "Restore sform or qform from the original images",
+        ),
+        "transform_contradiction": ProblemCode(
+            "warning",
+            "sform and qform place the volume differently; sform is used",
+            "Find out which one is right and make both say it",
+        ),
+        "spacing_contradiction": ProblemCode(
+            "warning",
+            "sform and pixdim give different voxel sizes; sform is used",
+            "Find out which one is right and make both say it",
+        ),
+        "negative_spacing": ProblemCode(
+            "warning",
+            "pixdim is negative; its sign is ignored",
+            "Store the voxel size as a positive number and directions in sform",
+        ),
+        "unit_converted": ProblemCode(
+            "warning",
+            "lengths are stored in another unit than mm and were converted",
+            "Nothing, if the unit is right; otherwise correct xyzt_units",
+        ),
+        "implausible_spacing": ProblemCode(
+            "warning",
+            "voxels have edges that no scanner makes",
+            "Correct pixdim and sform, or the unit in xyzt_units",
+        ),
+        "sheared": ProblemCode(
+            "warning",
+            "the volume's axes are not perpendicular; slices are cut and measured as if they were",
+            "Resample the volume onto a rectangular grid",
+        ),
+        "oblique": ProblemCode(
+            "warning",
+            "an axis lies midway between two directions of the body, so the nearest is a coin toss",
+            "Rotate the volumes into one frame, or store them in one order of axes with headers"
+            " that say so",
+        ),
+        "constant_image": ProblemCode(
+            "warning",
+            "every voxel of an image has the same value",
+            "Export the image again from its origin",
         ),
         "nonfinite": ProblemCode(
             "error",
@@ -99,6 +168,12 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "error",
             "label values lie between integers",
             "Export the mask again; if it was resampled, resample with nearest neighbour",
+        ),
+        # Masks that went through a resampling or a float format: 0.9999 and 1e-7.
+        "rounded_labels": ProblemCode(
+            "warning",
+            "label values lie next to whole numbers and were rounded",
+            "Store the mask as whole numbers",
         ),
         "unexpected_labels": ProblemCode(
             "error",
@@ -126,8 +201,7 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
         ),
     }
 )
-"""Every code that a voxel check can raise. Readers add codes of their own for what names and
-folders show."""
+"""Every code of a file's fault. Readers add codes of their own for what names and folders show."""
 
 
 @dataclass(frozen=True)
@@ -157,3 +231,34 @@ class Fault:
             remedy=self.remedy or kind.remedy,
             case_id=case_id,
         )
+
+
+class FaultError(SourceError):
+    """A fault for which a case has to be refused.
+
+    Args:
+        fault: Of a file.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        kind = CODES[fault.code]
+        super().__init__(fault.reason, where=fault.path, remedy=fault.remedy or kind.remedy)
+        self.fault = fault
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the way back from a worker process."""
+        return FaultError, (self.fault,)
+
+
+def refuse_errors(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return the warnings among faults.
+
+    Raises:
+        FaultError: There is an error; the first is raised.
+    """
+    warnings = []
+    for fault in faults:
+        if CODES[fault.code].severity == "error":
+            raise FaultError(fault)
+        warnings.append(fault)
+    return tuple(warnings)

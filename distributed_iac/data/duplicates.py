@@ -1,0 +1,101 @@
+"""Find images that occur twice, whatever their names.
+
+::
+
+    problems = duplicate_problems([(case, {"t1": fingerprint, ...}), ...])
+    fingerprint_of(voxels)                          # of (X, Y, Z) as on disk
+
+Fingerprints are taken of voxel values, so that a copy is found although it was re-packed, renamed
+or given another header. One shared channel is enough: the same brain in two patients is the same
+brain, even if three of its four channels were normalised anew. A patient copied with all their
+cases is one fault, and one problem. A constant image identifies nobody and has no fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distributed_iac.data.contract import Case, Problem
+from distributed_iac.data.faults import Fault
+
+Fingerprints = Mapping[str, str]
+"""Channel name to fingerprint."""
+
+
+class VoxelHash:
+    """A fingerprint in the making, over the voxels of one volume in stored order.
+
+    Args:
+        shape: Of the volume.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._hash = hashlib.blake2b(repr(shape).encode(), digest_size=16)
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Take the next voxels, 1-D and contiguous."""
+        self._hash.update((values + np.float32(0)).data)  # -0.0 equals 0.0 and gets its bits
+
+    def result(self) -> str:
+        """Return the fingerprint of everything added so far."""
+        return self._hash.hexdigest()
+
+
+def fingerprint_of(volume: NDArray[np.float32]) -> str:
+    """Return the fingerprint of a volume (X, Y, Z), plane by plane."""
+    made = VoxelHash(volume.shape)
+    for plane in np.moveaxis(volume, -1, 0):
+        made.add(plane.ravel(order="F"))
+    return made.result()
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """One case whose channel repeats that of an earlier case."""
+
+    case: Case
+    earlier: Case
+    channel: str
+
+
+def duplicate_problems(cases: Iterable[tuple[Case, Fingerprints]]) -> list[Problem]:
+    """Return one problem for each pair of patients that share images, and for each repeated case.
+
+    Args:
+        cases: All of them, in the order in which the first of two equals is to be kept.
+    """
+    problems = []
+    between_patients: dict[tuple[str, str], list[Copy]] = {}
+    for copy in find_copies(cases):
+        pair = copy.case.patient_id, copy.earlier.patient_id
+        if pair[0] == pair[1]:
+            reason = f"{copy.channel} holds the same voxels as case {copy.earlier.case_id}"
+            problems.append(_problem("duplicate_case", copy, reason))
+        else:
+            between_patients.setdefault(pair, []).append(copy)
+    for (patient, earlier), copies in between_patients.items():
+        pairs = ", ".join(f"{copy.case.case_id} = {copy.earlier.case_id}" for copy in copies)
+        reason = f"patient id {patient} has images of patient id {earlier}: {pairs}"
+        problems.append(_problem("duplicate_patient", copies[0], reason))
+    return problems
+
+
+def find_copies(cases: Iterable[tuple[Case, Fingerprints]]) -> Iterator[Copy]:
+    """Yield each case that shares a channel with an earlier one, with the earliest such case."""
+    owner: dict[str, Case] = {}
+    for current, prints in cases:
+        channel = next((name for name, fingerprint in prints.items() if fingerprint in owner), None)
+        if channel is not None:
+            yield Copy(current, owner[prints[channel]], channel)
+        for fingerprint in prints.values():
+            owner.setdefault(fingerprint, current)
+
+
+def _problem(code: str, copy: Copy, reason: str) -> Problem:
+    path = next(each.path for each in copy.case.channels if each.name == copy.channel)
+    return Fault(code, path, reason).of(copy.case.case_id)

@@ -1,0 +1,189 @@
+"""What ``check`` calls an error or a warning, ``prepare`` says too, and the store remembers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+from distributed_iac.data.check.report import check_source
+from distributed_iac.data.contract import Case, SliceLayout, Source
+from distributed_iac.data.store import Store
+from distributed_iac.data.store.notes import describe_notes, summarise_notes
+from distributed_iac.errors import DataError
+
+Spoil = Callable[[Case], None]
+
+
+def turn(path: Path, codes: str = "RAS") -> None:
+    image = nib.load(path)
+    voxels = np.asarray(image.dataobj)  # the file is about to be overwritten
+    image = nib.Nifti1Image(voxels, image.affine)
+    way = ornt_transform(io_orientation(image.affine), axcodes2ornt(codes))
+    nib.save(image.as_reoriented(way), path)
+
+
+def rewrite(path: Path, change: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(*change(np.asarray(image.dataobj), image.affine)), path)
+
+
+def patch(path: Path, at: int, content: bytes) -> None:
+    """Overwrite bytes of the header of a compressed file."""
+    plain = bytearray(gzip.decompress(path.read_bytes()))
+    plain[at : at + len(content)] = content
+    path.write_bytes(gzip.compress(bytes(plain)))
+
+
+def spoil_checksum(case: Case) -> None:
+    path = case.channels[0].path
+    data = bytearray(path.read_bytes())
+    data[-8] ^= 1
+    path.write_bytes(data)
+
+
+def shift(case: Case) -> None:
+    def change(voxels: Any, affine: Any) -> tuple[Any, Any]:
+        moved = affine.copy()
+        moved[0, 3] += 12
+        return voxels, moved
+
+    assert case.label is not None
+    rewrite(case.label, change)
+
+
+def label_of(case: Case) -> Path:
+    assert case.label is not None
+    return case.label
+
+
+def image_of(case: Case) -> Path:
+    return case.channels[0].path
+
+
+WARNINGS: dict[str, Spoil] = {
+    "reoriented": lambda case: turn(label_of(case)),
+    "rounded_labels": lambda case: rewrite(
+        label_of(case), lambda v, a: (v * np.float32(0.9999), a)
+    ),
+    "empty_mask": lambda case: rewrite(label_of(case), lambda v, a: (np.zeros_like(v), a)),
+    "constant_image": lambda case: rewrite(image_of(case), lambda v, a: (np.ones_like(v), a)),
+    "orientation_unknown": lambda case: patch(image_of(case), 254, bytes(2)),
+    "spacing_contradiction": lambda case: patch(label_of(case), 88, np.float32(1).tobytes()),
+}
+ERRORS: dict[str, Spoil] = {
+    "unreadable": spoil_checksum,
+    "affine_mismatch": shift,
+    "noninteger_labels": lambda case: patch(label_of(case), 112, np.float32(1 / 255).tobytes()),
+}
+
+
+@pytest.mark.parametrize(("code", "spoil"), WARNINGS.items(), ids=list(WARNINGS))
+def test_a_warning_of_the_check_is_one_of_the_preparation(
+    source: Source, prepare: Any, code: str, spoil: Spoil
+) -> None:
+    spoil(source.cases[3])
+    problems = check_source(source).problems
+    assert {problem.code for problem in problems} == {code}
+    done = prepare(source)
+    assert {(note.code, note.case_id, note.reason) for note in done.notes} == {
+        (problem.code, problem.case_id, problem.reason) for problem in problems
+    }
+    assert done.fingerprint.notes == {code: 1}
+    (line,) = summarise_notes(done.notes)
+    assert line.startswith(describe_notes({code: 1})[0])
+
+
+@pytest.mark.parametrize(("code", "spoil"), ERRORS.items(), ids=list(ERRORS))
+def test_an_error_of_the_check_is_one_of_the_preparation(
+    source: Source, prepare: Any, code: str, spoil: Spoil
+) -> None:
+    case = source.cases[3]
+    spoil(case)
+    (problem,) = check_source(source).problems
+    assert (problem.code, problem.severity) == (code, "error")
+    with pytest.raises(DataError, match=case.case_id):
+        prepare(source)
+    (skipped,) = prepare(source, on_bad_case="skip").skipped
+    assert (skipped.case_id, skipped.reason, skipped.remedy) == (
+        case.case_id,
+        problem.reason,
+        problem.remedy,
+    )
+
+
+@pytest.mark.parametrize(("source_of", "code"), [(1, "duplicate_case"), (7, "duplicate_patient")])
+def test_an_image_that_occurs_twice_is_noted_as_the_check_does(
+    source: Source, prepare: Any, source_of: int, code: str
+) -> None:
+    for mine, theirs in zip(source.cases[0].files, source.cases[source_of].files, strict=True):
+        mine.write_bytes(theirs.read_bytes())
+    (problem,) = check_source(source).problems
+    assert problem.code == code
+    (note,) = prepare(source).notes
+    assert (note.code, note.case_id, note.reason) == (code, problem.case_id, problem.reason)
+
+
+def test_a_turned_label_is_stored_on_the_grid_of_its_image(source: Source, prepare: Any) -> None:
+    straight = prepare(source, "straight")
+    for case in source.cases:
+        turn(label_of(case))
+    turned = prepare(source, "turned")
+    before, after = Store.open(straight.folder), Store.open(turned.folder)
+    for case in source.cases:
+        np.testing.assert_array_equal(
+            after.native_label(case.case_id), before.native_label(case.case_id)
+        )
+        rows = before.case(case.case_id).rows
+        np.testing.assert_array_equal(after.labels(rows), before.labels(rows))
+    assert turned.fingerprint.notes == {"reoriented": len(source.cases)}
+
+
+def test_notes_are_found_again_in_the_store_and_name_no_folder(
+    source: Source, prepare: Any
+) -> None:
+    turn(label_of(source.cases[0]))
+    done, again = prepare(source), prepare(source)
+    assert again.status == "already_prepared"
+    assert again.notes == done.notes
+    (note,) = json.loads((done.folder / "notes.json").read_text())
+    assert note["path"] == label_of(source.cases[0]).name
+
+
+@pytest.fixture
+def stored(source: Source) -> Source:
+    """The same cases, cut as they are stored."""
+    layout = SliceLayout("as_stored", 2)
+    return replace(source, cases=tuple(replace(c, layout=layout) for c in source.cases))
+
+
+def test_where_slices_are_cut_as_stored_other_axes_are_an_error(
+    stored: Source, prepare: Any
+) -> None:
+    odd = stored.cases[5]
+    for path in odd.files:
+        turn(path)
+    (problem,) = check_source(stored).problems
+    assert (problem.code, problem.case_id) == ("axis_codes_differ", odd.case_id)
+    assert "RAS, those of 11 of 12 cases LPS" in problem.reason
+    with pytest.raises(DataError, match=rf"{odd.case_id}.*axes are RAS"):
+        prepare(stored)
+    done = prepare(stored, on_bad_case="skip")
+    assert [case.case_id for case in done.skipped] == [odd.case_id]
+    assert done.fingerprint.axis_codes == "LPS"
+
+
+def test_where_the_header_decides_other_axes_are_none(source: Source, prepare: Any) -> None:
+    for path in source.cases[5].files:
+        turn(path)
+    assert check_source(source).problems == ()
+    done = prepare(source)
+    assert (done.notes, done.fingerprint.axis_codes) == ((), None)
