@@ -35,7 +35,7 @@ ARCHIVE = Path(__file__).parent / "data" / "v0_1_0" / "runs.tar.xz"
 MADE_IN = "/tmp/iac-0.1.0"
 """Only a name in the archive."""
 FULL = "kits/unet/search/full/seed0"
-PATIENCE = 600.0
+PATIENCE = 900.0
 """Seconds; many times what it takes, for crowded machines."""
 
 ANOTHER_CPU = 0.02
