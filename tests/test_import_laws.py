@@ -13,6 +13,7 @@ PACKAGE = Path(distributed_iac.__file__).parent
 ROOMS = {
     "errors": 0,
     "files": 0,
+    "locks": 0,
     "seeds": 0,
     "provenance": 0,
     "config": 0,

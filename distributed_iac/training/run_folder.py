@@ -17,12 +17,20 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
 from distributed_iac.provenance import describe_environment
+from distributed_iac.training.sweep.folder import SweepFolder
 
 MARK = "config.json"
 
 
+def artifacts_of(config: RunConfig) -> str:
+    """Folder or URI of the run's results; relative to the working folder if the settings are."""
+    return config.sweep.artifacts or str(config.out / "artifacts")
+
+
 def claim_run_folder(config: RunConfig) -> None:
     """Write the run's configuration and environment, or refuse the folder of another one.
+
+    What whoever drives the run already has written is left alone: its lock is taken first.
 
     How a run is carried out may change from one start to the next: device, threads, and all of
     ``sweep``.
@@ -30,9 +38,14 @@ def claim_run_folder(config: RunConfig) -> None:
     Raises:
         ConfigError: The folder holds a run of another configuration; the first difference is
             named. Or it cannot be created.
-        RunError: What the folder says of its run cannot be read.
+        RunError: Another process drives the run, or what the folder says of its run cannot be
+            read.
     """
-    _make(config.folder)
+    with SweepFolder(config.folder).claimed():
+        _write(config)
+
+
+def _write(config: RunConfig) -> None:
     mark = config.folder / MARK
     if mark.exists():
         difference = first_difference(_what(_stored(mark)), _what(to_plain(config)))
@@ -45,18 +58,6 @@ def claim_run_folder(config: RunConfig) -> None:
     write_atomically(config.folder / "config.yaml", to_yaml(config).encode())
     write_json(config.folder / "environment.json", describe_environment())
     write_json(mark, to_plain(config))
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "out is a folder in which folders of runs can be created",
-            came=error.strerror or str(error),
-            remedy="set out to another folder",
-            where=folder,
-        ) from error
 
 
 def _stored(mark: Path) -> dict[str, Any]:

@@ -2,19 +2,20 @@
 
 ::
 
-    experiment = Experiment(storage="runs/acdc/ray", trainable=..., begin=new_parts, ...)
+    experiment = Experiment("/my/runs/acdc/ray", results="/my/runs/artifacts", ...)
     experiment.run(journal)
 
 The journal knows whether the last experiment came to its end. If it did not, Tune restores it from
 its snapshot. A snapshot that cannot be read (none was written before the kill, it is damaged, or
 pickled by another version of this package) is passed over, with a line in the journal: a new
-experiment finds every finished job and every checkpoint.
+experiment finds every finished job and every checkpoint. So is one that was written in another
+place: the paths in it are absolute, and of a run that was copied they are those of the original.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +30,8 @@ from distributed_iac.tune.experiment_state import snapshot_problem
 from distributed_iac.tune.trial_config import TrialConfig
 
 LOGGER = logging.getLogger(__name__)
+PLACES = ("storage", "results")
+"""Fields of an experiment of which its snapshot holds the absolute paths."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Experiment:
     """An experiment that survives its driver.
 
     Args:
-        storage: Folder or URI of experiments, that all nodes reach.
+        storage: Absolute folder or URI of experiments, that all nodes reach.
+        results: Absolute folder or URI of finished jobs' results.
         trainable: With its resources and parameters.
         begin: Makes the parts of a new experiment.
         max_failures: How often a trial is started again.
@@ -59,6 +63,7 @@ class Experiment:
     """
 
     storage: str
+    results: str
     trainable: Any
     begin: Callable[[], Parts]
     max_failures: int
@@ -71,30 +76,46 @@ class Experiment:
             journal: Of the sweep; gets the names of experiments.
         """
         opened = _opened(journal)
-        if opened and opened[-1] is not None and self._continue(opened[-1], journal):
-            return
-        name = f"sweep-{len(set(filter(None, opened))) + 1:03d}"
-        journal.write("open", values={"experiment": name})
+        if opened and opened[-1] is not None:
+            restored = self._restored(opened[-1], journal)
+            if restored is not None:
+                restored.fit()
+                return
+        name = f"sweep-{len({one.name for one in opened if one is not None}) + 1:03d}"
+        journal.write("open", values={"experiment": name, **self._places})
         self._new(name).fit()
 
-    def _continue(self, name: str, journal: Journal) -> bool:
-        """Take an experiment up again; False if that cannot be done."""
-        path = f"{self.storage}/{name}"
-        try:
-            if not tune.Tuner.can_restore(path):
-                return False
-            if (problem := snapshot_problem(path)) is not None:
-                LOGGER.warning("a new Ray Tune experiment replaces %s: %s", path, problem)
-                journal.write("open", values={"experiment": name, "unreadable": problem})
-                return False
-            tuner = tune.Tuner.restore(path, self.trainable, resume_errored=True)
-            journal.write("open", values={"experiment": name, "restored": True})
-            tuner.fit()
-        except Exception as error:  # whatever a snapshot of another day may hold
-            LOGGER.warning("cannot continue the Ray Tune experiment %s", path, exc_info=True)
-            journal.write("open", values={"experiment": name, "unreadable": _one_line(error)})
-            return False
-        return True
+    @property
+    def _places(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in PLACES}
+
+    def _restored(self, last: _Opened, journal: Journal) -> tune.Tuner | None:
+        """An experiment as its snapshot knows it; None if it cannot be taken up again."""
+        path = f"{self.storage}/{last.name}"
+        if not tune.Tuner.can_restore(path):
+            return None
+        problem = self._elsewhere(last) or snapshot_problem(path)
+        if problem is None:
+            try:
+                tuner = tune.Tuner.restore(path, self.trainable, resume_errored=True)
+            except OSError:  # says nothing about the snapshot
+                raise
+            except Exception as error:  # whatever a snapshot of another day may hold
+                problem = _one_line(error)
+            else:
+                values = {"experiment": last.name, **self._places, "restored": True}
+                journal.write("open", values=values)
+                return tuner
+        LOGGER.warning("a new Ray Tune experiment replaces %s: %s", path, problem)
+        values = {"experiment": last.name, **last.places, "unreadable": problem}
+        journal.write("open", values=values)
+        return None
+
+    def _elsewhere(self, last: _Opened) -> str | None:
+        """Where an experiment was begun, if that is not here."""
+        if last.places == self._places:
+            return None
+        return f"it was begun in {dict(last.places) or 'an unknown place'}, this is {self._places}"
 
     def _new(self, name: str) -> tune.Tuner:
         parts = self.begin()
@@ -118,15 +139,24 @@ class Experiment:
         )
 
 
-def _opened(journal: Journal) -> list[str | None]:
-    """Names of the experiments so far; the last is None if the sweep came to its end."""
-    names: list[str | None] = []
+@dataclass(frozen=True)
+class _Opened:
+    """An experiment that was begun, and in which places."""
+
+    name: str
+    places: Mapping[str, str]
+
+
+def _opened(journal: Journal) -> list[_Opened | None]:
+    """The experiments so far; the last is None if the sweep came to its end."""
+    opened: list[_Opened | None] = []
     for event in journal.read():
         if event.kind == "open":
-            names.append(str(event.values["experiment"]))
+            places = {name: event.values[name] for name in PLACES if name in event.values}
+            opened.append(_Opened(str(event.values["experiment"]), places))
         elif event.kind == "close":
-            names.append(None)
-    return names
+            opened.append(None)
+    return opened
 
 
 def _name(trial: Trial) -> str:

@@ -14,6 +14,11 @@ from typing import Any
 from pyarrow import fs
 
 
+def absolute(folder: str) -> str:
+    """A local folder's absolute path; a URI as it is."""
+    return folder if "://" in folder else str(Path(folder).absolute())
+
+
 def resolve(folder: str) -> tuple[Any, str]:
     """File system and path of a local folder or URI.
 
@@ -21,6 +26,6 @@ def resolve(folder: str) -> tuple[Any, str]:
         folder: Local, or a URI of a file system that pyarrow knows.
     """
     if "://" not in folder:
-        return fs.LocalFileSystem(), str(Path(folder).absolute())
+        return fs.LocalFileSystem(), absolute(folder)
     system, path = fs.FileSystem.from_uri(folder)
     return system, path

@@ -35,6 +35,8 @@ CASES = "cases.parquet"
 NATIVE_LABELS = "native_labels.arrow"
 SHARDS = "shards"
 WORK = ".work"
+LOCK = ".lock"
+"""There while the store is being made."""
 
 SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, INDEX, CASES)
 """Files whose checksums are cheap enough to be verified at every opening."""

@@ -15,7 +15,8 @@ from distributed_iac.data.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import HOW_NOT_WHAT
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
-from distributed_iac.errors import StoreError
+from distributed_iac.data.store.progress import Silence
+from distributed_iac.errors import OccupiedError, StoreError
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.work.contract import Row
 from distributed_iac.training.work.once import OnceStage
@@ -28,6 +29,9 @@ class PrepareWork:
     raw data are out of reach, on a machine that was given the store alone, a finished store of
     the same settings is taken as it is.
 
+    Where another process prepares the store, the first step ends with an
+    :class:`OccupiedError` that names it; the next one waits for it.
+
     Args:
         dataset: The data set.
         folder: Of its store.
@@ -36,6 +40,7 @@ class PrepareWork:
     def __init__(self, dataset: DatasetSettings, folder: Path) -> None:
         self._dataset = dataset
         self._folder = folder
+        self._watcher = _Impatient()
         self.stage = OnceStage(self._prepare)
 
     def stops(self, report: StepReport) -> bool:
@@ -59,8 +64,26 @@ class PrepareWork:
             dataset.preprocess,
             dataset.split,
             self._folder,
+            self._watcher,
         )
         return {"preparation": done.status, **_sizes(done.fingerprint)}
+
+
+class _Impatient(Silence):
+    """Turns back once for everybody who is waited for, so that it can be told who it is."""
+
+    def __init__(self) -> None:
+        self._holder: str | None = None
+
+    def waits(self, holder: str) -> None:
+        if holder == self._holder:
+            return
+        self._holder = holder
+        raise OccupiedError(
+            "one process at a time prepares a store",
+            came=f"its store is prepared by {holder}",
+            remedy="wait for it: the same step again does so",
+        )
 
 
 def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:
