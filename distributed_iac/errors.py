@@ -9,6 +9,7 @@
     │   ├── GeometryError                     orientation, spacing, shape
     │   └── StoreError                        a prepared store
     └── RunError                       4      the work itself failed
+        ├── OccupiedError                     another process is at it
         ├── NumericalError                    NaN or infinity where numbers must be finite
         └── CheckpointError                   a checkpoint that cannot be continued from
 
@@ -124,6 +125,10 @@ class RunError(DistributedIacError):
     """The work itself failed."""
 
     exit_code: ClassVar[int] = 4
+
+
+class OccupiedError(RunError):
+    """Another process works where this one was about to."""
 
 
 class NumericalError(RunError):

@@ -15,6 +15,7 @@ ROOMS = {
     "hiccups": 0,
     "files": 0,
     "versions": 0,
+    "locks": 0,
     "seeds": 0,
     "provenance": 0,
     "config": 0,

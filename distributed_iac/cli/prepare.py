@@ -166,6 +166,9 @@ class _Bars:
     def note(self, text: str) -> None:
         self._bars.console.print(f"{self._name}: {text}", markup=False, highlight=False)
 
+    def waits(self, holder: str) -> None:
+        self.note(f"waiting for {holder}")
+
 
 class _Lines:
     def __init__(self, name: str) -> None:
@@ -190,6 +193,9 @@ class _Lines:
 
     def note(self, text: str) -> None:
         self._say(text)
+
+    def waits(self, holder: str) -> None:
+        self._say(f"waiting for {holder}")
 
     def _say(self, text: str) -> None:
         typer.echo(f"{self._name}: {text}", err=True)

@@ -56,9 +56,14 @@ class StageProgress:
 
         Args:
             job: What is running.
-            values: The epoch's report with its ``seconds``.
+            values: The epoch's report with its ``seconds``; or a ``note`` alone, which is shown as
+                it is.
             epochs: Epochs at the most.
         """
+        if values.get("note"):
+            line = f"{job}  {values['note']}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            return
         if job != self._job:
             self._job, self._seconds = job, []
         self._seconds.append(_number(values.get("seconds")) or 0.0)

@@ -32,6 +32,7 @@ def search(
     from distributed_iac.report.cell_drawing import draw_discretisation
     from distributed_iac.report.search_curves import search_curves
     from distributed_iac.training.local_sweep import LocalSweep
+    from distributed_iac.training.sweep.folder import SweepFolder
     from distributed_iac.training.work.cells import read_search
 
     settings = load_settled(config, overrides or [])
@@ -42,11 +43,12 @@ def search(
     number = choose("seeds", wanted, {str(entry): entry for entry in settings.seeds})
     job = Job("search", data.name, network.key, arm, number)
     told = tell_doubts(settings)
-    with StageProgress() as progress:
-        sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)
-        result = read_search(sweep.result(job.key))
-        sweep.conclude()
-    search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
-    draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
+    with SweepFolder(settings.folder).claimed():
+        with StageProgress() as progress:
+            sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)
+            result = read_search(sweep.result(job.key))
+            sweep.conclude()
+        search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
+        draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
     tell_doubts(settings, told)
     typer.echo(result.describe())

@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distributed_iac.cli.doubts import tell_doubts
 from distributed_iac.cli.interrupts import interrupts
+
+if TYPE_CHECKING:
+    from distributed_iac.training.sweep.folder import SweepFolder
 
 PLAIN_SECONDS = 10.0
 """Between lines where no terminal can show a table."""
@@ -76,8 +79,12 @@ def _conclude(folder: Path) -> None:
 def _watching(folder: Path) -> Iterator[None]:
     """Show the sweep while it runs, from its files, in a thread of its own."""
     over = threading.Event()
+    from distributed_iac.training.sweep.folder import SweepFolder
+
+    run = SweepFolder(folder)
     with interrupts() as pressed:
-        watcher = threading.Thread(target=_watch, args=(folder, over, pressed), daemon=True)
+        follow = (run, run.description(), over, pressed)
+        watcher = threading.Thread(target=_watch, args=follow, daemon=True)
         watcher.start()
         try:
             yield
@@ -86,19 +93,23 @@ def _watching(folder: Path) -> Iterator[None]:
             watcher.join()
 
 
-def _watch(folder: Path, over: threading.Event, pressed: Callable[[], bool]) -> None:
+def _watch(
+    run: SweepFolder,
+    before: tuple[int, int] | None,
+    over: threading.Event,
+    pressed: Callable[[], bool],
+) -> None:
     from rich.console import Console
     from rich.live import Live
 
     from distributed_iac.cli.board import Board
-    from distributed_iac.training.sweep.folder import SweepFolder
 
-    begun = time.time()
-    while not SweepFolder(folder).is_described_since(begun):
+    # Not by the time of the file, which is its server's: this sweep has begun once it is another.
+    while run.description() == before:
         if over.wait(0.2):
             return
-    board, console = Board(folder), Console(stderr=True)
-    tables = _Tables(folder)
+    board, console = Board(run.path), Console(stderr=True)
+    tables = _Tables(run.path)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not over.wait(1.0):
@@ -130,12 +141,12 @@ class _Tables:
         self._next = time.monotonic() + TABLES_SECONDS
 
     def write_if_due(self) -> None:
-        from distributed_iac.training.sweep.collect import collect_run, write_tables
+        from distributed_iac.training.sweep.collect import refresh_tables
 
         begun = time.monotonic()
         if begun < self._next:
             return
         with suppress(OSError):  # such as a full disk: the sweep's end writes them, or says why not
-            write_tables(self._folder, collect_run(self._folder))
+            refresh_tables(self._folder)
         took = time.monotonic() - begun
         self._next = time.monotonic() + max(TABLES_SECONDS, 20 * took)

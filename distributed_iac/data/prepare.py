@@ -8,7 +8,8 @@
     store = Store.open(Path("stores/acdc"))
 
 A folder is a store when its manifest is there, and the manifest is written last: killed at any
-instant, a preparation leaves no store, and the same command continues. A store of other settings
+instant, a preparation leaves no store, and the same command continues. Of two at once the second
+waits, and finds the store there. A store of other settings
 or of other files is never overwritten.
 """
 
@@ -32,6 +33,7 @@ from distributed_iac.data.store.identity import describe_cases, store_difference
 from distributed_iac.data.store.manifest import (
     FINGERPRINT,
     IDENTITY,
+    LOCK,
     MANIFEST,
     NOTES,
     SKIPPED,
@@ -45,7 +47,7 @@ from distributed_iac.data.store.order import Crew, Order
 from distributed_iac.data.store.progress import Progress, Silence
 from distributed_iac.data.store.sink import storage_errors
 from distributed_iac.data.store.skipped import Skipped, refusal
-from distributed_iac.data.store.work import WorkFolder
+from distributed_iac.data.store.work import claimed_work
 from distributed_iac.data.workers import Workers, worker_count
 from distributed_iac.errors import DataError, StoreError
 from distributed_iac.hiccups import patiently
@@ -110,7 +112,9 @@ def prepare_store(
             remedy="set preprocess.workers to a smaller number and run the same command again, "
             "it continues",
         )
-        with WorkFolder(folder) as work, workers:
+        with claimed_work(folder, progress.waits) as work, workers:
+            if (folder / MANIFEST).exists():
+                return _already_prepared(order)  # whoever was waited for has made it
             fingerprint, skipped, notes = build(order, Crew(work, workers, progress))
     return Preparation(folder, "prepared", fingerprint, skipped, notes)
 
@@ -190,8 +194,8 @@ def _already_prepared(order: Order) -> Preparation:
     skipped = tuple(Skipped(**case) for case in _read(folder / SKIPPED))
     if skipped and order.settings.on_bad_case == "refuse":
         raise refusal(skipped)
-    if (folder / WORK).exists():  # killed between the manifest and the tidying up
-        with storage_errors(folder), WorkFolder(folder) as work:
+    if any((folder / name).exists() for name in (WORK, LOCK)):  # killed before the tidying up
+        with storage_errors(folder), claimed_work(folder) as work:
             work.clear()
     fingerprint = Fingerprint.from_json(_read(folder / FINGERPRINT))
     notes = tuple(map(note_from_json, _read(folder / NOTES)))
@@ -201,7 +205,7 @@ def _already_prepared(order: Order) -> Preparation:
 def _require_own_folder(folder: Path) -> None:
     """Refuse to work in a folder that holds something else, or a store without its manifest."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if names and WORK not in names:
+    if names - {LOCK} and not names & {WORK, MANIFEST}:
         if IDENTITY in names:
             raise without_manifest(folder)
         raise StoreError(

@@ -6,8 +6,8 @@
     rebuilt.page                        # runs/acdc/report.html
 
 Nothing that it writes is read by it, and no clock is asked: delete all of it, and the same bytes
-come back. Files of an earlier report that this one does not have are removed; those folders
-(cells/, tables/, figures/) belong to the report.
+come back. Two at once come one after the other. Files of an earlier report that this one does not
+have are removed; those folders (cells/, tables/, figures/) belong to the report.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from distributed_iac.report.run_tables import run_tables
 from distributed_iac.report.tables import Table, csv_text, latex, markdown
 from distributed_iac.report.tensorboard.run_board import write_tensorboard
 from distributed_iac.training.sweep.collect import write_tables
+from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.work.result import read_result
 
 PAGE = "report.html"
@@ -66,6 +67,11 @@ def rebuild(folder: Path) -> Rebuilt:
         CheckpointError: A kept result is damaged.
         OSError: Disk full or folder unwritable.
     """
+    with SweepFolder(folder).reporting():
+        return _rebuild(folder)
+
+
+def _rebuild(folder: Path) -> Rebuilt:
     record = read_run(folder)
     tables, figures = run_tables(record), run_figures(record)
     page = page_of(record, tables, figures)

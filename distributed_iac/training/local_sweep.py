@@ -11,6 +11,7 @@ A job works in ``runs/NAME/<key>/``, where it keeps checkpoints and resumes afte
 leaves behind goes under its digest into ``<out>/artifacts`` and is linked into that folder; a job
 whose result is there already, from whatever run, is not run again. What happened is written
 into the run folder's journal as a sweep with Ray writes it, so that status and report read both.
+While it works, the run is locked as a sweep with Ray locks it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import get_args
 import torch
 
 from distributed_iac.config.run import RunConfig
-from distributed_iac.errors import DistributedIacError, RunError
+from distributed_iac.errors import DistributedIacError, OccupiedError, RunError
 from distributed_iac.hiccups import may_pass
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
@@ -35,9 +36,9 @@ from distributed_iac.nets.follow import follow_backbones
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.local import LocalOutcome, forget_checkpoints, run_locally
 from distributed_iac.training.memory import lack_of_memory_named
-from distributed_iac.training.run_folder import claim_run_folder
+from distributed_iac.training.run_folder import artifacts_of, claim_run_folder
 from distributed_iac.training.stage import Stage, StepReport
-from distributed_iac.training.sweep.collect import collect_run, write_tables
+from distributed_iac.training.sweep.collect import refresh_tables
 from distributed_iac.training.sweep.folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.training.work.artifacts import Artifacts
 from distributed_iac.training.work.build import build_work
@@ -63,6 +64,7 @@ class LocalSweep:
 
     Raises:
         ConfigError: The run folder holds a run of another configuration.
+        OccupiedError: Another process drives the run; of every method as well.
     """
 
     def __init__(
@@ -75,17 +77,17 @@ class LocalSweep:
         config = follow_backbones(config)
         self.config = config
         self.graph = graph
-        root = config.sweep.artifacts or str((config.out / "artifacts").absolute())
-        self.artifacts = Artifacts(root)
+        self.artifacts = Artifacts(artifacts_of(config))
         self._observe = observe
         self._clock = clock
         self._digests = Digests(config, graph)
         self._results: dict[str, Path] = {}
-        claim_run_folder(config)
-        run = SweepFolder(config.folder)
-        run.describe(SweepPlan(graph, str(self.artifacts.root), _reserved(config)))
-        self._journal = run.journal
-        self._journal.write("open", values={"experiment": "in one process"})
+        self._folder = SweepFolder(config.folder)
+        self._journal = self._folder.journal
+        with self._folder.claimed():
+            claim_run_folder(config)
+            self._folder.describe(SweepPlan(graph, str(self.artifacts.root), _reserved(config)))
+            self._journal.write("open", values={"experiment": "in one process"})
 
     def run(self) -> Progress:
         """Carry out everything, in the graph's order.
@@ -95,6 +97,12 @@ class LocalSweep:
         Returns:
             Which jobs are done, failed or skipped, with reasons.
         """
+        with self._folder.claimed():
+            progress = self._carry_out_all()
+            self.conclude()
+        return progress
+
+    def _carry_out_all(self) -> Progress:
         progress = Progress(self.graph)
         for job in self.graph.jobs():
             if progress.status(job.key) == "skipped":
@@ -106,13 +114,13 @@ class LocalSweep:
                 progress.fail(job.key, str(error))
             else:
                 progress.finish(job.key)
-        self.conclude()
         return progress
 
     def conclude(self) -> None:
         """Note that this process does no more, and write the tables of all jobs so far."""
-        self._journal.write("close")
-        write_tables(self.config.folder, collect_run(self.config.folder))
+        with self._folder.claimed():
+            self._journal.write("close")
+            refresh_tables(self.config.folder)
 
     def result(self, key: str) -> Path:
         """Carry out one job and all that it needs, as far as they are not done.
@@ -123,8 +131,9 @@ class LocalSweep:
         Raises:
             DistributedIacError: One of the jobs failed.
         """
-        for job in self.graph.restricted([key]).jobs():
-            self._carry_out(job)
+        with self._folder.claimed():
+            for job in self.graph.restricted([key]).jobs():
+                self._carry_out(job)
         return self._results[key]
 
     def _carry_out(self, job: Job) -> None:
@@ -159,7 +168,13 @@ class LocalSweep:
     @lack_of_memory_named()
     def _work(self, job: Job, folder: Path, digest: str) -> None:
         work = build_work(self.config, job, self.artifacts)
-        outcome = self._run(work, job, folder, digest)
+        try:
+            outcome = self._run(work, job, folder, digest)
+        except OccupiedError as error:
+            waits = {"epoch": 0, "note": str(error.came)}
+            self._journal.write("report", job.key, waits)
+            self._observe(job.key, waits, work.stage.epochs)
+            outcome = self._run(work, job, folder, digest)  # which waits
         with tempfile.TemporaryDirectory() as scratch:
             left = Path(scratch)
             try:

@@ -28,8 +28,15 @@ from distributed_iac.versions import UPGRADE
 MARK = "config.json"
 
 
+def artifacts_of(config: RunConfig) -> str:
+    """Folder or URI of the run's results; relative to the working folder if the settings are."""
+    return config.sweep.artifacts or str(config.out / "artifacts")
+
+
 def claim_run_folder(config: RunConfig) -> None:
     """Write the run's configuration and environment, or refuse the folder of another one.
+
+    What whoever drives the run already has written is left alone: its lock is taken first.
 
     How a run is carried out may change from one start to the next: device, threads, and all of
     ``sweep``.
@@ -37,10 +44,16 @@ def claim_run_folder(config: RunConfig) -> None:
     Raises:
         ConfigError: The folder holds a run of another configuration; the first difference is
             named. Or it cannot be created.
-        RunError: What the folder says of its run cannot be read, or is of a newer release.
+        RunError: Another process drives the run, or what the folder says of its run cannot be
+            read, or is of a newer release.
     """
-    _make(config.folder)
-    SweepFolder(config.folder).require_readable()
+    folder = SweepFolder(config.folder)
+    with folder.claimed():
+        folder.require_readable()
+        _write(config)
+
+
+def _write(config: RunConfig) -> None:
     mark = config.folder / MARK
     if mark.exists():
         stored = stored_config(config.folder)
@@ -54,18 +67,6 @@ def claim_run_folder(config: RunConfig) -> None:
     write_atomically(config.folder / "config.yaml", to_yaml(config).encode())
     write_json(config.folder / "environment.json", describe_environment())
     write_json(mark, to_plain(config))
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "out is a folder in which folders of runs can be created",
-            came=error.strerror or str(error),
-            remedy="set out to another folder",
-            where=folder,
-        ) from error
 
 
 def stored_config(folder: Path) -> RunConfig:

@@ -16,6 +16,11 @@ from pyarrow import fs
 from distributed_iac.hiccups import patiently
 
 
+def absolute(folder: str) -> str:
+    """A local folder's absolute path; a URI as it is."""
+    return folder if "://" in folder else str(Path(folder).absolute())
+
+
 def resolve(folder: str) -> tuple[Any, str]:
     """File system and path of a local folder or URI.
 
@@ -23,7 +28,7 @@ def resolve(folder: str) -> tuple[Any, str]:
         folder: Local, or a URI of a file system that pyarrow knows.
     """
     if "://" not in folder:
-        return fs.LocalFileSystem(), str(Path(folder).absolute())
+        return fs.LocalFileSystem(), absolute(folder)
     system, path = fs.FileSystem.from_uri(folder)
     return system, path
 

@@ -2,13 +2,14 @@
 
 ::
 
-    experiment = Experiment(storage="runs/acdc/ray", trainable=..., begin=new_parts, ...)
+    experiment = Experiment("/my/runs/acdc/ray", results="/my/runs/artifacts", ...)
     experiment.run(journal)
 
 The journal knows whether the last experiment came to its end. If it did not, Tune restores it from
 its snapshot. A snapshot that cannot be read (none was written before the kill, it is damaged, or
 pickled by another version of this package) is passed over, with a line in the journal: a new
-experiment finds every finished job and every checkpoint.
+experiment finds every finished job and every checkpoint. So is one that was written in another
+place: the paths in it are absolute, and of a run that was copied they are those of the original.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from distributed_iac.tune.trial_config import TrialConfig
 from distributed_iac.versions import SNAPSHOT, versioned
 
 LOGGER = logging.getLogger(__name__)
+PLACES = ("storage", "results")
+"""Fields of an experiment of which its snapshot holds the absolute paths."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Experiment:
     """An experiment that survives its driver.
 
     Args:
-        storage: Folder or URI of experiments, that all nodes reach.
+        storage: Absolute folder or URI of experiments, that all nodes reach.
+        results: Absolute folder or URI of finished jobs' results.
         trainable: With its resources and parameters.
         begin: Makes the parts of a new experiment.
         max_failures: How often a trial is started again.
@@ -60,6 +64,7 @@ class Experiment:
     """
 
     storage: str
+    results: str
     trainable: Any
     begin: Callable[[], Parts]
     max_failures: int
@@ -71,34 +76,49 @@ class Experiment:
         Args:
             journal: Of the sweep; gets the names of experiments.
         """
-        opened = [event for event in journal.read() if event.kind in ("open", "close")]
-        if opened and opened[-1].kind == "open" and self._continue(opened[-1].values, journal):
-            return
-        names = {event.values["experiment"] for event in opened if event.kind == "open"}
-        name = f"sweep-{len(names) + 1:03d}"
-        journal.write("open", values=versioned(SNAPSHOT, {"experiment": name}))
+        opened = _opened(journal)
+        if opened and opened[-1] is not None:
+            restored = self._restored(opened[-1], journal)
+            if restored is not None:
+                restored.fit()
+                return
+        name = f"sweep-{len({one.name for one in opened if one is not None}) + 1:03d}"
+        journal.write("open", values=self._opening(name))
         self._new(name).fit()
 
-    def _continue(self, opened: Mapping[str, Any], journal: Journal) -> bool:
-        """Take up again what the journal says was opened; False if that cannot be done."""
-        name = str(opened["experiment"])
-        path = f"{self.storage}/{name}"
-        try:
-            if not tune.Tuner.can_restore(path):
-                return False
-            if (problem := _foreign(opened) or snapshot_problem(path)) is not None:
-                LOGGER.warning("a new Ray Tune experiment replaces %s: %s", path, problem)
-                journal.write("open", values={"experiment": name, "unreadable": problem})
-                return False
-            tuner = tune.Tuner.restore(path, self.trainable, resume_errored=True)
-            values = versioned(SNAPSHOT, {"experiment": name, "restored": True})
-            journal.write("open", values=values)
-            tuner.fit()
-        except Exception as error:  # whatever a snapshot of another day may hold
-            LOGGER.warning("cannot continue the Ray Tune experiment %s", path, exc_info=True)
-            journal.write("open", values={"experiment": name, "unreadable": _one_line(error)})
-            return False
-        return True
+    @property
+    def _places(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in PLACES}
+
+    def _opening(self, name: str) -> dict[str, Any]:
+        return versioned(SNAPSHOT, {"experiment": name, **self._places})
+
+    def _restored(self, last: _Opened, journal: Journal) -> tune.Tuner | None:
+        """An experiment as its snapshot knows it; None if it cannot be taken up again."""
+        path = f"{self.storage}/{last.name}"
+        if not tune.Tuner.can_restore(path):
+            return None
+        problem = _foreign(last) or self._elsewhere(last) or snapshot_problem(path)
+        if problem is None:
+            try:
+                tuner = tune.Tuner.restore(path, self.trainable, resume_errored=True)
+            except OSError:  # says nothing about the snapshot
+                raise
+            except Exception as error:  # whatever a snapshot of another day may hold
+                problem = _one_line(error)
+            else:
+                journal.write("open", values=self._opening(last.name) | {"restored": True})
+                return tuner
+        LOGGER.warning("a new Ray Tune experiment replaces %s: %s", path, problem)
+        values = {"experiment": last.name, **last.places, "unreadable": problem}
+        journal.write("open", values=values)
+        return None
+
+    def _elsewhere(self, last: _Opened) -> str | None:
+        """Where an experiment was begun, if that is not here."""
+        if last.places == self._places:
+            return None
+        return f"it was begun in {dict(last.places) or 'an unknown place'}, this is {self._places}"
 
     def _new(self, name: str) -> tune.Tuner:
         parts = self.begin()
@@ -122,12 +142,35 @@ class Experiment:
         )
 
 
-def _foreign(opened: Mapping[str, Any]) -> str | None:
+@dataclass(frozen=True)
+class _Opened:
+    """An experiment that was begun, and in which places."""
+
+    name: str
+    places: Mapping[str, str]
+    version: object
+
+
+def _opened(journal: Journal) -> list[_Opened | None]:
+    """The experiments so far; the last is None if the sweep came to its end."""
+    opened: list[_Opened | None] = []
+    for event in journal.read():
+        if event.kind == "open":
+            places = {name: event.values[name] for name in PLACES if name in event.values}
+            version = event.values.get(SNAPSHOT.key, 1)
+            opened.append(_Opened(str(event.values["experiment"]), places, version))
+        elif event.kind == "close":
+            opened.append(None)
+    return opened
+
+
+def _foreign(last: _Opened) -> str | None:
     """Why this release does not continue an experiment of another one; None if it is its own."""
-    version = opened.get(SNAPSHOT.key, 1)
-    if version == SNAPSHOT.version:
+    if last.version == SNAPSHOT.version:
         return None
-    return f"its {SNAPSHOT.key} is {version}, and this release continues {SNAPSHOT.version} only"
+    return (
+        f"its {SNAPSHOT.key} is {last.version}, and this release continues {SNAPSHOT.version} only"
+    )
 
 
 def _name(trial: Trial) -> str:

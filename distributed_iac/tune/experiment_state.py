@@ -53,6 +53,9 @@ def snapshot_problem(folder: str) -> str | None:
 
     Args:
         folder: Tune's experiment folder, local or a URI; trusted, because Tune's state is pickled.
+
+    Raises:
+        OSError: The storage cannot be read, which says nothing about the snapshot.
     """
     system, path = resolve(folder)
     found = patiently(lambda: system.get_file_info(fs.FileSelector(path, allow_not_found=True)))
@@ -61,8 +64,9 @@ def snapshot_problem(folder: str) -> str | None:
         newest = max(matching(names, pattern), default=None)
         if newest is None:
             return f"there is no {pattern}"
+        content = read_file(system, f"{path}/{newest}")
         try:
-            read(read_file(system, f"{path}/{newest}"))
+            read(content)
         except Exception as error:  # whatever a damaged pickle makes of itself
             return f"{newest} cannot be read: {type(error).__name__}"
     return None

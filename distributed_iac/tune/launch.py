@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.nets.follow import follow_backbones
-from distributed_iac.training.run_folder import claim_run_folder
+from distributed_iac.training.run_folder import artifacts_of, claim_run_folder
+from distributed_iac.training.storage import absolute
+from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.tune.outcome import SweepOutcome
 from distributed_iac.tune.run_workshop import RunWorkshop
 from distributed_iac.tune.sweep import Sweep
@@ -18,9 +20,9 @@ from distributed_iac.tune.sweep import Sweep
 
 def configured_sweep(config: RunConfig) -> Sweep:
     """The sweep that a configuration asks for."""
-    artifacts = config.sweep.artifacts or str((config.out / "artifacts").absolute())
+    artifacts = artifacts_of(config)
     return Sweep(
-        workshop=RunWorkshop(config, artifacts),
+        workshop=RunWorkshop(config, absolute(artifacts)),
         folder=config.folder,
         artifacts=artifacts,
         settings=config.sweep,
@@ -38,5 +40,6 @@ def run_sweep(config: RunConfig) -> SweepOutcome:
         RunError: Another process drives this sweep.
     """
     config = follow_backbones(config)
-    claim_run_folder(config)
-    return configured_sweep(config).run()
+    with SweepFolder(config.folder).claimed():
+        claim_run_folder(config)
+        return configured_sweep(config).run()

@@ -16,6 +16,7 @@ Three layers carry that, each enough for what it has:
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from dataclasses import dataclass
@@ -27,8 +28,10 @@ from ray import tune
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import SweepSettings
 from distributed_iac.hiccups import may_pass
+from distributed_iac.locks import own_command
 from distributed_iac.report.tensorboard.live import live_tensorboard
-from distributed_iac.training.sweep.collect import collect_run, write_tables
+from distributed_iac.training.storage import absolute
+from distributed_iac.training.sweep.collect import refresh_tables
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
 from distributed_iac.training.sweep.journal import Journal
 from distributed_iac.training.sweep.standing import stand
@@ -96,7 +99,7 @@ class Sweep:
             outcome = SweepOutcome(stand(self.workshop.graph, run.journal.read()))
             if not outcome.unfinished:
                 run.journal.write("close")
-            write_tables(self.folder, collect_run(self.folder))
+            refresh_tables(self.folder)
         return outcome
 
     def _drive(self, run: SweepFolder) -> None:
@@ -110,6 +113,7 @@ class Sweep:
             with live_tensorboard(self.folder):
                 experiment = Experiment(
                     storage=f"{self._storage}/ray",
+                    results=absolute(self.artifacts),
                     trainable=self._trainable(plan),
                     begin=lambda: self._parts(run.journal, room),
                     max_failures=self.settings.max_failures,
@@ -131,6 +135,7 @@ class Sweep:
             shelves=f"{self._storage}/checkpoints",
             pace=Pace(self.settings.checkpoint_seconds, self.settings.checkpoint_epochs),
             home=Path.cwd(),
+            command=own_command(),
         )
         return tune.with_resources(trainable, tune_request(plan.reserved, kinds))
 
@@ -150,9 +155,12 @@ class Sweep:
     @property
     def _storage(self) -> str:
         """Folder or URI of what Ray and the jobs write while they run."""
+        here = self.folder.absolute()
         if self.settings.storage is None:
-            return str(self.folder.absolute())
-        return f"{self.settings.storage.rstrip('/')}/{self.folder.name}"
+            return str(here)
+        # A copy of the run folder must not write where the original does.
+        place = hashlib.sha256(str(here).encode()).hexdigest()[:8]
+        return f"{absolute(self.settings.storage.rstrip('/'))}/{here.name}-{place}"
 
 
 def _persist(experiment: Experiment, journal: Journal) -> None:

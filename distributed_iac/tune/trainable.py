@@ -28,7 +28,8 @@ from typing import Any
 import torch
 from ray import tune
 
-from distributed_iac.errors import DistributedIacError
+from distributed_iac.errors import DistributedIacError, OccupiedError
+from distributed_iac.locks import introduce
 from distributed_iac.tune.job_run import JobRun, Pace
 from distributed_iac.tune.shelf import Shelf
 from distributed_iac.tune.trial_config import TrialConfig
@@ -46,6 +47,7 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
         shelves: str,
         pace: Pace,
         home: Path | None = None,
+        command: str | None = None,
     ) -> None:
         """Open the job that the configuration names, and continue it where it was left.
 
@@ -55,9 +57,12 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
             shelves: Folder or URI of all jobs' checkpoints.
             pace: How often to write one.
             home: Folder that relative paths start from, if this node has it.
+            command: The sweep's, for those who wait for this process.
         """
         if home is not None and home.is_dir():
             os.chdir(home)
+        if command is not None:
+            introduce(command)
         self._workshop, self._shelves, self._pace = workshop, shelves, pace
         self._take_up(TrialConfig.read(config))
 
@@ -82,6 +87,8 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
         if self._failure is None and self._run is not None:
             try:
                 row: dict[str, Any] = self._run.advance()
+            except OccupiedError as error:  # told before it is waited for, in the next step
+                return {"outcome": "running", "note": error.came, "epoch": 0}
             except DistributedIacError as error:
                 self._failure = error
             else:

@@ -9,6 +9,8 @@ the exit code, what the message must say, and how the workplace is spoilt. All o
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import gzip
 import json
 import os
@@ -31,7 +33,6 @@ from distributed_iac.cli.main import main
 from distributed_iac.cli.progress import StageProgress
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
-from distributed_iac.training.sweep.folder import SweepFolder
 
 Spoil = Callable[[Path], object]
 """What it returns is kept until the command has ended."""
@@ -758,9 +759,16 @@ def jobs_changed(number: int, **changes: object) -> Spoil:
 
 def driven(here: Path) -> object:
     """Another process drives the run: a lock belongs to the file that was opened, so this does."""
-    claim = SweepFolder(here / RUN).claimed()
+    claim = flocked(here / RUN / "driver.lock")
     claim.__enter__()
     return claim
+
+
+@contextlib.contextmanager
+def flocked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def folder_instead(path: str) -> Spoil:

@@ -16,7 +16,10 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.report.rebuild import OWNED, rebuild
 from distributed_iac.report.run_record import RunRecord
 
-SOURCES = ("config.json", "config.yaml", "environment.json", "jobs.json", "journal.jsonl")
+SOURCES = (
+    *("config.json", "config.yaml", "environment.json", "jobs.json", "journal.jsonl"),
+    "driver.lock",
+)
 
 
 def made(folder: Path) -> dict[str, bytes]:

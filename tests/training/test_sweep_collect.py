@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +120,58 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
 
 def test_only_one_driver_at_a_time(folder: SweepFolder) -> None:
     assert not folder.is_driven()
-    with folder.claimed():
+    with folder.claimed(), folder.claimed(), ThreadPoolExecutor(1) as other:
         assert folder.is_driven()
-        with pytest.raises(RunError, match="one process at a time"), folder.claimed():
-            pass
+        with pytest.raises(RunError, match=rf"another one is at it: .*process {os.getpid()} on"):
+            other.submit(folder.claimed().__enter__).result()
     assert not folder.is_driven()
+
+
+def test_a_run_that_is_moved_or_copied_with_its_results_knows_where_they_are(
+    tmp_path: Path,
+) -> None:
+    given = {
+        "beside": (tmp_path / "a" / "runs" / "artifacts", "runs/artifacts"),
+        "elsewhere": (tmp_path / "shared", "../shared"),
+        "bucket": ("s3://bucket/artifacts", None),
+    }
+    for name, (artifacts, _) in given.items():
+        run = SweepFolder(tmp_path / "a" / "runs" / name)
+        run.describe(SweepPlan(JobGraph([SEARCH]), str(artifacts), {}))
+        assert run.plan().artifacts == str(artifacts)
+    (tmp_path / "a").rename(tmp_path / "b")
+    for name, (artifacts, seen) in given.items():
+        plan = SweepFolder(tmp_path / "b" / "runs" / name).plan()
+        expected = str(artifacts) if seen is None else str((tmp_path / "b" / seen).resolve())
+        assert plan.artifacts == expected
+
+
+def test_a_place_that_was_given_relative_goes_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    SweepFolder(Path("runs/x")).describe(SweepPlan(JobGraph([SEARCH]), "kept", {}))
+    (tmp_path / "a" / "runs").rename(tmp_path / "b" / "runs")
+    monkeypatch.chdir(tmp_path)
+    assert SweepFolder(Path("b/runs/x")).plan().artifacts == str(tmp_path / "b" / "kept")
+
+
+def test_a_file_that_is_written_again_is_told_from_the_one_before_by_no_clock(
+    folder: SweepFolder,
+) -> None:
+    seen = [folder.description()]
+    for server_time in (0, 2**33):
+        folder.describe(folder.plan())
+        os.utime(folder.path / "jobs.json", (server_time, server_time))
+        seen.append(folder.description())
+    assert len(set(seen)) == 3
+    assert SweepFolder(folder.path / "none").description() is None
+
+
+def test_a_job_that_waits_has_no_epoch_yet_but_says_for_whom(folder: SweepFolder) -> None:
+    folder.journal.write("report", SEARCH.key, {"epoch": 0, "note": "its store is prepared by X"})
+    row = rows_of(folder)[SEARCH.key]
+    assert (row["status"], row["epochs"]) == ("running", 0)
+    assert row["note"] == "its store is prepared by X"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,58 @@ def test_a_killed_worker_and_a_killed_driver_change_no_result(tmp_path: Path) ->
     assert found == expected_checksums(1)
     opened = [event for event in SweepFolder(folder).journal.read() if event.kind == "open"]
     assert [event.values.get("restored") for event in opened] == [None, True]
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_wherever_it_is_copied_or_moved_to(tmp_path: Path) -> None:
+    """The copy is used beside the original, which it must neither write nor read."""
+    original = tmp_path / "original" / "run"
+    driver = start(original)
+    try:
+        wait_for(original, driver, lambda event: event.values.get("epoch") == 6)
+    finally:
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    (original / "driver.lock").write_text("")  # what a kill leaves in it is nobody's
+    before = everything(original)
+    shutil.copytree(original.parent, tmp_path / "copy")
+    complete(tmp_path / "copy" / "run")
+    assert everything(original) == before
+    original.parent.rename(tmp_path / "moved")
+    complete(tmp_path / "moved" / "run")
+    assert not original.exists()
+
+
+def everything(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def complete(folder: Path) -> None:
+    """Start a sweep again that was killed elsewhere; nothing is lost or done twice."""
+    there = list(SweepFolder(folder).journal.read())
+    again = start(folder)
+    try:
+        assert again.wait(PATIENCE) == 0
+    finally:
+        again.kill()
+        again.wait()
+    events = list(SweepFolder(folder).journal.read())
+    here = [event for event in events[len(there) :] if event.kind == "report"]
+    assert not [event for event in events if event.kind == "again"], "no worker was lost"
+    done = {event.job for event in there if event.kind == "end"}
+    assert done
+    assert not done & {event.job for event in here}, "results came along"
+    kept = {event.job for event in there if event.values.get("epoch") == 2}
+    assert kept
+    assert all(event.values["epoch"] > 1 for event in here if event.job in kept), "checkpoints too"
+    opened = [event.values for event in events if event.kind == "open"]
+    assert [one["experiment"] for one in opened] == ["sweep-001", "sweep-001", "sweep-002"]
+    assert "original" in opened[1]["unreadable"]
+    assert opened[2]["storage"] == str(folder / "ray")
+    folders = collect_run(folder).folders
+    assert {path.is_relative_to(folder) for path in folders.values()} == {True}
+    assert {key: last_checksum(path) for key, path in folders.items()} == expected_checksums(1)
 
 
 @pytest.fixture

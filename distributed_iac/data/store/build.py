@@ -2,7 +2,7 @@
 
 ::
 
-    with WorkFolder(folder) as work, Workers(8) as workers:
+    with claimed_work(folder) as work, Workers(8) as workers:
         fingerprint, skipped, notes = build(order, Crew(work, workers, progress))
 
 Each stage looks first for what an earlier, interrupted run has finished. The store's bytes follow

@@ -38,6 +38,8 @@ SHARDS = "shards"
 WHOLE = "whole"
 """Folder of the test cases whose slices are larger than the patch: a .npy of all of every slice."""
 WORK = ".work"
+LOCK = ".lock"
+"""There while the store is being made."""
 
 SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, NOTES, INDEX, CASES)
 """Files whose checksums are cheap enough to be verified at every opening."""

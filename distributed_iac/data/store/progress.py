@@ -6,6 +6,7 @@
         def begin(self, stage, total, done): ...
         def advance(self): ...
         def note(self, text): ...
+        def waits(self, holder): ...
 
 Library code never prints.
 """
@@ -13,6 +14,8 @@ Library code never prints.
 from __future__ import annotations
 
 from typing import Protocol
+
+from distributed_iac.locks import wait_aloud
 
 
 class Progress(Protocol):
@@ -30,9 +33,13 @@ class Progress(Protocol):
         """Something that the user should see now."""
         ...
 
+    def waits(self, holder: str) -> None:
+        """Another process prepares this store; what this raises ends the waiting for it."""
+        ...
+
 
 class Silence:
-    """A watcher that does nothing."""
+    """A watcher that says nothing but for whom it waits."""
 
     def begin(self, stage: str, total: int, done: int) -> None:
         """Do nothing."""
@@ -42,3 +49,7 @@ class Silence:
 
     def note(self, text: str) -> None:
         """Do nothing."""
+
+    def waits(self, holder: str) -> None:
+        """Log it."""
+        wait_aloud(holder)

@@ -2,7 +2,7 @@
 
 ::
 
-    with WorkFolder(store) as work:              # refuses a second preparation of the same store
+    with claimed_work(store, progress.waits) as work:   # one preparation of a store at a time
         work.survey("case_1", key)               # an earlier result of the very same work, or None
         work.record("case_1", key)
         work.case_files("case_1").images         # where the case's arrays lie
@@ -14,26 +14,23 @@ A key that does not fit is work of other settings and is done again; nothing is 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from distributed_iac.data.plane import Box
 from distributed_iac.data.preprocess import TargetCounts
-from distributed_iac.data.store.manifest import WHOLE, WORK
+from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
 from distributed_iac.data.store.sink import FileDigest
 from distributed_iac.data.survey import CaseSurvey
-from distributed_iac.errors import StoreError
 from distributed_iac.files import write_atomically, write_json
+from distributed_iac.locks import locked, wait_aloud
 
 
 @dataclass(frozen=True)
@@ -92,49 +89,25 @@ class ShardRecord:
     digest: FileDigest
 
 
+@dataclass(frozen=True)
 class WorkFolder:
-    """``.work`` in a store's folder, locked while it is open.
+    """``.work`` in a store's folder.
 
     Args:
-        store: Folder of the store; created if need be.
-
-    Raises:
-        StoreError: Another process prepares this store.
-        OSError: The folder cannot be created.
+        store: Folder of the store.
     """
 
-    def __init__(self, store: Path) -> None:
-        self.store = store
-        self.folder = store / WORK
+    store: Path
 
-    def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            raise StoreError(
-                "one process at a time prepares a store",
-                came="another one that is at work",
-                where=self.store,
-                remedy="wait for it, or stop it",
-            ) from error
-        for left_by_a_kill in self.store.rglob(".*.tmp"):
-            left_by_a_kill.unlink()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        os.close(self._lock)  # which unlocks, as does the death of the process
+    @property
+    def folder(self) -> Path:
+        """The folder itself."""
+        return self.store / WORK
 
     def clear(self) -> None:
-        """Remove everything; the store is whole."""
+        """Remove everything; the store is whole, so that nobody needs the lock any more."""
         shutil.rmtree(self.folder)
+        (self.store / LOCK).unlink(missing_ok=True)
 
     def survey_file(self, case_id: str) -> Path:
         """Where a case's survey lies."""
@@ -182,6 +155,25 @@ class WorkFolder:
             if content is not None:
                 digest = FileDigest(**content["digest"])
                 yield path.stem, ShardRecord(content["key"], tuple(content["cases"]), digest)
+
+
+@contextlib.contextmanager
+def claimed_work(store: Path, busy: Callable[[str], None] = wait_aloud) -> Iterator[WorkFolder]:
+    """Be the only one that works on a store.
+
+    Args:
+        store: Its folder; created if need be.
+        busy: As of :func:`locked`.
+
+    Raises:
+        OSError: The folder cannot be created.
+    """
+    with locked(store / LOCK, busy):
+        work = WorkFolder(store)
+        work.folder.mkdir(exist_ok=True)
+        for left_by_a_kill in store.rglob(".*.tmp"):
+            left_by_a_kill.unlink()
+        yield work
 
 
 def write_survey(path: Path, key: str, survey: CaseSurvey) -> None:

@@ -20,7 +20,6 @@ are open only while they are written.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -29,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from distributed_iac.files import write_atomically, write_json
+from distributed_iac.locks import locked
 from distributed_iac.report.tensorboard.protocol import framed, opening
 from distributed_iac.report.tensorboard.record import FORM, Record
 
@@ -72,10 +72,9 @@ class EventFolder:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Wait for, and be, the only writer; the claim ends with the process, however it ends."""
+        """Wait for, and be, the only writer."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self.path / LOCK):
             yield
 
     def is_current(self, run: str, stamp: str) -> bool:

@@ -6,7 +6,7 @@
     tables.jobs                         # a row a job
     tables.epochs                       # a row a job and epoch
     tables.folders["acdc/basic_unet/search/lth/seed0"]      # the job's files
-    write_tables(Path("runs/acdc"), tables)                 # jobs.parquet, epochs.parquet
+    refresh_tables(Path("runs/acdc"))                       # jobs.parquet, epochs.parquet
 """
 
 from __future__ import annotations
@@ -98,6 +98,18 @@ def collect_run(folder: Path) -> RunTables:
         jobs.append(_job_row(standing, plan, result, rows))
         epochs += [{"key": key, **row} for row in rows]
     return RunTables(pa.Table.from_pylist(jobs, JOBS_SCHEMA), _table(epochs), folders)
+
+
+def refresh_tables(folder: Path) -> None:
+    """Write a run's tables, one process at a time: an older state never replaces a newer one.
+
+    Raises:
+        RunError: As :func:`collect_run`.
+        CheckpointError: As :func:`collect_run`.
+        OSError: Disk full or folder unwritable.
+    """
+    with SweepFolder(folder).reporting():
+        write_tables(folder, collect_run(folder))
 
 
 def write_tables(folder: Path, tables: RunTables) -> None:

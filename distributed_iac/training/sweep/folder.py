@@ -7,27 +7,30 @@
     with folder.claimed(): ...          # one driver at a time
     folder.plan().graph
 
-jobs.json says what there is to do, journal.jsonl what happened, driver.lock who is at it.
+jobs.json says what there is to do, journal.jsonl what happened, driver.lock who is at it and
+report.lock who writes tables and pages, which may be done while another process drives.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distributed_iac.errors import ConfigError, RunError
+from distributed_iac.errors import ConfigError, OccupiedError, RunError
 from distributed_iac.files import MALFORMED, write_json
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.locks import is_held, locked
 from distributed_iac.training.sweep.journal import Journal
 from distributed_iac.versions import RUN, require_version, versioned
 
-JOBS, JOURNAL, LOCK = "jobs.json", "journal.jsonl", "driver.lock"
+JOBS, JOURNAL = "jobs.json", "journal.jsonl"
+LOCK, REPORT_LOCK = "driver.lock", "report.lock"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class SweepPlan:
 
     Args:
         graph: The jobs.
-        artifacts: Folder or URI of results.
+        artifacts: Folder or URI of results. A folder that is given relative to the working folder,
+            or lies among the runs, is written down as it is reached from the run's folder, so that
+            they can be moved and copied together.
         reserved: Resources by kind.
     """
 
@@ -96,7 +101,8 @@ class SweepFolder:
 
     def describe(self, plan: SweepPlan) -> None:
         """Write down what there is to do."""
-        write_json(self.path / JOBS, versioned(RUN, plan.to_plain()))
+        plain = plan.to_plain() | {"artifacts": _from(self.path, plan.artifacts)}
+        write_json(self.path / JOBS, versioned(RUN, plain))
 
     def plan(self) -> SweepPlan:
         """What there is to do.
@@ -117,7 +123,8 @@ class SweepFolder:
         try:
             content = json.loads(text)
             require_version(RUN, content, path)
-            return SweepPlan.from_plain(content)
+            plan = SweepPlan.from_plain(content)
+            return replace(plan, artifacts=_at(self.path, plan.artifacts))
         except (*MALFORMED, ConfigError) as error:
             said = error.message if isinstance(error, ConfigError) else str(error)
             raise RunError(
@@ -139,40 +146,72 @@ class SweepFolder:
         with contextlib.suppress(OSError, *MALFORMED):
             require_version(RUN, json.loads(path.read_bytes()), path)
 
-    def is_described_since(self, when: float) -> bool:
-        """Whether :meth:`describe` was called after a time, in seconds since 1970."""
+    def description(self) -> tuple[int, int] | None:
+        """What tells one call of :meth:`describe` from the next; None before the first."""
         try:
-            return (self.path / JOBS).stat().st_mtime >= when
+            stat = (self.path / JOBS).stat()
         except OSError:  # not there yet, or never: who makes the folder says why
-            return False
+            return None
+        return stat.st_ino, stat.st_mtime_ns
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Be the only driver of this sweep; the claim ends with the process, however it ends.
+        """Be the only driver of this sweep.
 
         Raises:
-            RunError: Another process drives it.
+            ConfigError: The folder cannot be made.
+            OccupiedError: Another process drives it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    "one process at a time drives a sweep",
-                    came="another one is at it",
-                    remedy="watch it with `distributed-iac status`, or stop it first",
-                    where=self.path,
-                ) from error
+        _make(self.path)
+        with locked(self.path / LOCK, self._refuse):
+            yield
+
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Wait for, and be, the only one that writes tables and pages of this sweep.
+
+        Raises:
+            RunError: This is not the folder of a sweep.
+        """
+        self.plan()  # nothing is written into a folder of anything else
+        with locked(self.path / REPORT_LOCK):
             yield
 
     def is_driven(self) -> bool:
-        """Whether a process on this machine drives the sweep now."""
-        try:
-            with (self.path / LOCK).open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
+        """Whether a process drives the sweep now; True as well where nobody can tell."""
+        return is_held(self.path / LOCK)
+
+    def _refuse(self, holder: str) -> None:
+        raise OccupiedError(
+            "one process at a time drives a sweep",
+            came=f"another one is at it: {holder}",
+            remedy="watch it with `distributed-iac status`, or stop it first",
+            where=self.path,
+        )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "out is a folder in which folders of runs can be created",
+            came=error.strerror or str(error),
+            remedy="set out to another folder",
+            where=folder,
+        ) from error
+
+
+def _from(run: Path, artifacts: str) -> str:
+    """How a place is written down in a run's folder."""
+    path = Path(artifacts)
+    if "://" in artifacts:
+        return artifacts
+    if path.is_absolute() and not path.is_relative_to(run.absolute().parent):
+        return artifacts
+    return os.path.relpath(path, run)
+
+
+def _at(run: Path, artifacts: str) -> str:
+    """Where a place is that is written down in a run's folder."""
+    return artifacts if "://" in artifacts else os.path.normpath(run.absolute() / artifacts)

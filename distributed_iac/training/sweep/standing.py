@@ -123,7 +123,8 @@ def _apply(standing: Standing, event: Event) -> None:
         case "report":
             standing.status = "running"
             scalars = {name: one for name, one in values.items() if name not in PAYLOAD_NAMES}
-            standing.rows[int(values["epoch"])] = scalars
+            if values["epoch"]:  # none is over yet where a job waits
+                standing.rows[int(values["epoch"])] = scalars
             standing.digest = values.get("digest") or standing.digest
             standing.note = values.get("note") or standing.note
         case "again":

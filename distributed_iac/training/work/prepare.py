@@ -17,7 +17,8 @@ from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
 from distributed_iac.data.store.notes import describe_notes
-from distributed_iac.errors import StoreError
+from distributed_iac.data.store.progress import Silence
+from distributed_iac.errors import OccupiedError, StoreError
 from distributed_iac.hiccups import patiently
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.work.contract import Row
@@ -31,6 +32,9 @@ class PrepareWork:
     raw data are out of reach, on a machine that was given the store alone, a finished store of
     the same settings is taken as it is.
 
+    Where another process prepares the store, the first step ends with an
+    :class:`OccupiedError` that names it; the next one waits for it.
+
     Args:
         dataset: The data set.
         folder: Of its store.
@@ -39,6 +43,7 @@ class PrepareWork:
     def __init__(self, dataset: DatasetSettings, folder: Path) -> None:
         self._dataset = dataset
         self._folder = folder
+        self._watcher = _Impatient()
         self.stage = OnceStage(self._prepare)
 
     def stops(self, report: StepReport) -> bool:
@@ -59,7 +64,14 @@ class PrepareWork:
             doubt = _patients_doubted(store, dataset.patients)
             return _facts("source_absent", store.fingerprint, () if doubt is None else (doubt,))
         source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
-        done = prepare_store(source, dataset.name, dataset.preprocess, dataset.split, self._folder)
+        done = prepare_store(
+            source,
+            dataset.name,
+            dataset.preprocess,
+            dataset.split,
+            self._folder,
+            self._watcher,
+        )
         return _facts(done.status, done.fingerprint, warnings_in_brief(source.problems))
 
 
@@ -89,6 +101,23 @@ def _patients_doubted(store: Store, settings: PatientSettings | None) -> str | N
             remedy="bring back the source to make another store, or take over its patients",
         )
     return None
+
+
+class _Impatient(Silence):
+    """Turns back once for everybody who is waited for, so that it can be told who it is."""
+
+    def __init__(self) -> None:
+        self._holder: str | None = None
+
+    def waits(self, holder: str) -> None:
+        if holder == self._holder:
+            return
+        self._holder = holder
+        raise OccupiedError(
+            "one process at a time prepares a store",
+            came=f"its store is prepared by {holder}",
+            remedy="wait for it: the same step again does so",
+        )
 
 
 def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:

@@ -41,6 +41,9 @@ class Diary:
     def begin(self, stage: str, total: int, done: int) -> None:
         self.stages.append((stage, total, done))
 
+    def waits(self, holder: str) -> None:
+        raise AssertionError(holder)
+
     def advance(self) -> None:
         self.steps += 1
 

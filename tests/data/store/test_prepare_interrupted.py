@@ -23,6 +23,7 @@ from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.prepare import prepare_store
 from distributed_iac.data.store import Store, stage_shards
+from distributed_iac.data.store.progress import Silence
 from distributed_iac.errors import StoreError
 
 Files = Callable[[Path], dict[str, bytes]]
@@ -186,7 +187,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(
         prepare(small, "file/store")
 
 
-class Holding:
+class Holding(Silence):
     """A watcher that keeps a preparation from going on."""
 
     def __init__(self, inside: Any, leave: Any) -> None:
@@ -196,12 +197,6 @@ class Holding:
         self.inside.set()
         self.leave.wait(30)
 
-    def advance(self) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
-
 
 def test_two_preparations_of_one_store_do_not_meet(small: Source, prepare: Any) -> None:
     context = multiprocessing.get_context("fork")
@@ -210,9 +205,35 @@ def test_two_preparations_of_one_store_do_not_meet(small: Source, prepare: Any) 
     first = context.Process(target=prepare, args=(small,), kwargs={"progress": watcher})
     first.start()
     assert inside.wait(30)
-    with pytest.raises(StoreError, match="at work"):
-        prepare(small)
-    leave.set()
+    waiting = Waiting(leave)
+    assert prepare(small, progress=waiting).status == "already_prepared"
+    (holder,) = waiting.told
+    assert f"process {first.pid} on" in holder
     first.join()
     assert first.exitcode == 0
-    assert prepare(small).status == "already_prepared"
+
+
+def test_who_waited_for_one_that_died_prepares_the_store_itself(
+    small: Source, prepare: Any, files_of: Files
+) -> None:
+    context = multiprocessing.get_context("fork")
+    inside, never = context.Event(), context.Event()
+    watcher = Holding(inside, never)
+    first = context.Process(target=prepare, args=(small,), kwargs={"progress": watcher})
+    first.start()
+    assert inside.wait(30)
+    assert prepare(small, progress=Waiting(first.kill)).status == "prepared"
+    assert files_of(prepare(small).folder) == files_of(prepare(small, "undisturbed").folder)
+    first.join()
+
+
+class Waiting(Silence):
+    """A watcher that lets the other one go, once it is known who it is."""
+
+    def __init__(self, then: Any) -> None:
+        self.told: list[str] = []
+        self.then = then if callable(then) else then.set
+
+    def waits(self, holder: str) -> None:
+        self.told.append(holder)
+        self.then()
