@@ -50,6 +50,7 @@ Change = Callable[[Image], Image]
 
 TRAINER = """
 import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 
@@ -59,6 +60,10 @@ class nnUNetTrainerBrief(nnUNetTrainer):
         self.num_epochs, self.num_iterations_per_epoch = EPOCHS, 60
         self.num_val_iterations_per_epoch = 2
 
+    def configure_optimizers(self):
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=2e-3)
+        return optimizer, PolyLRScheduler(optimizer, 2e-3, self.num_epochs)
+
 
 class nnUNetTrainerBriefNoMirror(nnUNetTrainerBrief):
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
@@ -66,7 +71,7 @@ class nnUNetTrainerBriefNoMirror(nnUNetTrainerBrief):
         self.inference_allowed_mirroring_axes = None
         return (*others, None)
 """
-"""nnU-Net's own trainer, ended early: a network that has learned something is enough."""
+"""nnU-Net's own trainer, ended early and in greater steps: learning something suffices."""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def _summary(name: str, done: Preparation) -> str:
         if fidelity.coverage is not None and fidelity.ceiling is not None:
             lines.append(
                 f"  {target}: {fidelity.coverage:.2%} inside the patch; "
-                f"Dice of the stored labels themselves {fidelity.ceiling:.4f}"
+                f"Dice of the resampled labels themselves {fidelity.ceiling:.4f}"
             )
     lines.extend(f"  skipped {case}" for case in done.skipped)
     lines.extend(f"  warning: {line}" for line in summarise_notes(done.notes))

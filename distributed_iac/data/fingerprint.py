@@ -91,6 +91,17 @@ class Fingerprint:
     notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the patch does not show of the training patients' targets, a sentence each."""
+        height, width = self.recipe.patch
+        return tuple(
+            f"{1 - fidelity.coverage:.2%} of {target} lies outside the patch of {height} x {width}"
+            ": it is predicted and scored, but never trained on"
+            for target, fidelity in self.targets.items()
+            if fidelity.coverage is not None and fidelity.coverage < 1
+        )
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of a stored slice."""
         height, width = self.recipe.patch

@@ -160,6 +160,14 @@ def slice_geometry(
     return SliceGeometry(shape, axes, steps, (dz, dy, dx))
 
 
+def describe_cut(layout: SliceLayout) -> str:
+    """How slices are cut, for people: ``LPS``, or ``as_stored along array axes 2, 1, 0``."""
+    axes = layout.axes
+    if layout.reorient == "as_stored" and axes is None and layout.slice_axis is not None:
+        axes = _STORED_PLANES[layout.slice_axis]
+    return layout.reorient + (f" along array axes {', '.join(map(str, axes))}" if axes else "")
+
+
 def _plane(layout: SliceLayout) -> tuple[Axes, Axes]:
     """Axes of the reoriented array that become slice, row and column, and their directions."""
     if layout.axes is not None:

@@ -67,6 +67,13 @@ class Recipe:
     normalisers: Mapping[Modality, Normaliser]
     slices: SliceLayout | None = None
 
+    @property
+    def cuts(self) -> tuple[SliceLayout, ...]:
+        """Every way in which slices of this recipe are cut; more than one for mixed sources."""
+        if self.slices is not None:
+            return (self.slices,)
+        return tuple(SliceLayout(reorient, axis) for reorient, axis in self.slice_axes.items())
+
     def layout(self, layout: SliceLayout) -> SliceLayout:
         """How a case is cut: as decided for all, or its reader's way with the slice axis filled."""
         if self.slices is not None:

@@ -33,13 +33,9 @@ UNKNOWN_AXES = (
 
 def trained_layout(fingerprint: Fingerprint) -> SliceLayout:
     """Return how slices were cut for the training."""
-    fixed = fingerprint.recipe.slices
-    if fixed is None:
-        # Every reader cuts all cases of its source one way.
-        ((reorient, axis),) = fingerprint.recipe.slice_axes.items()
-        fixed = SliceLayout(reorient, axis)
-    codes = fingerprint.axis_codes if fixed.reorient == "as_stored" else None
-    return replace(fixed, codes=codes)
+    (cut,) = fingerprint.recipe.cuts  # every reader cuts all cases of its source one way
+    codes = fingerprint.axis_codes if cut.reorient == "as_stored" else None
+    return replace(cut, codes=codes)
 
 
 def has_unknown_axes(fingerprint: Fingerprint) -> bool:

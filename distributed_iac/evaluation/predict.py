@@ -160,7 +160,7 @@ class _Windows:
         size = images.shape[2:]
         if tuple(size) == self._window:
             return self._predictor(images)
-        from monai.inferers.utils import sliding_window_inference  # seconds to import
+        from monai.inferers import sliding_window_inference  # seconds to import
 
         starts = window_starts(size, self._window)
         # MONAI turns the overlap back into a step by truncation: half a pixel keeps it whole.

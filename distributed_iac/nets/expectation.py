@@ -152,6 +152,17 @@ def agree(network: NetworkCard, store: NetworkCard, names: Names, where: object)
     )
 
 
+def match_channels(
+    network: Sequence[str], store: Sequence[str], names: Names, where: object
+) -> tuple[int, ...]:
+    """For each channel of the store its position in the network.
+
+    Raises:
+        ConfigError: They do not match one to one.
+    """
+    return _matched("channel", network, store, names.channels, where)
+
+
 def differences(network: NetworkCard, store: NetworkCard) -> tuple[Difference, ...]:
     """List what both know and have differently."""
     return tuple(_differences(network, store))

@@ -17,9 +17,14 @@ from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.run import RunConfig
+from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.store import Store
+from distributed_iac.data.store.manifest import MANIFEST
 from distributed_iac.errors import ConfigError
+from distributed_iac.nets.expectation import match_channels
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_preprocess import planned_preprocess
+from distributed_iac.nets.trained import names_of
 
 FOLLOWED = ("slices", "spacing", "patch", "crop", "normalisation")
 
@@ -31,13 +36,36 @@ def follow_backbones(config: RunConfig) -> RunConfig:
         ConfigError: A backbone's folder is not there or not understood, two backbones want
             different slices, or a data set is to follow a backbone and none comes trained.
     """
-    plans = {
-        network.key: planned_preprocess(read_nnunet_plan(network.folder), where=network.folder)
-        for network in config.backbones
-        if isinstance(network, NnUnetSettings)
-    }
-    data = tuple(_followed(dataset, plans) for dataset in config.data)
+    networks = [one for one in config.backbones if isinstance(one, NnUnetSettings)]
+    data = tuple(
+        _followed(dataset, {one.key: _planned(one, config, dataset) for one in networks})
+        for dataset in config.data
+    )
     return config.model_copy(update={"data": data})
+
+
+def _planned(
+    network: NnUnetSettings, config: RunConfig, dataset: DatasetSettings
+) -> PreprocessSettings:
+    """What a network's plan asks for, its channels in the order of the data set's."""
+    plan = read_nnunet_plan(network.folder)
+    planned = planned_preprocess(plan, where=network.folder)
+    rules = planned.normalisation
+    channels = _channels(config, dataset) if len(set(rules)) > 1 else None
+    if channels is None:
+        return planned
+    order = match_channels(plan.channel_names, channels, names_of(network), network.folder)
+    return planned.model_copy(update={"normalisation": tuple(rules[place] for place in order)})
+
+
+def _channels(config: RunConfig, dataset: DatasetSettings) -> tuple[str, ...] | None:
+    """Names of a data set's channels; None where neither source nor store is there to tell."""
+    folder = config.store_folder(dataset)
+    if (folder / MANIFEST).exists():
+        return Store.open(folder).fingerprint.channel_names
+    if not dataset.source.exists():
+        return None
+    return read_source(dataset.source, dataset.format, dataset.modality).channel_names
 
 
 def _followed(dataset: DatasetSettings, plans: Mapping[str, PreprocessSettings]) -> DatasetSettings:

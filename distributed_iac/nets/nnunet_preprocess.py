@@ -23,6 +23,7 @@ from distributed_iac.config.preprocess import (
     Scheme,
     SliceSettings,
 )
+from distributed_iac.data.contract import SliceLayout
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.nnunet_plan import NnUnetPlan
 
@@ -64,11 +65,12 @@ def planned_preprocess(plan: NnUnetPlan, *, where: object) -> PreprocessSettings
         raise _unknown(f"{' and '.join(sorted(DEFAULT_STEPS))} are known", odd, where)
     if plan.reader not in ORIENTATIONS:
         raise _unknown(f"nnU-Net's readers {', '.join(ORIENTATIONS)} are known", plan.reader, where)
-    first, second, third = (READ_AXES[axis] for axis in plan.transpose)
+    cut = plan_cut(plan)
+    assert cut.axes is not None
     rules = tuple(_rule(plan, number, where) for number in range(plan.in_channels))
     return PreprocessSettings(
         follow="data",
-        slices=SliceSettings(orientation=ORIENTATIONS[plan.reader], axes=(first, second, third)),
+        slices=SliceSettings(orientation=cut.reorient, axes=cut.axes),
         spacing=plan.spacing,
         patch=plan.patch_size,
         crop="box",
@@ -76,18 +78,30 @@ def planned_preprocess(plan: NnUnetPlan, *, where: object) -> PreprocessSettings
     )
 
 
+def plan_cut(plan: NnUnetPlan) -> SliceLayout:
+    """How a plan cuts slices; of an unknown reader, as one that takes files as they are."""
+    first, second, third = (READ_AXES[axis] for axis in plan.transpose)
+    return SliceLayout(ORIENTATIONS.get(plan.reader, "as_stored"), None, (first, second, third))
+
+
+def plan_schemes(plan: NnUnetPlan) -> list[str]:
+    """Normalisation of each channel, in our words where there are any."""
+    return [
+        "zscore_nonzero" if SCHEMES.get(name) == "zscore" and masked else SCHEMES.get(name, name)
+        for name, masked in zip(plan.normalization, plan.masked, strict=True)
+    ]
+
+
 def _rule(plan: NnUnetPlan, number: int, where: object) -> ChannelNormalisation:
     name = plan.normalization[number]
     if name not in SCHEMES:
         raise _unknown(f"nnU-Net's normalisations {', '.join(SCHEMES)} are known", name, where)
-    scheme = SCHEMES[name]
-    if scheme == "zscore" and plan.masked[number]:
-        scheme = "zscore_nonzero"
+    scheme = plan_schemes(plan)[number]
     if scheme != "ct":
-        return ChannelNormalisation(scheme=scheme)
+        return ChannelNormalisation.model_validate({"scheme": scheme})
     known = plan.intensities[number]
     return ChannelNormalisation(
-        scheme=scheme,
+        scheme="ct",
         ct=CtStatistics(
             lower=known["percentile_00_5"],
             upper=known["percentile_99_5"],

@@ -17,20 +17,15 @@ from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.difference import first_difference
 from distributed_iac.data.contract import LabelScheme, Source
 from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.intensity import CtNormaliser, Normaliser, ZScore
+from distributed_iac.data.geometry import describe_cut
+from distributed_iac.data.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.card import read_card
 from distributed_iac.nets.expectation import BACKGROUND, Intensities, Names, NetworkCard
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_plan import NnUnetPlan
+from distributed_iac.nets.nnunet_preprocess import SCHEMES, plan_cut, plan_schemes
 
-_NORMALISATIONS = {
-    "CTNormalization": "ct",
-    "ZScoreNormalization": "zscore",
-    "NoNormalization": "none",
-    "RescaleTo01Normalization": "rescale_to_0_1",
-    "RGBTo01Normalization": "rgb_to_0_1",
-}
 _NOT_OF_THE_NETWORK = ("label", "weights", "encoder_weights", "channel_names", "label_names")
 
 
@@ -74,8 +69,10 @@ def card_of_store(fingerprint: Fingerprint) -> NetworkCard:
         activation=_activation(fingerprint.labels),
         spacing=recipe.spacing,
         patch=recipe.patch,
-        normalisation=tuple(map(_normalisation, recipe.normalisers.values())),
-        orientation=" and ".join(recipe.slice_axes),
+        normalisation=tuple(
+            word for rule in recipe.normalisers.values() for word in _normalisation(rule)
+        ),
+        orientation=" and ".join(map(describe_cut, recipe.cuts)),
         intensities=_intensities(recipe.normalisers.get("CT")),
     )
 
@@ -94,15 +91,20 @@ def _of_plan(plan: NnUnetPlan) -> NetworkCard:
         outputs = [name for name, value in values.items() if set(value) != {0}]
     else:
         outputs = sorted(values, key=lambda name: values[name])
-    axes = ", ".join(map(str, plan.transpose))
+    ct = tuple(
+        Intensities(known["mean"], known["std"])
+        for name, known in zip(plan.normalization, plan.intensities, strict=True)
+        if SCHEMES.get(name) == "ct"
+    )
     return NetworkCard(
         channels=plan.channel_names,
         outputs=tuple(outputs),
         activation=plan.output,
         spacing=plan.spacing,
         patch=plan.patch_size,
-        normalisation=tuple(_NORMALISATIONS.get(name, name) for name in plan.normalization),
-        orientation=f"as in the file, axes ({axes})",
+        normalisation=tuple(plan_schemes(plan)),
+        orientation=describe_cut(plan_cut(plan)),
+        intensities=ct or None,
     )
 
 
@@ -115,13 +117,16 @@ def _activation(scheme: LabelScheme) -> Literal["softmax", "sigmoid"]:
     return "sigmoid" if scheme.regions else "softmax"
 
 
-def _normalisation(rule: Normaliser) -> str:
+def _normalisation(rule: Normaliser) -> tuple[str, ...]:
+    if isinstance(rule, PerChannel):
+        return rule.schemes
     if isinstance(rule, ZScore):
-        return "zscore_nonzero" if rule.where == "nonzero" else "zscore_all"
-    return "ct"
+        return ("zscore_nonzero" if rule.where == "nonzero" else "zscore_all",)
+    return ("ct",)
 
 
 def _intensities(rule: Normaliser | None) -> tuple[Intensities, ...] | None:
-    if not isinstance(rule, CtNormaliser):
+    if not isinstance(rule, CtNormaliser | PerChannel):
         return None
-    return tuple(Intensities(channel.mean, channel.deviation) for channel in rule.channels)
+    known = [channel for channel in rule.channels if channel is not None]
+    return tuple(Intensities(one.mean, one.deviation) for one in known) or None

@@ -62,7 +62,8 @@ class PrepareWork:
             _require_same_settings(self._folder, dataset)
             store = Store.open(self._folder)
             doubt = _patients_doubted(store, dataset.patients)
-            return _facts("source_absent", store.fingerprint, () if doubt is None else (doubt,))
+            told = () if doubt is None else (doubt,)
+            return _facts("source_absent", store.fingerprint, told)
         source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
         done = prepare_store(
             source,
@@ -82,7 +83,7 @@ def _facts(
     return {
         "preparation": preparation,
         **_sizes(fingerprint),
-        **({"warnings": "\n".join(warnings)} if warnings else {}),
+        **({"warnings": "\n".join(told)} if (told := (*warnings, *fingerprint.left_out)) else {}),
     }
 
 
