@@ -19,7 +19,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ def _describe(case: Case, root: Path, marks: Mapping[Path, str]) -> dict[str, An
         "patient_id": case.patient_id,
         "modality": case.modality,
         "phase": case.phase,
-        "layout": asdict(case.layout),
+        "layout": {"reorient": case.layout.reorient, "slice_axis": case.layout.slice_axis},
         "unannotated": sorted(case.unannotated),
         "attributes": dict(case.attributes),
         "channels": [[c.name, relative_to(c.path, root), c.index] for c in case.channels],
