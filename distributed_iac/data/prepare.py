@@ -198,7 +198,8 @@ def _already_prepared(order: Order) -> Preparation:
         with storage_errors(folder), claimed_work(folder) as work:
             work.clear()
     fingerprint = Fingerprint.from_json(_read(folder / FINGERPRINT))
-    notes = tuple(map(note_from_json, _read(folder / NOTES)))
+    # A store of release 0.1.0 has none.
+    notes = tuple(map(note_from_json, _read(folder / NOTES) if NOTES in manifest.files else ()))
     return Preparation(folder, "already_prepared", fingerprint, skipped, notes)
 
 

@@ -187,3 +187,27 @@ def test_where_the_header_decides_other_axes_are_none(source: Source, prepare: A
     assert check_source(source).problems == ()
     done = prepare(source)
     assert (done.notes, done.fingerprint.axis_codes) == ((), None)
+
+
+@pytest.mark.parametrize("shape", [(24, 28), (24, 28, 1)])
+def test_pictures_are_prepared_as_one_slice_each(
+    source: Source, prepare: Any, shape: tuple[int, ...]
+) -> None:
+    """Pixels of 1.5 mm and a third edge of 1 mm: the thickest axis would cut lines of pixels."""
+    for case in source.cases:
+        rng = np.random.default_rng(list(case.case_id.encode()))
+        image, label = rng.normal(100, 9, shape), np.zeros(shape, np.uint8)
+        label[8:16, 8:16] = 1
+        for path, voxels in ((image_of(case), image), (label_of(case), label)):
+            nib.save(nib.Nifti1Image(voxels, np.diag([-1.5, -1.5, 1, 1])), path)
+    layout = SliceLayout("LPS", None)
+    pictures = replace(source, cases=tuple(replace(c, layout=layout) for c in source.cases))
+    assert check_source(pictures).problems == ()
+    done = prepare(pictures)
+    store = Store.open(done.folder)
+    assert len(store) == len(source.cases)
+    for case in source.cases:
+        stored = store.case(case.case_id)
+        assert stored.geometry.slices.slices_shape == (1, 28, 24)
+        restored = store.restore(case.case_id, store.labels(stored.rows))
+        np.testing.assert_array_equal(restored, store.native_label(case.case_id))
