@@ -31,8 +31,9 @@ def breaking(while_there: Path) -> Any:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[[], None]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Starts, or continues, an experiment of one job."""
+    monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # as every sweep does
     from ray import tune
     from ray.tune.schedulers import FIFOScheduler
 
