@@ -104,7 +104,7 @@ def _acquire(lock: FileLock, path: Path, busy: Callable[[str], None]) -> None:
     told = None
     while True:
         try:
-            lock.acquire(timeout=PATIENCE)
+            lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 4)
         except Timeout:
             holder = _holder(path)
             if holder != told:

@@ -32,12 +32,12 @@ with locked(Path(sys.argv[1])):
 """
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     """What a test raises instead of waiting."""
 
 
 def enough(holder: str) -> None:
-    raise Enough(holder)
+    raise EnoughError(holder)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def holding(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_second_is_told_who_the_first_is(path: Path, holding: subprocess.Popen[str]) -> None:
-    with pytest.raises(Enough) as caught, locked(path, enough):
+    with pytest.raises(EnoughError) as caught, locked(path, enough):
         pass
     told = str(caught.value)
     assert told.startswith(f"`-c {path} alone` ")
@@ -104,7 +104,7 @@ def test_the_thread_that_holds_a_lock_may_take_it_again_and_another_may_not(path
     with ThreadPoolExecutor(1) as other:
         with locked(path), locked(path, enough):
             take()
-            with pytest.raises(Enough):
+            with pytest.raises(EnoughError):
                 other.submit(take).result()
         other.submit(take).result()
 
@@ -137,7 +137,7 @@ def test_a_holder_without_a_note_is_one_as_well(path: Path, note: bytes) -> None
     path.write_bytes(note)
     with path.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(Enough, match=r"left no note in .*a\.lock"), locked(path, enough):
+        with pytest.raises(EnoughError, match=r"left no note in .*a\.lock"), locked(path, enough):
             pass
 
 
@@ -157,7 +157,7 @@ def test_a_file_system_without_locks_is_not_taken_for_another_process(
 ) -> None:
     """As Lustre answers that was mounted without ``-o flock``."""
 
-    def answer(descriptor: int, operation: int) -> None:
+    def answer(*_: int) -> None:
         raise OSError(lacks, os.strerror(lacks))
 
     monkeypatch.setattr(fcntl, "flock", answer)
@@ -171,7 +171,7 @@ def test_a_file_system_without_locks_is_not_taken_for_another_process(
 def test_other_faults_of_storage_are_told_as_they_are(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer(descriptor: int, operation: int) -> None:
+    def answer(*_: int) -> None:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr(fcntl, "flock", answer)

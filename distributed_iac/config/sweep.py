@@ -67,8 +67,8 @@ class SweepSettings(Settings):
 
     storage: Place | None = None
     """Folder or URI (``s3://``, ``gs://``) that all nodes reach, for Ray's experiment and the
-    checkpoints; None: the run folder, which then must be on shared storage if there are several
-    nodes."""
+    checkpoints, in a folder of its own for every place of a run folder; None: the run folder, which
+    then must be on shared storage if there are several nodes."""
 
     artifacts: Place | None = None
     """Folder or URI of finished jobs' results, shared between runs; None: ``<out>/artifacts``."""

@@ -118,7 +118,10 @@ class Experiment:
         """Where an experiment was begun, if that is not here."""
         if last.places == self._places:
             return None
-        return f"it was begun in {dict(last.places) or 'an unknown place'}, this is {self._places}"
+        there, here = (
+            ", ".join(one.values()) or "nobody knows" for one in (last.places, self._places)
+        )
+        return f"it was begun in {there}, not in {here}"
 
     def _new(self, name: str) -> tune.Tuner:
         parts = self.begin()

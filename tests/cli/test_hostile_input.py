@@ -10,6 +10,7 @@ the exit code, what the message must say, and how the workplace is spoilt. All o
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gzip
 import json
@@ -764,6 +765,24 @@ def driven(here: Path) -> object:
     return claim
 
 
+def without_locks(here: Path) -> object:
+    """The file system answers as Lustre does that was mounted without ``-o flock``."""
+    del here
+    lacking = unlockable()
+    lacking.__enter__()
+    return lacking
+
+
+@contextlib.contextmanager
+def unlockable() -> Iterator[None]:
+    def answer(*_: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", answer)
+        yield
+
+
 @contextlib.contextmanager
 def flocked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
@@ -843,6 +862,17 @@ SWEEPS = (
     sweeping("address-beyond-ports", 4, "--address 127.0.0.1:99999", "ray start --head"),
     sweeping(
         "driven-twice", 4, f"--address {CLOSED}", "another one is at it", "status", spoil=driven
+    ),
+    Row("search-driven", ("search", "good.yaml"), 4, ("another one is at it", "status"), driven),
+    sweeping("without-locks", 4, "--set name=other", "-o flock", "runs/other", spoil=without_locks),
+    Row("search-without-locks", ("search", "good.yaml"), 4, ("-o flock", RUN), without_locks),
+    Row("report-without-locks", ("report", RUN), 4, ("-o flock", RUN), without_locks),
+    Row(
+        "prepare-without-locks",
+        ("prepare", "good.yaml", "--set", "stores=new"),
+        4,
+        ("-o flock", "new/lesion"),
+        without_locks,
     ),
     sweeping("out-is-file", 2, "--out good.yaml", "good.yaml", "another folder"),
     sweeping("out-not-writable", 2, f"--out {NOWHERE}", NOWHERE, "another folder"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +16,10 @@ import torch
 from distributed_iac.cli.board import Board
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.phantom import make_phantom
+from distributed_iac.data.store.manifest import LOCK
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.locks import locked, own_command
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.chain import Chain
 from distributed_iac.training.group import Group
@@ -183,6 +187,32 @@ def test_how_a_run_is_carried_out_may_change(make_config: MakeConfig, tmp_path: 
     config = make_config(out=tmp_path, threads=2, sweep={"max_failures": 7})
     sweep_of(config)
     assert "max_failures: 7" in (config.folder / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_a_store_that_another_process_prepares_is_waited_for_and_said_so(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config(out=tmp_path / "runs", stores=tmp_path / "stores")
+    inside, leave, told = threading.Event(), threading.Event(), []
+
+    def hold() -> None:
+        with locked(tmp_path / "stores" / "acdc" / LOCK):
+            inside.set()
+            leave.wait(60)
+
+    def observe(key: str, values: dict[str, object], _epochs: int) -> None:
+        told.append((key, values["epoch"], values.get("note")))
+        leave.set()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert inside.wait(60)
+    LocalSweep(config, plan_jobs(config), observe).result("acdc/prepare")
+    other.join()
+    (first, second) = told
+    assert first[:2] == ("acdc/prepare", 0)
+    assert f"its store is prepared by `{own_command()}` (process {os.getpid()} on" in first[2]
+    assert second == ("acdc/prepare", 1, None)
 
 
 def test_a_chain_gives_single_jobs(finished: LocalSweep) -> None:
