@@ -59,6 +59,10 @@ def may_pass(error: BaseException) -> bool:
     return bool(getattr(error, "retriable", False))
 
 
+TRIED = "tried again for some seconds"
+"""Note on an error whose operation was repeated in vain: whoever called that need not wait as well."""
+
+
 def patiently(operation: Callable[[], Result]) -> Result:
     """Do what can be repeated, a few times if it fails of something that may pass.
 
@@ -72,7 +76,17 @@ def patiently(operation: Callable[[], Result]) -> Result:
         try:
             return operation()
         except Exception as error:
-            if not may_pass(error):
+            if not may_pass(error) or _was_tried(error):
                 raise
         time.sleep(pause)
-    return operation()
+    try:
+        return operation()
+    except Exception as error:
+        error.add_note(TRIED)
+        raise
+
+
+def _was_tried(error: BaseException | None) -> bool:
+    while error is not None and TRIED not in getattr(error, "__notes__", ()):
+        error = error.__cause__
+    return error is not None

@@ -105,7 +105,9 @@ def prepare_store(
             "it continues",
         )
         with WorkFolder(folder) as work, workers:
-            fingerprint, skipped = build(order, Crew(work, workers, progress))
+            # Interrupted anywhere, it continues: also where storage fails for a moment.
+            crew = Crew(work, workers, progress)
+            fingerprint, skipped = patiently(lambda: build(order, crew))
     return Preparation(folder, "prepared", fingerprint, skipped)
 
 

@@ -119,7 +119,7 @@ def read_run(folder: Path) -> RunRecord:
         CheckpointError: A kept result is damaged.
     """
     run = SweepFolder(folder)
-    graph = run.plan().graph
+    graph = patiently(run.plan).graph
     config = _config(folder)
     tables = collect_run(folder)
     patients = _patients(tables.folders.values())

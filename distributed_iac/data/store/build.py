@@ -26,6 +26,7 @@ from distributed_iac.data.store.stage_survey import survey_stage
 from distributed_iac.data.store.tables import StoredCase, case_facts
 from distributed_iac.data.store.work import CaseRecord
 from distributed_iac.errors import DataError
+from distributed_iac.hiccups import patiently
 
 
 def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...]]:
@@ -57,7 +58,7 @@ def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...]]:
     shards = shard_stage(order, crew, groups)
     fingerprint = make_fingerprint(order, recipe, stored, records, skipped)
     declare(order, crew, fingerprint, stored, records, groups, shards, skipped)
-    crew.work.clear()
+    patiently(crew.work.clear)
     return fingerprint, skipped
 
 
