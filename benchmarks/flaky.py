@@ -59,7 +59,10 @@ CONFIG: dict[str, Any] = {
 }
 """Every kind of job but baselines, in minutes; a checkpoint after every epoch, for more writes."""
 
-INCIDENTAL = {"seconds", "device_seconds", "total_seconds", "memory_bytes", "losses", "note"}
+INCIDENTAL = {
+    *("seconds", "device_seconds", "total_seconds", "memory_bytes", "losses", "note"),
+    *("hostname", "trial_id"),
+}
 """Columns that a second try may change."""
 
 
@@ -118,10 +121,7 @@ class Ending:
 
 
 def _plain(rows: list[dict[str, Any]]) -> list[str]:
-    kept = [
-        {name: value for name, value in row.items() if name not in INCIDENTAL | {"hostname"}}
-        for row in rows
-    ]
+    kept = [{name: value for name, value in row.items() if name not in INCIDENTAL} for row in rows]
     return [json.dumps(row, sort_keys=True, default=str) for row in kept]
 
 

@@ -97,18 +97,21 @@ def prepare_store(
         progress.note(f"cannot be used: {unusable}")
     if (folder / MANIFEST).exists():
         return _already_prepared(order)
-    with storage_errors(folder):
-        _require_own_folder(folder)
+    # Interrupted anywhere, it continues: also where storage fails for a moment.
+    fingerprint, skipped = patiently(lambda: _carry_out(order, progress))
+    return Preparation(folder, "prepared", fingerprint, skipped)
+
+
+def _carry_out(order: Order, progress: Progress) -> tuple[Fingerprint, tuple[Skipped, ...]]:
+    with storage_errors(order.folder):
+        _require_own_folder(order.folder)
         workers = Workers(
-            worker_count(settings.workers),
+            worker_count(order.settings.workers),
             remedy="set preprocess.workers to a smaller number and run the same command again, "
             "it continues",
         )
-        with WorkFolder(folder) as work, workers:
-            # Interrupted anywhere, it continues: also where storage fails for a moment.
-            crew = Crew(work, workers, progress)
-            fingerprint, skipped = patiently(lambda: build(order, crew))
-    return Preparation(folder, "prepared", fingerprint, skipped)
+        with WorkFolder(order.folder) as work, workers:
+            return build(order, Crew(work, workers, progress))
 
 
 def make_order(

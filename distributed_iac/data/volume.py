@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, Channel
 from distributed_iac.errors import SourceError
-from distributed_iac.hiccups import patiently
+from distributed_iac.hiccups import PAUSES, patiently
 
 CHUNK_VOXELS = 2**24
 """Voxels decoded at a time: a 2.2 GB float64 volume (KiTS, 1059 x 512 x 512) then needs 128 MB
@@ -169,11 +169,12 @@ def _load(path: Path) -> Any:
     Raises:
         OSError: What storage itself says.
     """
-    try:
-        return nib.load(path, keep_file_open=True)
-    except (ImageFileError, FileNotFoundError):
-        patiently(lambda: path.open("rb").close())
-        return nib.load(path, keep_file_open=True)
+    for _ in PAUSES:
+        try:
+            return nib.load(path, keep_file_open=True)
+        except (ImageFileError, FileNotFoundError):
+            patiently(lambda: path.open("rb").close())
+    return nib.load(path, keep_file_open=True)
 
 
 def _header(image: Any, path: Path) -> VolumeHeader:
