@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from distributed_iac.data.store.stage_shards import Group
 from distributed_iac.data.store.tables import StoredCase, cases_table, index_table, write_table
 from distributed_iac.data.store.work import CaseRecord
 from distributed_iac.files import write_json
+from distributed_iac.hiccups import patiently
 
 Records = Mapping[str, CaseRecord]
 
@@ -101,7 +103,7 @@ def declare(
     }
     for name, content in documents.items():
         write_json(folder / name, content)
-        files[name] = digest_of(folder / name)
+        files[name] = patiently(partial(digest_of, folder / name))
     for stray in (folder / SHARDS).iterdir():
         if f"{SHARDS}/{stray.name}" not in files:
             stray.unlink()
@@ -163,5 +165,5 @@ def _native_labels(
     crew: Crew, stored: Sequence[StoredCase], records: Records
 ) -> Iterator[tuple[str, tuple[int, int, int], bytes]]:
     for case in stored:
-        packed = crew.work.case_files(case.case_id).native.read_bytes()
+        packed = patiently(crew.work.case_files(case.case_id).native.read_bytes)
         yield case.case_id, records[case.case_id].native_shape, packed

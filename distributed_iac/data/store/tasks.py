@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.preprocess import PreparedCase, compare_with_native, preprocess_case
@@ -113,14 +114,18 @@ def shard_task(task: ShardTask) -> tuple[str, ShardRecord]:
 def _assemble(task: ShardTask) -> ShardRecord:
     task.record.unlink(missing_ok=True)
     blocks = [
-        Block(np.load(files.images, mmap_mode="r"), np.load(files.labels, mmap_mode="r"), facts)
-        for _, files, facts in task.cases
+        Block(_mapped(files.images), _mapped(files.labels), facts) for _, files, facts in task.cases
     ]
     digest = write_shard(task.path, blocks, task.metadata)
     keys = tuple(record.key for record, _, _ in task.cases)
     done = ShardRecord(task.key, keys, digest)
     write_record(task.record, done)
     return done
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    mapped: NDArray[Any] = patiently(lambda: np.load(path, mmap_mode="r"))
+    return mapped
 
 
 def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
