@@ -219,3 +219,23 @@ def test_a_file_that_cannot_be_read_for_now_is_neither_damaged_nor_missing_nor_a
             with pytest.raises((SourceError, OSError)) as caught:
                 use(tmp_path / "image.nii.gz")
         assert may_pass(caught.value), use
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_repeated_in_vain_is_not_repeated_by_everybody_above() -> None:
+    tries = []
+
+    def read() -> None:
+        tries.append(1)
+        raise failing(errno.EIO)
+
+    def use() -> None:
+        try:
+            patiently(read)
+        except OSError as error:
+            raise StoreError("it can be read") from error
+
+    with pytest.raises(StoreError) as caught:
+        patiently(lambda: patiently(use))
+    assert len(tries) == len(PAUSES) + 1
+    assert caught.value.retriable, "the job may still be started again"

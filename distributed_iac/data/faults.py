@@ -238,16 +238,17 @@ class FaultError(SourceError):
 
     Args:
         fault: Of a file.
+        retriable: Storage failed, and may answer if it is asked again.
     """
 
-    def __init__(self, fault: Fault) -> None:
-        kind = CODES[fault.code]
-        super().__init__(fault.reason, where=fault.path, remedy=fault.remedy or kind.remedy)
+    def __init__(self, fault: Fault, retriable: bool = False) -> None:
+        remedy = fault.remedy or CODES[fault.code].remedy
+        super().__init__(fault.reason, where=fault.path, remedy=remedy, retriable=retriable)
         self.fault = fault
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process."""
-        return FaultError, (self.fault,)
+        return FaultError, (self.fault, self.retriable)
 
 
 def refuse_errors(faults: Iterable[Fault]) -> tuple[Fault, ...]:

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.faults import Fault, FaultError
 from distributed_iac.data.grid import Grid, read_grid
+from distributed_iac.hiccups import PAUSES, patiently
 
 BLOCK_VOXELS = 1 << 22
 """Voxels held at a time: 16 MiB of float32, enough for Python's share of the time to be small."""
@@ -87,7 +88,7 @@ def open_nifti(path: Path) -> NiftiFile:
     """
     _check_magic(path)
     with _damage(path), LoggingOutputSuppressor():
-        image: Any = nibabel.load(path)
+        image: Any = _load(path)
     if not isinstance(image, nibabel.Nifti1Pair):
         raise FaultError(Fault("unreadable", path, f"the file is a {type(image).__name__}"))
     files = {kind: Path(holder.filename) for kind, holder in image.file_map.items()}
@@ -108,6 +109,20 @@ def open_nifti(path: Path) -> NiftiFile:
         slope=float(image.dataobj.slope),
         inter=float(image.dataobj.inter),
     )
+
+
+def _load(path: Path) -> Any:
+    """Open a file; nibabel takes storage that fails for a file that is missing or of no known type.
+
+    Raises:
+        OSError: What storage itself says.
+    """
+    for _ in PAUSES:
+        try:
+            return nibabel.load(path)
+        except (ImageFileError, FileNotFoundError):
+            patiently(lambda: path.open("rb").close())
+    return nibabel.load(path)
 
 
 def read_blocks(file: NiftiFile) -> Iterator[tuple[int, NDArray[Any]]]:

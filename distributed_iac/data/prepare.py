@@ -105,18 +105,23 @@ def prepare_store(
         progress.note(f"cannot be used: {unusable}")
     if (folder / MANIFEST).exists():
         return _already_prepared(order)
-    with storage_errors(folder):
-        _require_own_folder(folder)
+    # Interrupted anywhere, it continues: also where storage fails for a moment.
+    return patiently(lambda: _carry_out(order, progress))
+
+
+def _carry_out(order: Order, progress: Progress) -> Preparation:
+    with storage_errors(order.folder):
+        _require_own_folder(order.folder)
         workers = Workers(
-            worker_count(settings.workers),
+            worker_count(order.settings.workers),
             remedy="set preprocess.workers to a smaller number and run the same command again, "
             "it continues",
         )
-        with claimed_work(folder, progress.waits) as work, workers:
-            if (folder / MANIFEST).exists():
+        with claimed_work(order.folder, progress.waits) as work, workers:
+            if (order.folder / MANIFEST).exists():
                 return _already_prepared(order)  # whoever was waited for has made it
             fingerprint, skipped, notes = build(order, Crew(work, workers, progress))
-    return Preparation(folder, "prepared", fingerprint, skipped, notes)
+    return Preparation(order.folder, "prepared", fingerprint, skipped, notes)
 
 
 def make_order(

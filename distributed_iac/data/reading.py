@@ -23,6 +23,7 @@ from distributed_iac.data.duplicates import fingerprint_of
 from distributed_iac.data.faults import Fault, refuse_errors
 from distributed_iac.data.label_values import scheme_faults
 from distributed_iac.data.volume import Volume, load_case
+from distributed_iac.hiccups import patiently
 
 HIGHEST_CLASS = 62
 """Classes of a slice are kept as bits of a signed 64-bit integer."""
@@ -38,7 +39,7 @@ def read_case(case: Case, scheme: LabelScheme) -> Volume:
         FaultError: A file cannot be read whole, the files' grids differ, an intensity is not
             finite, or a label value is not of the scheme.
     """
-    volume = load_case(case)
+    volume = patiently(lambda: load_case(case))
     faults = list(volume.faults)
     channels = list(zip(case.channels, volume.image, strict=True))
     for path in dict.fromkeys(channel.path for channel in case.channels):

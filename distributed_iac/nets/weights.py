@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.hiccups import patiently
 from distributed_iac.nets.wrapped import WrappedBackbone
 
 StateDict = Mapping[str, Tensor]
@@ -119,11 +120,12 @@ def read_state_dict(path: Path) -> StateDict:
     """
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         _require_file(path)
         try:
-            tensors: StateDict = load_file(path)
+            # Not by its own hand: safetensors calls every failure to open a missing file.
+            tensors: StateDict = load(patiently(path.read_bytes))
         except SafetensorError as error:
             raise _damaged(path, error) from error
         return tensors

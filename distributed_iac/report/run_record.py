@@ -134,8 +134,8 @@ def read_run(folder: Path) -> RunRecord:
         CheckpointError: A kept result is damaged.
     """
     run = SweepFolder(folder)
-    graph = run.plan().graph
-    config = stored_config(folder)
+    graph = patiently(run.plan).graph
+    config = patiently(lambda: stored_config(folder))
     tables = collect_run(folder)
     patients = _patients(tables.folders.values())
     searches = tuple(_searches(graph, tables.folders))

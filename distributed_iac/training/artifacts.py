@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from distributed_iac.errors import CheckpointError
@@ -64,7 +64,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: Missing or damaged.
     """
     try:
-        tensors: dict[str, Tensor] = patiently(lambda: load_file(path))
+        tensors: dict[str, Tensor] = load(patiently(path.read_bytes))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             "cannot read the weights", came=str(error), remedy="delete the file", where=path

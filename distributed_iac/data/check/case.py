@@ -32,6 +32,7 @@ from distributed_iac.data.label_values import (
 from distributed_iac.data.nifti import open_nifti, read_blocks
 from distributed_iac.data.reading import image_faults
 from distributed_iac.data.volume import require_channels
+from distributed_iac.hiccups import patiently
 
 Scan = TypeVar("Scan")
 
@@ -113,7 +114,7 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
 def _attempt(scan: Callable[[], Scan], missing: str) -> Scan | Fault:
     """Return what a scan finds, or why it cannot be made."""
     try:
-        return scan()
+        return patiently(scan)
     except FaultError as error:
         absent = error.fault.code == "missing_image"
         return replace(error.fault, code=missing) if absent else error.fault

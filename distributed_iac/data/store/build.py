@@ -31,6 +31,7 @@ from distributed_iac.data.store.stage_survey import stored_alike, survey_stage
 from distributed_iac.data.store.tables import StoredCase, case_facts
 from distributed_iac.data.store.work import CaseRecord
 from distributed_iac.errors import DataError
+from distributed_iac.hiccups import patiently
 
 
 def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...], tuple[Problem, ...]]:
@@ -64,7 +65,7 @@ def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...], t
     notes = gather_notes(order, stored, records)
     fingerprint = make_fingerprint(order, recipe, stored, records, skipped, notes, axis_codes)
     declare(order, crew, fingerprint, stored, records, groups, shards, skipped, notes)
-    crew.work.clear()
+    patiently(crew.work.clear)
     return fingerprint, skipped, notes
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from distributed_iac.data.store.stage_shards import Group
 from distributed_iac.data.store.tables import StoredCase, cases_table, index_table, write_table
 from distributed_iac.data.store.work import CaseRecord
 from distributed_iac.files import write_json
+from distributed_iac.hiccups import patiently
 
 Records = Mapping[str, CaseRecord]
 
@@ -110,11 +112,11 @@ def declare(
     }
     for name, content in documents.items():
         write_json(folder / name, content)
-        files[name] = digest_of(folder / name)
+        files[name] = patiently(partial(digest_of, folder / name))
     for case in stored:
         if case.part == "test" and case.geometry.whole != case.geometry:
             name = f"{WHOLE}/{case.case_id}.npy"
-            files[name] = digest_of(folder / name)
+            files[name] = patiently(partial(digest_of, folder / name))
     for stray in [*folder.glob(f"{SHARDS}/*"), *folder.glob(f"{WHOLE}/*")]:
         if stray.relative_to(folder).as_posix() not in files:
             stray.unlink()
@@ -197,5 +199,5 @@ def _native_labels(
     crew: Crew, stored: Sequence[StoredCase], records: Records
 ) -> Iterator[tuple[str, tuple[int, int, int], bytes]]:
     for case in stored:
-        packed = crew.work.case_files(case.case_id).native.read_bytes()
+        packed = patiently(crew.work.case_files(case.case_id).native.read_bytes)
         yield case.case_id, records[case.case_id].native_shape, packed

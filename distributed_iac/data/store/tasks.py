@@ -118,14 +118,18 @@ def shard_task(task: ShardTask) -> tuple[str, ShardRecord]:
 def _assemble(task: ShardTask) -> ShardRecord:
     task.record.unlink(missing_ok=True)
     blocks = [
-        Block(np.load(files.images, mmap_mode="r"), np.load(files.labels, mmap_mode="r"), facts)
-        for _, files, facts in task.cases
+        Block(_mapped(files.images), _mapped(files.labels), facts) for _, files, facts in task.cases
     ]
     digest = write_shard(task.path, blocks, task.metadata)
     keys = tuple(record.key for record, _, _ in task.cases)
     done = ShardRecord(task.key, keys, digest)
     write_record(task.record, done)
     return done
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    mapped: NDArray[Any] = patiently(lambda: np.load(path, mmap_mode="r"))
+    return mapped
 
 
 def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:

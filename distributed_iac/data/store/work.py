@@ -30,6 +30,7 @@ from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
 from distributed_iac.data.store.sink import FileDigest
 from distributed_iac.data.survey import CaseSurvey
 from distributed_iac.files import write_atomically, write_json
+from distributed_iac.hiccups import patiently
 from distributed_iac.locks import locked, wait_aloud
 
 
@@ -192,7 +193,7 @@ def read_survey(path: Path, key: str) -> CaseSurvey | None:
     """Read a survey; None if there is none under this key."""
     if not path.exists():
         return None
-    with np.load(path) as content:
+    with np.load(io.BytesIO(patiently(path.read_bytes))) as content:
         facts = json.loads(str(content["facts"]))
         foreground = content["foreground"]
     if facts.pop("key") != key:
@@ -225,6 +226,6 @@ def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     with contextlib.suppress(FileNotFoundError):
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(patiently(path.read_bytes))
         return content
     return None

@@ -51,7 +51,7 @@ class RunBoard:
 
     def __init__(self, folder: Path) -> None:
         run = SweepFolder(folder)
-        plan = run.plan()
+        plan = patiently(run.plan)
         self._journal, self._offset = run.journal, 0
         self._artifacts = Artifacts(plan.artifacts)
         self._jobs = [job for job in plan.graph.jobs() if job.kind != "prepare"]
