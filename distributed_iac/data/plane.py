@@ -121,11 +121,14 @@ class InPlaneTransform:
     def whole(self) -> InPlaneTransform:
         """The same way with a patch that reaches all that is needed; itself where it does."""
         needed = self.needed or ((0, self.resampled[0]), (0, self.resampled[1]))
-        (top, bottom), (left, right) = (
-            (min(start, first), max(start + side, last))
+        (top, height), (left, width) = (
+            (start, side)
+            if start <= first and last <= start + side
+            # Around what is needed, as the training's patches lie around theirs.
+            else (first - (max(side, last - first) - (last - first)) // 2, max(side, last - first))
             for start, side, (first, last) in zip(self.origin, self.patch, needed, strict=True)
         )
-        return replace(self, patch=(bottom - top, right - left), origin=(top, left))
+        return replace(self, patch=(height, width), origin=(top, left))
 
     @property
     def resamples(self) -> bool:

@@ -13,6 +13,7 @@ Labelled or not: prediction on new images goes the same way.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -143,6 +144,8 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
         plane = _plan(slices, recipe)
         if recipe.crop == "nonzero":
             plane = _plan(slices, recipe, around=nonzero_box(volume.image, slices)[0])
+        elif plane.whole != plane:
+            plane = _seen(plane, _without_margin(stack))
         normalise(volume.image)
     native = None if volume.label is None else volume.label.astype(np.uint8, copy=False)
     geometry = CaseGeometry(slices, plane, depth)
@@ -164,11 +167,34 @@ def _plan(
     (top, bottom), (left, right) = around
     centre = (top + bottom) / 2, (left + right) / 2
     plane = InPlaneTransform.plan(native, spacing, recipe.spacing, recipe.patch, centre)
+    return _seen(plane, around)
+
+
+def _seen(plane: InPlaneTransform, box: Box) -> InPlaneTransform:
+    """Say in which part of the native slice there is anything to see."""
     rows, columns = (
         (start * size // full, -(-stop * size // full))
-        for (start, stop), size, full in zip(around, plane.resampled, native, strict=True)
+        for (start, stop), size, full in zip(box, plane.resampled, plane.native, strict=True)
     )
     return replace(plane, needed=(rows, columns))
+
+
+def _without_margin(stack: NDArray[np.float32]) -> Box:
+    """Rows and columns [start, stop) of (C, Z, h, w) without a margin of the same value throughout.
+
+    A margin reaches a corner, so each corner's value is tried; what shows least was the margin's.
+    """
+    boxes = []
+    for row, column in itertools.product((0, -1), repeat=2):
+        corner = stack[:, 0, row, column].reshape(-1, 1, 1, 1)
+        _, rows, columns = nonzero_spans(np.any(stack != corner, axis=0))
+        boxes.append((rows, columns))
+    return min(boxes, key=_area)
+
+
+def _area(box: Box) -> int:
+    (top, bottom), (left, right) = box
+    return (bottom - top) * (right - left)
 
 
 def _crop_to_box(stack: NDArray[np.float32]) -> tuple[tuple[int, int], Box]:

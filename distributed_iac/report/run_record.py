@@ -121,6 +121,16 @@ class RunRecord:
         return tuple(dict.fromkeys(sentences))
 
     @property
+    def mirrored(self) -> dict[str, str]:
+        """Along what slices are mirrored in predictions: each finished group where they are."""
+        results = {
+            job.group: read_result(self.tables.folders[job.key])
+            for job in self.graph.jobs()
+            if job.kind == "evaluate" and job.key in self.tables.folders
+        }
+        return {group: axes for group, one in results.items() if (axes := one.get("mirror"))}
+
+    @property
     def groups(self) -> tuple[str, ...]:
         """``dataset/backbone`` of all searches, in the graph's order."""
         return tuple(dict.fromkeys(j.group for j in self.graph.jobs() if j.kind == "search"))

@@ -59,6 +59,7 @@ def patients_section(
             "their place. A large p-value says nothing about equality; the last column does."
         ),
         *_parity(record, tables),
+        Prose(_inference(record)),
         ShownTable("dice", tables["dice"]),
         ShownTable("hd95", tables["hd95"]),
         ShownTable("models", tables["models"], "folded"),
@@ -75,6 +76,20 @@ def patients_section(
         )
         blocks.append(Gallery("Best and worst patients", pictures))
     return Section("patients", "Patients", tuple(blocks))
+
+
+def _inference(record: RunRecord) -> str:
+    """How slices were predicted: the same way for every model of a group."""
+    mirrored = [
+        f"in {group}, for every arm and control, each is also mirrored along {axes}, and the "
+        "logits are averaged"
+        for group, axes in record.mirrored.items()
+    ]
+    begun = (
+        "Predictions cover whole slices, by overlapping patches where a slice is larger than the "
+        "patch"
+    )
+    return "; ".join([begun, *(mirrored or ["none is mirrored"])]) + "."
 
 
 def _parity(record: RunRecord, tables: Mapping[str, Table]) -> tuple[Block, ...]:

@@ -100,6 +100,7 @@ class PlainWork:
         group = self._group
         settings = group.settings
         facts = {**(self.stage.facts or {}), **self._warnings}
+        facts["mirror"] = " and ".join(group.inference().mirror)
         if isinstance(settings, NnUnetSettings):
             facts["fold_note"] = unseen_in_store(settings, group.dataset, group.store)
         scored = write_test_scores(group, self._job, self._backbone, folder)
