@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "startup": ("--folder", "{scratch}/startup"),
     "ray_overhead": (),
     "chaos": (),
+    "flaky": (),
     "two_backbones": ("--folder", "{scratch}/two_backbones"),
     "search_phantoms": ("--folder", "{scratch}/search_phantoms"),
     "capacity": ("--folder", "{scratch}/capacity"),
