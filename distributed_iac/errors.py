@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from distributed_iac.hiccups import may_pass
+from distributed_iac.transient import may_pass
 
 AGAIN = "this may pass: run the same command again, what was finished is kept"
 

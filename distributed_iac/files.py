@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading content of the wrong kind or shape raises; errors of JSON and Arrow are among the

@@ -12,7 +12,7 @@ import distributed_iac
 PACKAGE = Path(distributed_iac.__file__).parent
 ROOMS = {
     "errors": 0,
-    "hiccups": 0,
+    "transient": 0,
     "files": 0,
     "versions": 0,
     "locks": 0,

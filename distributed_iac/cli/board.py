@@ -26,11 +26,11 @@ from rich.table import Table
 from rich.text import Text
 
 from distributed_iac.cli.progress import duration
-from distributed_iac.hiccups import patiently
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.sweep.forecast import epochs_planned, forecast
 from distributed_iac.training.sweep.standing import Replay, Standing
+from distributed_iac.transient import patiently
 
 MOST_ROWS = 60
 """Lines of a table that shows all jobs one by one; of larger sweeps, those that run or failed."""

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from distributed_iac.errors import ConfigError
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 MOST_VALUES = 100_000
 """Keys and values of a configuration with every alias written out. Our choice: a thousand times

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.faults import Fault, FaultError
 from distributed_iac.data.grid import Grid, read_grid
-from distributed_iac.hiccups import PAUSES, patiently
+from distributed_iac.transient import PAUSES, patiently
 
 BLOCK_VOXELS = 1 << 22
 """Voxels held at a time: 16 MiB of float32, enough for Python's share of the time to be small."""

@@ -50,7 +50,7 @@ from distributed_iac.data.store.skipped import Skipped, refusal
 from distributed_iac.data.store.work import claimed_work
 from distributed_iac.data.workers import Workers, worker_count
 from distributed_iac.errors import DataError, StoreError
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)

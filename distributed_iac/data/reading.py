@@ -23,7 +23,7 @@ from distributed_iac.data.duplicates import fingerprint_of
 from distributed_iac.data.faults import Fault, refuse_errors
 from distributed_iac.data.label_values import scheme_faults
 from distributed_iac.data.volume import Volume, load_case
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 HIGHEST_CLASS = 62
 """Classes of a slice are kept as bits of a signed 64-bit integer."""

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.errors import DataError
 from distributed_iac.files import write_atomically
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 OVERLAYS = "overlays.npz"
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from distributed_iac.errors import DataError
 from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.files import write_atomically
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ from distributed_iac.data.store.identity import PREPARATION
 from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
 from distributed_iac.genotype import Genotype
-from distributed_iac.hiccups import patiently
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
 from distributed_iac.nets.planned import architecture_from_json
+from distributed_iac.transient import patiently
 from distributed_iac.versions import MODEL, require_version
 
 PREPARED = replace(PREPARATION, error=CheckpointError, again=MODEL.again, key="preprocess_version")

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from distributed_iac.errors import CheckpointError, ConfigError
-from distributed_iac.hiccups import patiently
 from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.transient import patiently
 
 StateDict = Mapping[str, Tensor]
 

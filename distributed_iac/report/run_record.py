@@ -27,7 +27,6 @@ from distributed_iac.comparison.rows import JobRow, PatientRow
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
 from distributed_iac.evaluation.tables import merge_patients, read_patients
-from distributed_iac.hiccups import patiently
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.report.spans import spans_of
@@ -40,6 +39,7 @@ from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.work.cells import SearchResult, candidate_of, read_search
 from distributed_iac.training.work.contract import PATIENTS
 from distributed_iac.training.work.result import read_result
+from distributed_iac.transient import patiently
 
 ENVIRONMENT = "environment.json"
 

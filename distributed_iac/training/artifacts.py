@@ -23,9 +23,9 @@ from torch import Tensor
 
 from distributed_iac.errors import CheckpointError
 from distributed_iac.files import write_atomically, write_json
-from distributed_iac.hiccups import patiently
 from distributed_iac.pruning.discretise import Discretisation
 from distributed_iac.training.stage import Scalar
+from distributed_iac.transient import patiently
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Scalar]]) -> None:

@@ -23,7 +23,7 @@ import torch
 
 from distributed_iac.errors import CheckpointError
 from distributed_iac.files import write_atomically
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 from distributed_iac.versions import CHECKPOINT, require_version, versioned
 
 _DIGEST_BYTES = hashlib.sha256().digest_size

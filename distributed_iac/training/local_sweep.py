@@ -28,7 +28,6 @@ import torch
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import DistributedIacError, OccupiedError, RunError
-from distributed_iac.hiccups import may_pass
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import Progress
@@ -45,6 +44,7 @@ from distributed_iac.training.work.build import build_work
 from distributed_iac.training.work.contract import Work
 from distributed_iac.training.work.digest import Digests
 from distributed_iac.training.work.result import read_result, write_result
+from distributed_iac.transient import may_pass
 
 Observe = Callable[[str, dict[str, object], int], None]
 """``(job key, the epoch's values, epochs at the most)``."""

@@ -20,9 +20,9 @@ from distributed_iac.config.load import to_plain, to_yaml
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
-from distributed_iac.hiccups import patiently
 from distributed_iac.provenance import describe_environment
 from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.transient import patiently
 from distributed_iac.versions import UPGRADE
 
 MARK = "config.json"

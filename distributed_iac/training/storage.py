@@ -13,7 +13,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 
 def absolute(folder: str) -> str:

@@ -23,8 +23,8 @@ from typing import Any
 from pyarrow import fs
 from ray import cloudpickle
 
-from distributed_iac.hiccups import patiently
 from distributed_iac.training.storage import read_file, resolve
+from distributed_iac.transient import patiently
 
 PATTERN = "experiment_state-*.json"
 SETTLED = "TERMINATED"

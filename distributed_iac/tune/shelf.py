@@ -28,9 +28,9 @@ from typing import Any
 from pyarrow import fs
 
 from distributed_iac.errors import CheckpointError
-from distributed_iac.hiccups import patiently
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.storage import read_file, resolve, write_object
+from distributed_iac.transient import patiently
 
 SLOTS = ("a.pt", "b.pt")
 NUMBER = "checkpoint_number"

@@ -27,7 +27,6 @@ from ray import tune
 
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import SweepSettings
-from distributed_iac.hiccups import may_pass
 from distributed_iac.locks import own_command
 from distributed_iac.report.tensorboard.live import live_tensorboard
 from distributed_iac.training.storage import absolute
@@ -35,6 +34,7 @@ from distributed_iac.training.sweep.collect import refresh_tables
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
 from distributed_iac.training.sweep.journal import Journal
 from distributed_iac.training.sweep.standing import stand
+from distributed_iac.transient import may_pass
 from distributed_iac.tune.experiment import Experiment, Parts
 from distributed_iac.tune.job_run import Pace
 from distributed_iac.tune.journal_keeper import JournalKeeper

@@ -32,7 +32,7 @@ from distributed_iac.data.label_values import (
 from distributed_iac.data.nifti import open_nifti, read_blocks
 from distributed_iac.data.reading import image_faults
 from distributed_iac.data.volume import require_channels
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 Scan = TypeVar("Scan")
 

@@ -43,7 +43,7 @@ from distributed_iac.data.formats.listing import (
 )
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.formats.problems import Findings
-from distributed_iac.hiccups import may_pass, patiently
+from distributed_iac.transient import may_pass, patiently
 
 LABELS = LabelScheme(convention="acdc (1 RV, 2 MYO, 3 LV)", classes={1: "RV", 2: "MYO", 3: "LV"})
 """The challenge's numbering. M&Ms numbers the same structures the other way round."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from distributed_iac.hiccups import may_pass, patiently
+from distributed_iac.transient import may_pass, patiently
 
 
 @dataclass(frozen=True)

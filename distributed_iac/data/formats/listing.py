@@ -18,7 +18,7 @@ from pathlib import Path
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, is_hidden, split_nifti, stem_of
 from distributed_iac.data.formats.problems import Findings
 from distributed_iac.errors import SourceError
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 ROOT_DEPTH = 2
 """How far below the folder asked about a data root may lie (contract of ``Reader.detect``)."""

@@ -21,7 +21,7 @@ from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.formats.problems import Findings
 from distributed_iac.errors import DataError
 from distributed_iac.files import MALFORMED
-from distributed_iac.hiccups import may_pass, patiently
+from distributed_iac.transient import may_pass, patiently
 
 Split = Mapping[str, tuple[str, ...]]
 SPLITS = "splits_final.json"

@@ -31,7 +31,7 @@ from distributed_iac.data.store.stage_survey import stored_alike, survey_stage
 from distributed_iac.data.store.tables import StoredCase, case_facts
 from distributed_iac.data.store.work import CaseRecord
 from distributed_iac.errors import DataError
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 
 def build(order: Order, crew: Crew) -> tuple[Fingerprint, tuple[Skipped, ...], tuple[Problem, ...]]:

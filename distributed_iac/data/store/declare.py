@@ -47,7 +47,7 @@ from distributed_iac.data.store.stage_shards import Group
 from distributed_iac.data.store.tables import StoredCase, cases_table, index_table, write_table
 from distributed_iac.data.store.work import CaseRecord
 from distributed_iac.files import write_json
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 Records = Mapping[str, CaseRecord]
 

@@ -31,7 +31,7 @@ from distributed_iac.data.fingerprint import labels_to_json
 from distributed_iac.data.preprocess import PREPROCESS_VERSION
 from distributed_iac.data.split import Split
 from distributed_iac.errors import SourceError, StoreError
-from distributed_iac.hiccups import may_pass, patiently
+from distributed_iac.transient import may_pass, patiently
 from distributed_iac.versions import Format, require_version
 
 GZIP_TRAILER = 8

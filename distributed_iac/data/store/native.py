@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.store.sink import FileDigest, WholeFile
 from distributed_iac.errors import StoreError
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 CODEC = "zstd"
 SCHEMA = pa.schema(

@@ -47,7 +47,7 @@ from distributed_iac.data.store.shard import Shard
 from distributed_iac.data.store.tables import Index, IntArray, StoredCase, read_cases, read_index
 from distributed_iac.data.targets import decode_logits
 from distributed_iac.errors import StoreError
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 
 class Store:

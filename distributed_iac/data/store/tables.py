@@ -25,7 +25,7 @@ from distributed_iac.data.plane import CaseGeometry
 from distributed_iac.data.split import Part
 from distributed_iac.data.store.shard import FACTS
 from distributed_iac.data.store.sink import FileDigest, WholeFile
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 IntArray = NDArray[np.int64]
 

@@ -40,7 +40,7 @@ from distributed_iac.data.store.work import (
 )
 from distributed_iac.data.survey import CaseSurvey, survey_case
 from distributed_iac.errors import DataError
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)

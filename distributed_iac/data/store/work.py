@@ -30,8 +30,8 @@ from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
 from distributed_iac.data.store.sink import FileDigest
 from distributed_iac.data.survey import CaseSurvey
 from distributed_iac.files import write_atomically, write_json
-from distributed_iac.hiccups import patiently
 from distributed_iac.locks import locked, wait_aloud
+from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)

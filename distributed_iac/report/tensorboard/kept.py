@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from distributed_iac.comparison.rows import PatientRow
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
 from distributed_iac.evaluation.tables import read_patients
-from distributed_iac.hiccups import patiently
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.training.sweep.search_payload import read_decision
 from distributed_iac.training.work.cells import SearchResult, read_search
 from distributed_iac.training.work.contract import DECISIONS, EPOCHS, HISTORY, PATIENTS
 from distributed_iac.training.work.result import read_result
+from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)

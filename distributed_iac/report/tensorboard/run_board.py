@@ -19,7 +19,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from distributed_iac.hiccups import patiently
 from distributed_iac.report.drawing import Drawing
 from distributed_iac.report.tables import Table, markdown
 from distributed_iac.report.tensorboard.course import Course, Courses
@@ -35,6 +34,7 @@ from distributed_iac.training.run_folder import MARK
 from distributed_iac.training.sweep.folder import SweepFolder
 from distributed_iac.training.work.artifacts import Artifacts
 from distributed_iac.training.work.contract import EPOCHS, WEIGHTS
+from distributed_iac.transient import patiently
 
 TENSORBOARD = "tensorboard"
 

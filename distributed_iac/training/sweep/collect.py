@@ -22,13 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distributed_iac.files import write_atomically
-from distributed_iac.hiccups import patiently
 from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
 from distributed_iac.training.sweep.standing import Standing, stand
 from distributed_iac.training.work.artifacts import Artifacts
 from distributed_iac.training.work.contract import WEIGHTS
 from distributed_iac.training.work.reading import reading
 from distributed_iac.training.work.result import read_result
+from distributed_iac.transient import patiently
 from distributed_iac.verdict.verdict import stop_code
 
 _TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int64()

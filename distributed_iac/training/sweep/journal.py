@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args
 
 from distributed_iac.errors import RunError
 from distributed_iac.files import MALFORMED
-from distributed_iac.hiccups import patiently
+from distributed_iac.transient import patiently
 
 EventKind = Literal["open", "start", "report", "again", "stop", "end", "failed", "close"]
 """open: a driver takes up the sweep, nothing runs yet. start: a worker begins a job. report: an

@@ -28,10 +28,10 @@ from typing import Any
 
 from distributed_iac.errors import RunError
 from distributed_iac.files import write_atomically
-from distributed_iac.hiccups import patiently
 from distributed_iac.training.storage import is_file, read_file, resolve, write_object
 from distributed_iac.training.work.cache import Cache
 from distributed_iac.training.work.reading import reading
+from distributed_iac.transient import patiently
 
 RESULT = "result.json"
 """The file that says that a result is complete: written last."""

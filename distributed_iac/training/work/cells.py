@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from distributed_iac.config.selection import SelectionSettings
 from distributed_iac.genotype import Genotype
-from distributed_iac.hiccups import patiently
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.pruning.discretise import Discretisation, KeptEdge
 from distributed_iac.selection.candidate import Candidate
@@ -28,6 +27,7 @@ from distributed_iac.training.work.artifacts import RESULT
 from distributed_iac.training.work.contract import EPOCHS, GENOTYPE, HISTORY
 from distributed_iac.training.work.reading import reading
 from distributed_iac.training.work.result import read_result
+from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)

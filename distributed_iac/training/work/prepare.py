@@ -19,10 +19,10 @@ from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
 from distributed_iac.data.store.notes import describe_notes
 from distributed_iac.data.store.progress import Silence
 from distributed_iac.errors import OccupiedError, StoreError
-from distributed_iac.hiccups import patiently
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.work.contract import Row
 from distributed_iac.training.work.once import OnceStage
+from distributed_iac.transient import patiently
 
 
 class PrepareWork:

@@ -27,7 +27,7 @@ def reading(path: Place) -> Iterator[Place]:
         path: File of a finished job, on this machine or another.
 
     Yields:
-        The same; read it :func:`~distributed_iac.hiccups.patiently`.
+        The same; read it :func:`~distributed_iac.transient.patiently`.
 
     Raises:
         CheckpointError: It cannot be read.

@@ -16,11 +16,11 @@ from typing import Any
 
 from distributed_iac import versions
 from distributed_iac.files import write_json
-from distributed_iac.hiccups import patiently
 from distributed_iac.jobs.job import Job
 from distributed_iac.training.stage import Scalar
 from distributed_iac.training.work.artifacts import FILES, RESULT, checksums
 from distributed_iac.training.work.reading import reading
+from distributed_iac.transient import patiently
 
 
 def write_result(

@@ -235,7 +235,7 @@ def test_storage_that_fails_while_a_result_is_read_costs_a_job_only_if_it_stays_
     status: str,
 ) -> None:
     """Longer than reads are repeated for: the job itself is started again."""
-    monkeypatch.setattr("distributed_iac.hiccups.PAUSES", (0.0,))
+    monkeypatch.setattr("distributed_iac.transient.PAUSES", (0.0,))
     read, left = Path.read_bytes, [OSError(number, "storage says so") for _ in range(3)]
 
     def fails(path: Path) -> bytes:

@@ -173,7 +173,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
         "distributed_iac.training.work.artifacts.resolve",
         lambda root: (system, root.removeprefix("s3:/")),
     )
-    monkeypatch.setattr("distributed_iac.hiccups.PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("distributed_iac.transient.PAUSES", (0.0, 0.0, 0.0))
     return made
 
 

@@ -11,32 +11,29 @@ from pathlib import Path
 import pytest
 
 import distributed_iac
-from distributed_iac import hiccups
+from distributed_iac import transient
 from distributed_iac.config.yaml_file import read_yaml
 from distributed_iac.data.formats.listing import peek
 from distributed_iac.data.store.identity import content_mark
-from distributed_iac.data.volume import read_header
+from distributed_iac.data.volume import read_grid_of
 from distributed_iac.errors import CheckpointError, DataError, SourceError, StoreError
 from distributed_iac.files import write_atomically
-from distributed_iac.hiccups import PAUSES, may_pass, patiently
 from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.transient import PAUSES, may_pass, patiently
 
 PACKAGE = Path(distributed_iac.__file__).parent
 DECIDED = {
     "files.py": "what is left of a write that failed is tidied up; the failure itself goes on",
     "provenance.py": "facts about the machine, from /proc and git: none is as good as some",
     "data/store/sink.py": "the failure before goes on; after a full disk closing fails once more",
-    "data/check/nifti.py": "a finding of `check`, with what storage said",
-    "cli/check.py": "shown as it is; nothing is decided by it",
     "cli/sweep.py": "tables for those who watch; the end writes them, or says why not",
     "training/local_sweep.py": "a copy where a link is refused; the copy says what storage says",
-    "training/sweep/folder.py": "no lock where nothing can be locked; its own tests",
+    "training/sweep/folder.py": "a list of jobs that cannot be read is going to be written anew",
+    "locks.py": "whether somebody holds a lock, and who: the note is only told; its own tests",
     "report/tensorboard/event_folder.py": "only a file that is missing; others go on",
     "cli/interrupts.py": "only a lock that another holds",
-    "tune/address.py": "a network address, asked once; its message says what to look at",
     "data/store/work.py": "only a lock that another holds, or a file that is missing",
-    "data/check/case.py": "only a file that is missing",
-    "data/volume.py": "what nibabel says is missing or no image is opened once more to ask storage",
+    "data/nifti.py": "what nibabel says is missing or no image is opened once more to ask storage",
     "training/work/artifacts.py": "a missing result is none; of two that put it, the first wins",
     "training/memory.py": "a file of Linux's /proc that other systems lack",
     "quickstart.py": "shown as it is, and the exit code is its",
@@ -146,7 +143,7 @@ def test_errors_without_a_number_pass_where_their_kind_or_the_object_store_says_
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hiccups, "PAUSES", (0.0,) * len(PAUSES))
+    monkeypatch.setattr(transient, "PAUSES", (0.0,) * len(PAUSES))
 
 
 class Flaky:
@@ -213,7 +210,7 @@ def test_a_file_that_cannot_be_read_for_now_is_neither_damaged_nor_missing_nor_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a case would be left out of its store, or the store would get another identity."""
-    for use in (content_mark, read_header, peek):
+    for use in (content_mark, read_grid_of, peek):
         with monkeypatch.context() as patch:
             Flaky(patch, errno.ESTALE, 1000)
             with pytest.raises((SourceError, OSError)) as caught:
