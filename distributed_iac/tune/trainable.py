@@ -10,7 +10,7 @@
 One step is one epoch. Failures are of two kinds. What the project itself reports as an error
 (:class:`DistributedIacError`) would happen again, unless it is marked ``retriable``: it ends the
 trial in good order, with the reason in its last result, and only what needs the job is lost.
-Everything else (a killed worker, a lost node, a hiccup of storage or driver) is raised, and Tune
+Everything else (a killed worker, a lost node, a failure of storage or driver) is raised, and Tune
 starts the job again.
 
 By default every job has a process of its own: that costs seconds, and leaves neither GPU memory nor

@@ -245,7 +245,7 @@ def test_storage_that_fails_while_a_result_is_read_costs_a_job_only_if_it_stays_
 
     monkeypatch.setattr(Path, "read_bytes", fails)
     retrain = {**LONGER, "epochs": 1, "patience": number}
-    config = make_config(name=f"hiccup{number}", retrain=retrain, controls=[], baselines=[])
+    config = make_config(name=f"flaky{number}", retrain=retrain, controls=[], baselines=[])
     progress = sweep_of(config).run()
     assert progress.status(f"{UNET}/retrain/full/seed0") == status
     losses = {row["key"]: row["losses"] for row in collect_run(config.folder).jobs.to_pylist()}
