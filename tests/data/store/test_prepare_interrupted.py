@@ -130,7 +130,7 @@ def test_dying_at_any_disk_operation_leaves_no_store_or_the_whole_one(
     context = multiprocessing.get_context("fork")
     rng, folder, deaths = random.Random(0), tmp_path / "mortal", 0
     while True:
-        child = context.Process(target=prepare_mortally, args=(small, folder, rng.randint(1, 45)))
+        child = context.Process(target=prepare_mortally, args=(small, folder, rng.randint(1, 90)))
         child.start()
         child.join()
         if child.exitcode == 0:
