@@ -42,6 +42,7 @@ from distributed_iac.evaluation.predict import Inference, slice_logits
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
 from distributed_iac.training.artifacts import read_weights
 from distributed_iac.training.device import choose_device
+from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 
 StrPath = str | PathLike[str]
 
@@ -123,16 +124,21 @@ class Model:
             GeometryError: The affine does not say where the axes point.
             DataError: The model knows no images of this modality.
             NumericalError: An output of the network is not finite.
+            OutOfMemoryError: Not even one patch at a time fits into memory.
         """
         scheme, recipe = self.card.fingerprint.labels, self.card.fingerprint.recipe
         _require_same_channels(case, self.card.fingerprint)
         case = as_trained(replace(case, label=None), self.card.fingerprint)
         prepared = preprocess_case(case, recipe, scheme)
-        way = Inference(self.card.mirror, self.batch_size)
-        logits = slice_logits(self.network, prepared.whole_images, recipe.patch, way, self.device)
-        labels = prepared.geometry.whole.restore_logits(
-            logits, lambda outputs: decode_logits(outputs, scheme)
-        )
+        images, whole = prepared.whole_images, prepared.geometry.whole
+        splitter = BatchSplitter(self.batch_size, remedy=ONE_SLICE)
+
+        def predict() -> NDArray[np.uint8]:
+            way = Inference(self.card.mirror, max(1, self.batch_size // splitter.parts))
+            logits = slice_logits(self.network, images, recipe.patch, way, self.device)
+            return whole.restore_logits(logits, lambda outputs: decode_logits(outputs, scheme))
+
+        labels = splitter.persist(self.batch_size, predict)
         return Segmentation(labels, prepared.faults)
 
 

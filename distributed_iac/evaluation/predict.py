@@ -107,7 +107,7 @@ def slice_logits(
     Raises:
         NumericalError: A logit is NaN or infinite.
     """
-    predictor = _Windows(_Mirrored(network, way.mirror), window)
+    predictor = _Windows(_Mirrored(network, way.mirror), window, way.batch_size)
     windows = math.prod(map(len, window_starts(slices.shape[2:], window)))
     together = max(1, way.batch_size // windows)
     for start in range(0, len(slices), together):
@@ -165,8 +165,8 @@ class _Mirrored:
 class _Windows:
     """Slides a window over slices that are larger than it."""
 
-    def __init__(self, predictor: _Mirrored, window: Size) -> None:
-        self._predictor, self._window = predictor, window
+    def __init__(self, predictor: _Mirrored, window: Size, batch_size: int) -> None:
+        self._predictor, self._window, self._batch_size = predictor, window, batch_size
 
     def __call__(self, images: Tensor) -> Tensor:
         size = images.shape[2:]
@@ -177,7 +177,8 @@ class _Windows:
             (..., slice(top, top + height), slice(left, left + width))
             for top, left in itertools.product(*window_starts(size, self._window))
         ]
-        outputs = self._predictor(torch.cat([images[place] for place in places])).float()
+        windows = torch.cat([images[place] for place in places]).split(self._batch_size)
+        outputs = torch.cat([self._predictor(some).float() for some in windows])
         weights = window_weights(self._window).to(images.device)
         total = images.new_zeros((len(images), outputs.shape[1], *size))
         known = images.new_zeros(size)

@@ -20,6 +20,7 @@ from distributed_iac.data.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.deploy import Model, export_model, load_model
 from distributed_iac.nets.registry import build_backbone
+from distributed_iac.training.memory import OutOfMemoryError
 
 AIR = -1000
 SIDE = 32
@@ -106,3 +107,29 @@ def test_organs_of_two_patients_side_by_side_are_both_found(model: Model, tmp_pa
     (one, first), (two, second) = picture(20), picture(21)
     image, label = np.concatenate([one, two], axis=1), np.concatenate([first, second], axis=1)
     assert dice(model, tmp_path, image, label) > 0.9
+
+
+def test_memory_that_does_not_suffice_costs_no_voxel(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that holds three patches at a time, for a model that asks for eight."""
+    image, _ = picture(30)
+    path = save(tmp_path / "image.nii.gz", np.tile(image, (2, 2, 1)))
+    expected, shown = np.asarray(model.predict(path).dataobj), []
+    forward = model.network.forward
+
+    def scarce(images: Any) -> Any:
+        shown.append(len(images))
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(images)
+
+    monkeypatch.setattr(model.network, "forward", scarce)
+    np.testing.assert_array_equal(np.asarray(model.predict(path).dataobj), expected)
+    assert max(shown) == 8
+    assert shown[-1] == 2
+    monkeypatch.setattr(
+        model.network, "forward", lambda images: scarce(images.expand(4, -1, -1, -1))
+    )
+    with pytest.raises(OutOfMemoryError, match="does not fit"):
+        model.predict(path)
