@@ -315,10 +315,7 @@ def compare(nnunet: NnUnet, row: Row, model: Path, folder: Path) -> Comparison:
     data = {
         "name": "d",
         "source": str(nnunet.raw / row.dataset),
-        "split": {
-            "file": str(nnunet.preprocessed / row.dataset / "splits_final.json"),
-            "fold": 0,
-        },
+        "split": {"file": str(model / "fold_0" / "validation" / "summary.json")},
     }
     backbones = [{"name": "nnunet", "folder": str(model)}]
     asked = {"name": "parity", "data": [data], "backbones": backbones}
@@ -332,12 +329,13 @@ def compare(nnunet: NnUnet, row: Row, model: Path, folder: Path) -> Comparison:
     network = build_backbone(backbone, len(store.fingerprint.channel_names), outputs).eval()
     way = Inference(mirror_axes(config.evaluation, backbone), 16)
     ours, theirs, voxels = [], [], []
-    cases = store.cases("test")
+    # nnU-Net divides cases, not patients: others of a test patient may have been trained on.
+    validation = model / "fold_0" / "validation"
+    cases = [c for c in store.cases("test") if (validation / f"{c.case_id}.nii.gz").is_file()]
     for case in cases:
         label = store.native_label(case.case_id)
         mine = predict_case(network, store, case, way, torch.device("cpu"))
-        path = model / "fold_0" / "validation" / f"{case.case_id}.nii.gz"
-        other = np.asarray(nib.load(path).dataobj)
+        other = np.asarray(nib.load(validation / f"{case.case_id}.nii.gz").dataobj)
         voxels.append(int((mine != other).sum()))
         for value in store.fingerprint.labels.classes:
             ours.append(dice(mine == value, label == value))
