@@ -130,7 +130,7 @@ def test_memory_that_does_not_suffice_costs_no_voxel(
     assert shown[-2:] == [2, 1]  # nine windows by two
 
     def hopeless(images: Any) -> Any:
-        return scarce(images.expand(4, -1, -1, -1))
+        return scarce(images.repeat(4, 1, 1, 1))
 
     monkeypatch.setattr(model.network, "forward", hopeless)
     with pytest.raises(OutOfMemoryError, match="does not fit"):
