@@ -62,7 +62,7 @@ STORE = Format(
     "delete the folder and run `distributed-iac prepare`, it makes the store again",
     key="format",
 )
-"""2: whole slices beside the patches; one of 1 is evaluated where the patch shows all there is."""
+"""2: whole slices beside the patches; of one of 1 nothing is predicted outside the patch."""
 MODEL = Format(
     "an exported model",
     1,

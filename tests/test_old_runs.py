@@ -42,8 +42,10 @@ ANOTHER_CPU = 0.02
 """Dice by which the end of an interrupted run may differ from the undisturbed one. On the CPU that
 made both they are equal; another kind sums in another order, and a training carries that on."""
 
-ANOTHER_CPU_VOXELS = 8
-"""Of 22,400 voxels: those where two classes are equal up to such a sum's last digits."""
+OUTSIDE_THE_PATCH = 200
+"""Of 22,400 voxels: release 0.1.0 predicted one patch a slice, and background around it; whole
+slices
+are predicted now, by patches that overlap. 102 voxels became other ones."""
 
 
 @pytest.fixture
@@ -194,7 +196,7 @@ def test_its_exported_model_predicts_what_it_did(iac: Iac) -> None:
     np.testing.assert_array_equal(now.affine, then.affine)
     assert np.count_nonzero(then.dataobj) > 100
     different = np.count_nonzero(np.asarray(now.dataobj) != np.asarray(then.dataobj))
-    assert different <= ANOTHER_CPU_VOXELS
+    assert different <= OUTSIDE_THE_PATCH
 
 
 @pytest.mark.usefixtures("old")
@@ -231,8 +233,12 @@ PLACES = {
 }
 ROWS = re.findall(r"^\| (`\w+/.*?) \| (.*?) \|", FORMATS.read_text(), re.MULTILINE)
 PATTERNS = [pattern for files, _ in ROWS for pattern in re.findall("`(.*?)`", files)]
-NOT_LEFT = {"RUN/*/curves.png", "RUN/*/cell.png", "RUN/*/before.pt", "STORE/.work/*"}
-"""What only an end that this search never reached, or an earlier interruption, leaves behind."""
+NOT_LEFT = {
+    *("RUN/*/curves.png", "RUN/*/cell.png", "RUN/*/before.pt", "STORE/.work/*", "STORE/.lock"),
+    *("STORE/whole/*.npy", "STORE/notes.json", "ARTIFACT/parity.csv"),
+}
+"""What only an end that this search never reached, an earlier interruption, a store of this release
+or a network of nnU-Net's leaves behind."""
 
 
 def named(path: str) -> str:

@@ -94,7 +94,9 @@ def fields_before(settings: type[Settings]) -> dict[str, Any]:
 def _changed(place: Place, given: Any, built: Any) -> Iterable[InitErrorDetails]:
     """Scalars below a value that validation has turned into another kind of scalar."""
     if isinstance(given, list | tuple) and isinstance(built, list | tuple):
-        for position, pair in enumerate(zip(given, built, strict=True)):
+        # Of another length: a validator has left out repetitions, which are of one kind anyway.
+        pairs = zip(given, built, strict=True) if len(given) == len(built) else ()
+        for position, pair in enumerate(pairs):
             yield from _changed((*place, position), *pair)
     elif isinstance(given, Mapping) and isinstance(built, Mapping):
         for name in given.keys() & built.keys():

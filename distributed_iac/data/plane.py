@@ -131,6 +131,15 @@ class InPlaneTransform:
         return replace(self, patch=(height, width), origin=(top, left))
 
     @property
+    def confined(self) -> InPlaneTransform:
+        """The same way where nothing is known but the patch: all that there is to see is in it."""
+        rows, columns = (
+            (max(start, 0), min(start + side, size))
+            for start, side, size in zip(self.origin, self.patch, self.resampled, strict=True)
+        )
+        return replace(self, needed=(rows, columns))
+
+    @property
     def resamples(self) -> bool:
         """Whether any value is interpolated at all."""
         return self._looked_at != self.resampled

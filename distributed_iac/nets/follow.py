@@ -50,8 +50,7 @@ def _planned(
     """What a network's plan asks for, its channels in the order of the data set's."""
     plan = read_nnunet_plan(network.folder)
     planned = planned_preprocess(plan, where=network.folder)
-    rules = planned.normalisation
-    channels = _channels(config, dataset) if len(set(rules)) > 1 else None
+    rules, channels = planned.normalisation, _channels(config, dataset)
     if channels is None:
         return planned
     order = match_channels(plan.channel_names, channels, names_of(network), network.folder)

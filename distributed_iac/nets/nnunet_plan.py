@@ -120,6 +120,14 @@ def parse_plan(
         if name != "ignore"
     }
     output, classes = _output(labels)
+    schemes = tuple(configuration["normalization_schemes"])
+    if len(schemes) != len(channels):
+        raise ConfigError(
+            "plans.json and dataset.json of a trained model must be of the same channels",
+            came=f"{len(schemes)} normalisations for {len(channels)} channels",
+            remedy="copy both files from the trained model's folder again",
+            where=where,
+        )
     return NnUnetPlan(
         architecture=_architecture(configuration, where),
         in_channels=len(channels),
@@ -129,7 +137,7 @@ def parse_plan(
         channel_names=tuple(str(name) for name in channels.values()),
         patch_size=_pair(configuration["patch_size"]),
         spacing=(float(configuration["spacing"][0]), float(configuration["spacing"][1])),
-        normalization=tuple(configuration["normalization_schemes"]),
+        normalization=schemes,
         masked=tuple(configuration.get("use_mask_for_norm", [False] * len(channels))),
         intensities=tuple(
             plans.get("foreground_intensity_properties_per_channel", {}).get(str(number), {})

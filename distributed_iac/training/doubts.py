@@ -82,7 +82,8 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
         if (folder / MANIFEST).exists():
             store = Store.open(folder)
             patients = {case.patient_id for part in PARTS for case in store.cases(part)}
-            told = (*_of_patients(dataset, patients), *store.fingerprint.left_out)
+            told = _of_patients(dataset, patients)
+            told = (*told, *store.doubts, *store.fingerprint.left_out)
             return _Seen(card_of_store(store.fingerprint), told)
         source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
     except DataError:  # the job that opens it says why, with its own exit code

@@ -93,8 +93,9 @@ class Group:
 
     @property
     def warnings(self) -> dict[str, str]:
-        """For a result: how a trained backbone's training differs from the store, one a line."""
+        """For a result: doubts about the store and how a trained backbone differs, one a line."""
         told = network_doubted(self.settings, card_of_store(self.store.fingerprint))
+        told = (*self.store.doubts, *told)
         return {"warnings": "\n".join(told)} if told else {}
 
     def seed(self, *purpose: str | int) -> int:

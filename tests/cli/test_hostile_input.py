@@ -1007,7 +1007,10 @@ def trained(*held: str) -> Spoil:
     def spoil(here: Path) -> None:
         (here / "nnunet/fold_0/validation").mkdir(parents=True)
         shutil.copyfile(here / SOURCE / "dataset.json", here / "nnunet/dataset.json")
-        shutil.copyfile(NNUNET / "plans.json", here / "nnunet/plans.json")
+        plans = json.loads((NNUNET / "plans.json").read_text())
+        one = {"normalization_schemes": ["ZScoreNormalization"], "use_mask_for_norm": [False]}
+        plans["configurations"]["2d"] |= one
+        (here / "nnunet/plans.json").write_text(json.dumps(plans))
         cases = [{"prediction_file": f"/x/{case}.nii.gz", "metrics": {}} for case in held]
         summary = json.dumps({"metric_per_case": cases})
         (here / "nnunet/fold_0/validation/summary.json").write_text(summary)

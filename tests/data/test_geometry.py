@@ -159,7 +159,7 @@ def test_as_stored_in_given_axes_cuts_every_orientation_alike(
     expected = slice_geometry(
         np.eye(4), as_trained.shape, (1, 1, 1), SliceLayout("as_stored", axis)
     ).to_slices(as_trained)
-    geometry = slice_geometry(affine, shape, zooms, SliceLayout("as_stored", axis, "IPL"))
+    geometry = slice_geometry(affine, shape, zooms, SliceLayout("as_stored", axis, codes="IPL"))
     np.testing.assert_array_equal(geometry.to_slices(array), expected)
     np.testing.assert_array_equal(geometry.from_slices(expected), array)
 

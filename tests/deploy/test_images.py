@@ -84,7 +84,7 @@ def test_names_of_nnunet_are_channels(write: Write, one: Fingerprint, four: Fing
 
 def test_images_are_cut_as_the_training_images_were(write: Write, one: Fingerprint) -> None:
     (case,) = find_images(write("a.nii"), one).cases
-    assert case.layout == SliceLayout("as_stored", 2, "LPS")
+    assert case.layout == SliceLayout("as_stored", 2, codes="LPS")
     assert case.modality == "MR"
 
 

@@ -88,7 +88,7 @@ def test_a_network_of_another_order_sees_its_own_channels_and_is_scored_on_its_o
     assert set(group.warnings["warnings"].splitlines()) == {
         sentence.removeprefix("heart: ") for sentence in told
     }
-    for part in ("1.25 x 1.5 mm", "1.0 x 1.0 mm", "preprocess.patch: [32, 20]", "(2, 0, 1)"):
+    for part in ("1.25 x 1.5 mm", "1.0 x 1.0 mm", "preprocess.patch: [32, 20]", "axes 0, 2, 1"):
         assert part in shown
 
 

@@ -54,10 +54,12 @@ class Manifest:
     Args:
         identity: Key of the store's identity.
         files: Name, relative to the store, to size and checksum.
+        version: Of the store's format.
     """
 
     identity: str
     files: Mapping[str, FileDigest]
+    version: int = STORE.version
 
     @property
     def results(self) -> str:
@@ -93,9 +95,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise _damaged(folder, f"{MANIFEST} cannot be read: {error}") from error
     if checksum != content_key(content):
         raise _damaged(folder, f"{MANIFEST} does not have its own checksum")
-    require_version(STORE, content, folder / MANIFEST)
+    version = require_version(STORE, content, folder / MANIFEST)
     files = {name: FileDigest(**digest) for name, digest in content["files"].items()}
-    return Manifest(content["identity"], files)
+    return Manifest(content["identity"], files, version)
 
 
 def verify_files(folder: Path, manifest: Manifest, verify: Verify) -> None:

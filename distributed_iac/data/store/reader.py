@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,9 +50,12 @@ from distributed_iac.data.targets import decode_logits
 from distributed_iac.errors import StoreError
 from distributed_iac.transient import patiently
 
+WHOLE_SLICES_SINCE = 2
+"""Format of a store."""
+
 
 class Store:
-    """A whole, verified store; made by :meth:`open`."""
+    """A whole, verified store; made by :meth:`open`. ``doubts``: sentences to be told with it."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
@@ -60,6 +64,9 @@ class Store:
         self.split = Split.from_json(_json(path / SPLIT))
         self.index: Index = read_index(path / INDEX)
         self._cases = read_cases(path / CASES)
+        self.doubts: tuple[str, ...] = ()
+        if manifest.version < WHOLE_SLICES_SINCE:
+            self._confine()
         self._positions = {case.case_id: i for i, case in enumerate(self._cases)}
         names = sorted(name for name in manifest.files if name.startswith(f"{SHARDS}/"))
         self._paths = [path / name for name in names]
@@ -86,6 +93,20 @@ class Store:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.path, self.identity)
+
+    def _confine(self) -> None:
+        """See of a store that kept patches alone what it can show, and say where that is less."""
+        cut = [c for c in self._cases if c.part == "test" and c.geometry.whole != c.geometry]
+        self._cases = tuple(
+            replace(c, geometry=replace(c.geometry, plane=c.geometry.plane.confined))
+            for c in self._cases
+        )
+        if cut:
+            self.doubts = (
+                f"{len(cut)} test cases have slices larger than the patch, and this store of an "
+                "older release kept the patch alone: what lies outside is predicted as background. "
+                "Delete the store and prepare it again",
+            )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -196,8 +217,7 @@ class Store:
                 f"{case_id} must be there in whole slices, which are larger than the patch",
                 came=f"no {WHOLE}/{path.name}",
                 where=self.path,
-                remedy="ask for a case of the part test; or, of a store made before whole slices "
-                "were kept, delete it and run `distributed-iac prepare` again",
+                remedy="ask for a case of the part test",
             ) from error
         return whole
 
