@@ -44,8 +44,7 @@ made both they are equal; another kind sums in another order, and a training car
 
 OUTSIDE_THE_PATCH = 200
 """Of 22,400 voxels: release 0.1.0 predicted one patch a slice, and background around it; whole
-slices
-are predicted now, by patches that overlap. 102 voxels became other ones."""
+slices are predicted now, by patches that overlap. 102 voxels became other ones."""
 
 
 @pytest.fixture
