@@ -168,6 +168,12 @@ def describe_cut(layout: SliceLayout) -> str:
     return layout.reorient + (f" along array axes {', '.join(map(str, axes))}" if axes else "")
 
 
+def plain_axes(layout: SliceLayout) -> Axes | None:
+    """The axes along which a layout cuts; None where it reverses one of the oriented array's."""
+    axes, steps = _plane(layout)
+    return axes if steps == (1, 1, 1) else None
+
+
 def _plane(layout: SliceLayout) -> tuple[Axes, Axes]:
     """Axes of the reoriented array that become slice, row and column, and their directions."""
     if layout.axes is not None:

@@ -11,16 +11,26 @@ A network that comes trained is right on no other images than those it was train
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Literal
 
-from distributed_iac.config.backbone import NnUnetSettings
+from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.dataset import DatasetSettings
-from distributed_iac.config.preprocess import PreprocessSettings
+from distributed_iac.config.preprocess import (
+    ChannelNormalisation,
+    PreprocessSettings,
+    SliceSettings,
+)
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.geometry import plain_axes
+from distributed_iac.data.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
+from distributed_iac.data.recipe import Recipe
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import MANIFEST
 from distributed_iac.errors import ConfigError
+from distributed_iac.nets.card import read_card
 from distributed_iac.nets.expectation import match_channels
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_preprocess import planned_preprocess
@@ -36,25 +46,72 @@ def follow_backbones(config: RunConfig) -> RunConfig:
         ConfigError: A backbone's folder is not there or not understood, two backbones want
             different slices, or a data set is to follow a backbone and none comes trained.
     """
-    networks = [one for one in config.backbones if isinstance(one, NnUnetSettings)]
     data = tuple(
-        _followed(dataset, {one.key: _planned(one, config, dataset) for one in networks})
+        _followed(dataset, dict(_plans(config, dataset)))
+        if dataset.preprocess.follow != "data"
+        else dataset
         for dataset in config.data
     )
     return config.model_copy(update={"data": data})
 
 
-def _planned(
-    network: NnUnetSettings, config: RunConfig, dataset: DatasetSettings
-) -> PreprocessSettings:
-    """What a network's plan asks for, its channels in the order of the data set's."""
-    plan = read_nnunet_plan(network.folder)
-    planned = planned_preprocess(plan, where=network.folder)
-    rules, channels = planned.normalisation, _channels(config, dataset)
-    if channels is None:
-        return planned
-    order = match_channels(plan.channel_names, channels, names_of(network), network.folder)
-    return planned.model_copy(update={"normalisation": tuple(rules[place] for place in order)})
+def _plans(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, PreprocessSettings]]:
+    """What each network that is to be followed asks for, by its key."""
+    for network in config.backbones:
+        if isinstance(network, NnUnetSettings):
+            plan, where = read_nnunet_plan(network.folder), network.folder
+            planned = planned_preprocess(plan, where=where)
+            names = plan.channel_names
+        elif _is_exported(network) and dataset.preprocess.follow == "backbone":
+            assert network.weights is not None
+            card, where = read_card(network.weights), network.weights
+            planned = remembered_preprocess(card.fingerprint.recipe)
+            names = card.fingerprint.channel_names
+        else:
+            continue
+        channels, rules = _channels(config, dataset), planned.normalisation
+        if channels is not None and isinstance(rules, tuple):
+            order = match_channels(names, channels, names_of(network), where)
+            mine = tuple(rules[place] for place in order)
+            planned = planned.model_copy(update={"normalisation": mine})
+        yield network.key, planned
+
+
+def _is_exported(network: BackboneSettings) -> bool:
+    return network.weights is not None and network.weights.is_dir()
+
+
+def remembered_preprocess(recipe: Recipe) -> PreprocessSettings:
+    """How the images of an exported model were prepared, as settings.
+
+    What settings cannot say stays ``auto``: slices that are reversed on the way, and the rules of
+    more than one modality.
+    """
+    (cut, *others), (rule, *more) = recipe.cuts, tuple(recipe.normalisers.values())
+    axes = None if others else plain_axes(cut)
+    return PreprocessSettings(
+        follow="data",
+        slices="auto" if axes is None else SliceSettings(orientation=cut.reorient, axes=axes),
+        spacing=recipe.spacing,
+        patch=recipe.patch,
+        crop=recipe.crop,
+        normalisation="auto" if more else _rules(rule),
+    )
+
+
+def _rules(
+    rule: Normaliser,
+) -> Literal["zscore", "zscore_nonzero"] | tuple[ChannelNormalisation, ...]:
+    if isinstance(rule, ZScore):
+        return "zscore_nonzero" if rule.where == "nonzero" else "zscore"
+    assert isinstance(rule, CtNormaliser | PerChannel)
+    schemes = rule.schemes if isinstance(rule, PerChannel) else ("ct",) * len(rule.channels)
+    return tuple(
+        ChannelNormalisation.model_validate(
+            {"scheme": scheme, "ct": None if known is None else asdict(known)}
+        )
+        for scheme, known in zip(schemes, rule.channels, strict=True)
+    )
 
 
 def _channels(config: RunConfig, dataset: DatasetSettings) -> tuple[str, ...] | None:
@@ -74,12 +131,10 @@ def _followed(dataset: DatasetSettings, plans: Mapping[str, PreprocessSettings])
         raise ConfigError(
             "preprocess: from_backbone needs a backbone that says how its images were prepared",
             came=f"none for {dataset.name}",
-            remedy="give an nnunet backbone, or set spacing, patch and normalisation by hand",
+            remedy="give an nnunet backbone, or weights that `export` wrote, or set spacing, patch and normalisation by hand",
         )
-    values: dict[str, object] = {"follow": "data"}
-    if settings.follow != "data" and plans:
-        values |= _agreed(plans, open_fields)
-    chosen = settings.model_copy(update=values)
+    values = _agreed(plans, open_fields) if plans else {}
+    chosen = settings.model_copy(update={"follow": "data", **values})
     return dataset.model_copy(update={"preprocess": chosen})
 
 
