@@ -131,7 +131,8 @@ def _followed(dataset: DatasetSettings, plans: Mapping[str, PreprocessSettings])
         raise ConfigError(
             "preprocess: from_backbone needs a backbone that says how its images were prepared",
             came=f"none for {dataset.name}",
-            remedy="give an nnunet backbone, or weights that `export` wrote, or set spacing, patch and normalisation by hand",
+            remedy="give an nnunet backbone or weights that `distributed-iac export` wrote, or set "
+            "spacing, patch and normalisation by hand",
         )
     values = _agreed(plans, open_fields) if plans else {}
     chosen = settings.model_copy(update={"follow": "data", **values})
