@@ -94,6 +94,10 @@ def _short(value: Any) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
+_MEMBER = re.compile(r"[a-z-]+\[.*\]")
+"""How pydantic names a member of a union that has no tag: ``literal['auto']``."""
+
+
 def _without_tags(location: Sequence[str | int], model: type[BaseModel]) -> list[str | int]:
     """Drop the union tags that pydantic weaves into a location."""
     kept: list[str | int] = []
@@ -105,7 +109,7 @@ def _without_tags(location: Sequence[str | int], model: type[BaseModel]) -> list
             types = following
         elif not any(_fields(kind) for kind in types):
             break
-        elif part is location[-1] and part not in _tags(types):
+        elif part is location[-1] and part not in _tags(types) and not _MEMBER.fullmatch(str(part)):
             kept.append(part)
     return kept
 

@@ -143,3 +143,14 @@ def test_the_schema_accepts_what_loads_and_refuses_a_typo(config_file: Path) -> 
     values["serch"] = {}
     with pytest.raises(jsonschema.ValidationError, match="serch"):
         jsonschema.validate(values, json_schema())
+
+
+def test_members_of_a_union_are_no_part_of_a_place(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "name: r\ndata: [{name: d, source: s, preprocess: {slices: {axes: [2, 2, 0]}}}]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert "data.0.preprocess.slices: slices.axes must name each" in str(caught.value)
+    assert "function-" not in str(caught.value)
