@@ -11,8 +11,10 @@ write the whole configuration with every result and nothing that the journal lac
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS
@@ -87,11 +89,24 @@ def _job(trial: Trial) -> str:
     return TrialConfig.read(trial.config).job
 
 
+def _written_by_tune(trial: Trial) -> object:
+    """The error that Tune wrote down a moment ago on this machine.
+
+    Not ``trial.get_pickled_error()``: that reads the copy in the sweep's storage, which Tune
+    uploads in the background, so that it may be cut or out of reach, and an error here would end
+    the sweep instead of one attempt of one job.
+    """
+    try:
+        if trial.pickled_error_file is not None:
+            return cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return "unknown" if trial.error_file is None else Path(trial.error_file).read_text()
+    except Exception as error:  # unpickling runs the constructors of foreign exceptions
+        return f"unknown: what Tune wrote down cannot be read ({error!r})"
+
+
 def _last_error(trial: Trial) -> str:
     """What a worker died of: one line, or an error of ours as it is."""
-    error = trial.get_pickled_error() or trial.get_error()
-    if error is None:
-        return "unknown"
+    error = _written_by_tune(trial)
     cause = getattr(error, "cause", None)  # Ray's wrapper of what a worker raised
     if isinstance(cause, DistributedIacError):
         return str(cause)
