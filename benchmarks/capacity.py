@@ -27,8 +27,8 @@ from distributed_iac.evaluation.tables import read_patients
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.training.local_sweep import LocalSweep
-from distributed_iac.training.work.contract import EPOCHS, PATIENTS
+from distributed_iac.run.local_sweep import LocalSweep
+from distributed_iac.run.work.contract import EPOCHS, PATIENTS
 
 CONFIG = Path(__file__).with_suffix(".yaml")
 PATIENTS_MADE = 80

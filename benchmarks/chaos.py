@@ -37,9 +37,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import write_result
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.sweep.folder import SweepFolder
-from distributed_iac.training.work.result import read_result
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.result import read_result
+from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.tune.rehearsal import expected_checksums, rehearsal, small_settings
 
 GROUPS, SECONDS = 3, 0.5

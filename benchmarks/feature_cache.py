@@ -29,7 +29,7 @@ from distributed_iac.config.backbone import (
     SwinUnetrSettings,
 )
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.data.batches import Batch
+from distributed_iac.data.batches.loader import Batch
 from distributed_iac.nets.registry import build_backbone
 from distributed_iac.training.features import FeatureCache, Part
 

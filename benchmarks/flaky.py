@@ -28,10 +28,10 @@ from typing import Any
 import yaml
 
 from benchmarks.harness import write_result
-from distributed_iac.data.phantom import make_phantom
 from distributed_iac.evaluation.tables import read_patients
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.work.contract import PATIENTS
+from distributed_iac.phantom import make_phantom
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.work.contract import PATIENTS
 
 SOURCE = Path(__file__).with_name("flaky_storage.c")
 CHANCE = 0.02

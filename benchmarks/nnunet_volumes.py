@@ -37,7 +37,7 @@ from benchmarks.harness import write_result
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.evaluation.mirror import mirror_axes
 from distributed_iac.evaluation.predict import Inference, predict_case

@@ -35,8 +35,8 @@ from benchmarks.harness import write_result
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import KindResources, ResourceSettings, SweepSettings
 from distributed_iac.jobs.job import Job, JobKind
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.sweep.folder import Reserved, SweepFolder, SweepPlan
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.tune.journal_keeper import JournalKeeper
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.scripted import ScriptedWorkshop

@@ -37,7 +37,7 @@ from benchmarks.mni_brain import TISSUES, load_brain, multi_otsu, write_source
 from distributed_iac.config.load import load_config
 from distributed_iac.data.store import Store
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
-from distributed_iac.training.sweep.collect import collect_run
+from distributed_iac.run.collect import collect_run
 
 CONFIG = Path(__file__).with_suffix(".yaml")
 TABLE_WIDTH = 100

@@ -20,10 +20,10 @@ from rich.table import Table
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.phantom import FORMATS, FormatName, make_phantom
-from distributed_iac.data.prepare import prepare_store
-from distributed_iac.data.split import PARTS
+from distributed_iac.data.prepare.prepare import prepare_store
+from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
+from distributed_iac.phantom import FORMATS, FormatName, make_phantom
 
 LEAST_VOXELS = 200
 WANTED = 0.97

@@ -32,10 +32,10 @@ from distributed_iac.cli.plan_simulation import (
     scaling_table,
 )
 from distributed_iac.config.load import load_config
+from distributed_iac.run.journal import Event
+from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.simulation.scaling import enough, scale
 from distributed_iac.simulation.simulate import PaperSweep, simulate
-from distributed_iac.training.sweep.folder import SweepFolder
-from distributed_iac.training.sweep.journal import Event
 
 CONFIG = Path("configs/sweep_all.yaml")
 FEW = (1, 2, 4, 8, 16, 32)

@@ -35,10 +35,10 @@ from distributed_iac.genotype import OPERATIONS, Genotype
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.report.cell_drawing import draw_discretisation
 from distributed_iac.report.search_curves import column, search_curves
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.work.cells import SearchResult, read_search
-from distributed_iac.training.work.contract import PATIENTS
-from distributed_iac.training.work.result import read_result
+from distributed_iac.run.cells import SearchResult, read_search
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.result import read_result
+from distributed_iac.run.work.contract import PATIENTS
 from distributed_iac.tune.launch import run_sweep
 
 CONFIG = Path(__file__).with_suffix(".yaml")

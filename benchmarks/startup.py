@@ -27,9 +27,9 @@ from rich.table import Table
 from benchmarks.harness import Summary, write_result
 from distributed_iac.config.load import load_config
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.phantom import make_phantom
-from distributed_iac.data.prepare import prepare_store
-from distributed_iac.training.sweep.probe import Probe, probe
+from distributed_iac.data.prepare.prepare import prepare_store
+from distributed_iac.phantom import make_phantom
+from distributed_iac.run.probe import Probe, probe
 
 CONFIG = Path(__file__).parents[1] / "configs" / "quickstart.yaml"
 PROGRAMS = {
@@ -41,7 +41,7 @@ PROGRAMS = {
     ),
     "libraries of a search": (
         "-c",
-        "import distributed_iac.training.sweep.measure, monai.networks.nets, torch._dynamo",
+        "import distributed_iac.run.measure, monai.networks.nets, torch._dynamo",
     ),
     "driver of a sweep": ("-c", "import distributed_iac.tune.launch"),
 }

@@ -44,7 +44,7 @@ from benchmarks.slice_files import Half, Rival, megabytes, write_rivals
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 
 SIDE = 256

@@ -14,7 +14,7 @@ from typing import cast
 
 from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.phantom import FormatName, make_phantom
+from distributed_iac.phantom import FormatName, make_phantom
 
 
 def run_options(documentation: str | None) -> argparse.ArgumentParser:

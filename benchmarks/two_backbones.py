@@ -34,8 +34,8 @@ from benchmarks.sweeps import enter, make_phantoms, run_options
 from distributed_iac.config.run import RunConfig
 from distributed_iac.report.spans import spans_of
 from distributed_iac.report.timeline import Span
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.sweep_folder import SweepFolder
 
 CONFIG = Path(__file__).with_suffix(".yaml")
 PATIENTS = 12

@@ -121,7 +121,7 @@ def run(console: Console) -> None:
     from distributed_iac.cli.sweep import sweep
     from distributed_iac.config.load import load_config
     from distributed_iac.report.rebuild import rebuild
-    from distributed_iac.training.sweep.collect import collect_run
+    from distributed_iac.run.collect import collect_run
 
     config = load_config(CONFIG)
     make_phantoms(config, console)
@@ -151,7 +151,7 @@ def _is_of(key: str, dataset: str) -> bool:
 
 def make_phantoms(config: RunConfig, console: Console) -> None:
     """Write the raw data that are not there yet."""
-    from distributed_iac.data.phantom import FormatName, make_phantom
+    from distributed_iac.phantom import FormatName, make_phantom
 
     for dataset in config.data:
         if not dataset.source.exists():
@@ -164,8 +164,8 @@ def line_of(dataset: str, folders: Sequence[Path]) -> Line:
     """Gather a data set's results from the folders of its jobs."""
     from distributed_iac.evaluation.summary import foreground_means, summarise
     from distributed_iac.evaluation.tables import merge_patients, read_patients
-    from distributed_iac.training.work.cells import read_search
-    from distributed_iac.training.work.result import read_result
+    from distributed_iac.run.cells import read_search
+    from distributed_iac.run.result import read_result
 
     tables = [folder / "patients.parquet" for folder in folders]
     patients = merge_patients(read_patients(path) for path in tables if path.exists())

@@ -34,11 +34,13 @@ ROOMS = {
     "cell": 2,
     "evaluation": 3,
     "training": 4,
-    "report": 5,
-    "deploy": 5,
-    "tune": 6,
-    "cli": 7,
-    "quickstart": 8,
+    "run": 5,
+    "report": 6,
+    "deploy": 6,
+    "tune": 7,
+    "phantom": 7,
+    "cli": 8,
+    "quickstart": 9,
 }
 HEAVY = {"torch", "ray", "monai"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -25,10 +25,10 @@ from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import PREPARATION
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.sweep.journal import Event, Journal
-from distributed_iac.training.work.digest import Digests
-from distributed_iac.training.work.result import read_result
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.digest import Digests
+from distributed_iac.run.journal import Event, Journal
+from distributed_iac.run.result import read_result
 
 FORMATS = Path(__file__).parents[1] / "docs" / "formats.md"
 ARCHIVE = Path(__file__).parent / "data" / "v0_1_0" / "runs.tar.xz"

@@ -15,10 +15,10 @@ from distributed_iac import transient
 from distributed_iac.config.yaml_file import read_yaml
 from distributed_iac.data.formats.listing import peek
 from distributed_iac.data.store.identity import content_mark
-from distributed_iac.data.volume import read_grid_of
+from distributed_iac.data.volumes.volume import read_grid_of
 from distributed_iac.errors import CheckpointError, DataError, SourceError, StoreError
 from distributed_iac.files import write_atomically
-from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.run.journal import Journal
 from distributed_iac.transient import PAUSES, may_pass, patiently
 
 PACKAGE = Path(distributed_iac.__file__).parent

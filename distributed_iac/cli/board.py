@@ -27,9 +27,9 @@ from rich.text import Text
 
 from distributed_iac.cli.progress import duration
 from distributed_iac.jobs.progress import JobStatus
-from distributed_iac.training.sweep.folder import SweepFolder
-from distributed_iac.training.sweep.forecast import epochs_planned, forecast
-from distributed_iac.training.sweep.standing import Replay, Standing
+from distributed_iac.run.forecast import epochs_planned, forecast
+from distributed_iac.run.standing import Replay, Standing
+from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.transient import patiently
 
 MOST_ROWS = 60

@@ -57,7 +57,7 @@ def phantom(
     ] = "none",
 ) -> None:
     """Write a small synthetic data set in the exact on-disk layout of a real one."""
-    from distributed_iac.data.phantom import DEFECTS, defects_of, make_phantom
+    from distributed_iac.phantom import DEFECTS, defects_of, make_phantom
 
     codes = list(defects_of(format)) if defects == "all" else list(defect or ())
     made = make_phantom(

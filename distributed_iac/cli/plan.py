@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from distributed_iac.config.run import RunConfig
     from distributed_iac.jobs.graph import JobGraph
     from distributed_iac.jobs.job import JobKind
-    from distributed_iac.training.sweep.probe import Probe
+    from distributed_iac.run.probe import Probe
 
 GIGABYTE = 1e9
 
@@ -110,7 +110,7 @@ def _probes(
 
     Both are empty while there is no store.
     """
-    from distributed_iac.training.sweep.probe import ProbedKind, probe
+    from distributed_iac.run.probe import ProbedKind, probe
 
     kinds = {job.kind for job in graph.jobs()}
     found: dict[JobKind, Probe] = {}

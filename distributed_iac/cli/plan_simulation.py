@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from distributed_iac.config.run import RunConfig
     from distributed_iac.jobs.job import JobKind
+    from distributed_iac.run.probe import Probe
     from distributed_iac.simulation.scaling import Outcome
     from distributed_iac.simulation.scenario import Scenario, Unit
     from distributed_iac.simulation.trace import Trace
-    from distributed_iac.training.sweep.probe import Probe
 
 HOUR = 3600.0
 
@@ -76,8 +76,8 @@ def recorded_scenario(
 ) -> Scenario:
     """Read what is to be replayed, and lend it to the planned jobs; raises as above."""
     from distributed_iac.errors import ConfigError
+    from distributed_iac.run.traces import read_traces
     from distributed_iac.simulation.scenario import plan_scenario
-    from distributed_iac.training.sweep.traces import read_traces
 
     if given.speed <= 0:
         raise ConfigError("--gpu-speed is above 0", came=f"{given.speed:g}")

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from distributed_iac.config.dataset import DatasetSettings
     from distributed_iac.config.run import RunConfig
-    from distributed_iac.data.prepare import Preparation
-    from distributed_iac.data.store.progress import Progress
+    from distributed_iac.data.prepare.prepare import Preparation
+    from distributed_iac.data.prepare.progress import Progress
 
 PLAIN_INTERVAL = 10.0
 """Seconds between progress lines where no terminal can show a bar."""
@@ -77,7 +77,7 @@ def _chosen(run: RunConfig, names: Sequence[str] | None) -> list[DatasetSettings
 
 def _prepare_one(dataset: DatasetSettings, folder: Path) -> Preparation:
     from distributed_iac.data.formats.registry import read_source
-    from distributed_iac.data.prepare import prepare_store
+    from distributed_iac.data.prepare.prepare import prepare_store
 
     source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
     with _progress(dataset.name) as progress:

@@ -31,9 +31,9 @@ def search(
     from distributed_iac.jobs.plan import plan_jobs
     from distributed_iac.report.cell_drawing import draw_discretisation
     from distributed_iac.report.search_curves import search_curves
-    from distributed_iac.training.local_sweep import LocalSweep
-    from distributed_iac.training.sweep.folder import SweepFolder
-    from distributed_iac.training.work.cells import read_search
+    from distributed_iac.run.cells import read_search
+    from distributed_iac.run.local_sweep import LocalSweep
+    from distributed_iac.run.sweep_folder import SweepFolder
 
     settings = load_settled(config, overrides or [])
     data = choose("data sets", dataset, {entry.name: entry for entry in settings.data})

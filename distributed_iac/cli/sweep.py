@@ -16,7 +16,7 @@ from distributed_iac.cli.doubts import tell_doubts
 from distributed_iac.cli.interrupts import interrupts
 
 if TYPE_CHECKING:
-    from distributed_iac.training.sweep.folder import SweepFolder
+    from distributed_iac.run.sweep_folder import SweepFolder
 
 PLAIN_SECONDS = 10.0
 """Between lines where no terminal can show a table."""
@@ -79,7 +79,7 @@ def _conclude(folder: Path) -> None:
 def _watching(folder: Path) -> Iterator[None]:
     """Show the sweep while it runs, from its files, in a thread of its own."""
     over = threading.Event()
-    from distributed_iac.training.sweep.folder import SweepFolder
+    from distributed_iac.run.sweep_folder import SweepFolder
 
     run = SweepFolder(folder)
     with interrupts() as pressed:
@@ -141,7 +141,7 @@ class _Tables:
         self._next = time.monotonic() + TABLES_SECONDS
 
     def write_if_due(self) -> None:
-        from distributed_iac.training.sweep.collect import refresh_tables
+        from distributed_iac.run.collect import refresh_tables
 
         begun = time.monotonic()
         if begun < self._next:

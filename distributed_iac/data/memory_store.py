@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from distributed_iac.data.batches import IntArray
+from distributed_iac.data.batches.loader import IntArray
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.errors import StoreError
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.deploy.model import load_model
 from distributed_iac.deploy.network import without_paths
 from distributed_iac.deploy.readme import describe_model
@@ -34,7 +34,7 @@ from distributed_iac.files import write_atomically, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.card import CARD, GENOTYPE, README, WEIGHTS, ModelCard, Scalar
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
-from distributed_iac.training.artifacts import write_weights
+from distributed_iac.training.outputs import write_weights
 
 
 def export_model(

@@ -35,13 +35,13 @@ from distributed_iac.nets.card import ModelCard, Scalar
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
 from distributed_iac.nets.trained import card_of_store
-from distributed_iac.training.artifacts import read_weights
-from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.run.artifacts import FILES, Artifacts
+from distributed_iac.run.digest import Digests
+from distributed_iac.run.result import read_result
+from distributed_iac.run.sweep_folder import SweepFolder
+from distributed_iac.run.work.contract import PATIENTS, WEIGHTS
+from distributed_iac.training.outputs import read_weights
 from distributed_iac.training.targets import TargetCoder
-from distributed_iac.training.work.artifacts import FILES, Artifacts
-from distributed_iac.training.work.contract import PATIENTS, WEIGHTS
-from distributed_iac.training.work.digest import Digests
-from distributed_iac.training.work.result import read_result
 
 CONFIG = "config.yaml"
 

@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distributed_iac.data.contract import Case, Channel, Modality
-from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.formats.listing import Folder, list_folder, peek
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, split_nifti, stem_of
 from distributed_iac.data.formats.registry import ModalityFilter, read_source
 from distributed_iac.data.formats.unused import letter_case_twins, not_read
-from distributed_iac.data.store.skipped import Skipped
-from distributed_iac.data.volume import read_grid_of
+from distributed_iac.data.prepare.skipped import Skipped
+from distributed_iac.data.store.fingerprint import Fingerprint
+from distributed_iac.data.volumes.volume import read_grid_of
 from distributed_iac.deploy.trained_layout import trained_layout
 from distributed_iac.errors import ConfigError, SourceError
 

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from distributed_iac.data.contract import Case, SliceLayout
-from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.geometry import slice_geometry
-from distributed_iac.data.volume import read_grid_of
+from distributed_iac.data.store.fingerprint import Fingerprint
+from distributed_iac.data.volumes.geometry import slice_geometry
+from distributed_iac.data.volumes.volume import read_grid_of
 from distributed_iac.errors import SourceError
 
 ACROSS = 2.0

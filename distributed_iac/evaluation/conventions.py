@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distributed_iac.config.evaluation import EmptyPolicyName, EvaluationSettings
-from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.store.fingerprint import Fingerprint
 
 
 @dataclass(frozen=True)

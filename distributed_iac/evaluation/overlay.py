@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from distributed_iac.data.batches import read_batch
+from distributed_iac.data.batches.loader import read_batch
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.data.targets import decode_logits
 from distributed_iac.evaluation.overlay_file import Overlay, Role

@@ -30,8 +30,8 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from distributed_iac.config.batches import Axis
-from distributed_iac.data.plane import Size
 from distributed_iac.data.store import Store, StoredCase
+from distributed_iac.data.volumes.plane import Size
 from distributed_iac.errors import NumericalError
 
 STEP = 0.5

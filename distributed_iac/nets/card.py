@@ -26,7 +26,7 @@ from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.base import AS_STORED
 from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.data.fingerprint import Fingerprint
+from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import PREPARATION
 from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError

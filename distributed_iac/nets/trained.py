@@ -16,9 +16,9 @@ from typing import Literal
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.difference import first_difference
 from distributed_iac.data.contract import LabelScheme, Source
-from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.geometry import describe_cut
-from distributed_iac.data.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
+from distributed_iac.data.store.fingerprint import Fingerprint
+from distributed_iac.data.volumes.geometry import describe_cut
+from distributed_iac.data.volumes.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.card import read_card
 from distributed_iac.nets.expectation import BACKGROUND, Intensities, Names, NetworkCard

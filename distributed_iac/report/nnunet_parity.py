@@ -13,7 +13,7 @@ from typing import Any
 
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table
-from distributed_iac.training.work.result import read_result
+from distributed_iac.run.result import read_result
 
 COLUMNS = ("group", "plain here", "nnU-Net's own", "cases", "largest difference", "verdict")
 FIELDS = ("parity_here", "parity_nnunet", "parity_cases", "parity_largest", "parity")

@@ -30,9 +30,9 @@ from distributed_iac.report.run_record import RunRecord, read_run
 from distributed_iac.report.run_tables import run_tables
 from distributed_iac.report.tables import Table, csv_text, latex, markdown
 from distributed_iac.report.tensorboard.run_board import write_tensorboard
-from distributed_iac.training.sweep.collect import write_tables
-from distributed_iac.training.sweep.folder import SweepFolder
-from distributed_iac.training.work.result import read_result
+from distributed_iac.run.collect import write_tables
+from distributed_iac.run.result import read_result
+from distributed_iac.run.sweep_folder import SweepFolder
 
 PAGE = "report.html"
 OWNED = {"cells": (".json",), "tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png")}

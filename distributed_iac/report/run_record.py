@@ -31,14 +31,14 @@ from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.report.spans import spans_of
 from distributed_iac.report.timeline import Span
+from distributed_iac.run.cells import SearchResult, candidate_of, read_search
+from distributed_iac.run.collect import RunTables, collect_run
+from distributed_iac.run.result import read_result
+from distributed_iac.run.run_folder import stored_config
+from distributed_iac.run.sweep_folder import SweepFolder
+from distributed_iac.run.work.contract import PATIENTS
 from distributed_iac.selection.decision import Selection
 from distributed_iac.selection.select import select
-from distributed_iac.training.run_folder import stored_config
-from distributed_iac.training.sweep.collect import RunTables, collect_run
-from distributed_iac.training.sweep.folder import SweepFolder
-from distributed_iac.training.work.cells import SearchResult, candidate_of, read_search
-from distributed_iac.training.work.contract import PATIENTS
-from distributed_iac.training.work.result import read_result
 from distributed_iac.transient import patiently
 
 ENVIRONMENT = "environment.json"

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.report.timeline import Ending, Span
-from distributed_iac.training.sweep.journal import Event, EventKind
+from distributed_iac.run.journal import Event, EventKind
 
 _ENDINGS: dict[EventKind, Ending] = {"end": "done", "failed": "failed", "again": "lost"}
 

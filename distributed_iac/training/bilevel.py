@@ -25,7 +25,7 @@ from distributed_iac.cell.architecture import beta_decay
 from distributed_iac.cell.growth import Growth
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.config.training import SearchSettings
-from distributed_iac.data.batches import Batch
+from distributed_iac.data.batches.loader import Batch
 from distributed_iac.nets.contract import Features
 from distributed_iac.training.device import autocast
 from distributed_iac.training.features import FeatureCache

@@ -20,7 +20,7 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.owners import doubts as patients_doubted
 from distributed_iac.data.formats.problems import warnings_in_brief
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.split import PARTS
+from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import MANIFEST
 from distributed_iac.errors import DataError

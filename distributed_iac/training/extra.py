@@ -11,7 +11,7 @@ import torch
 
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import RetrainSettings
-from distributed_iac.data.batches import CaseSource
+from distributed_iac.data.batches.loader import CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.freeze import freeze, unfreeze

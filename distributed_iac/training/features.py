@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distributed_iac.data.batches import Batch, IntArray
+from distributed_iac.data.batches.loader import Batch, IntArray
 from distributed_iac.nets.contract import Features
 
 LOGGER = logging.getLogger(__name__)

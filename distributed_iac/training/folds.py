@@ -23,8 +23,8 @@ from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.nnunet_splits import SPLITS, FoldCases, find_splits, read_fold
 from distributed_iac.data.formats.registry import read_source, source_root
-from distributed_iac.data.prepare import usable_cases
-from distributed_iac.data.split import PARTS, Split, split_patients
+from distributed_iac.data.prepare.prepare import usable_cases
+from distributed_iac.data.splits.split import PARTS, Split, split_patients
 from distributed_iac.data.store import Store
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.nnunet_fold import KnownFold, divides_patients, know_fold, listed

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distributed_iac.data.batches import Batch
+from distributed_iac.data.batches.loader import Batch
 from distributed_iac.errors import RunError
 
 Result = TypeVar("Result")

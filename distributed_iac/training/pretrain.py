@@ -13,7 +13,7 @@ import torch
 
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import PretrainSettings
-from distributed_iac.data.batches import CaseSource
+from distributed_iac.data.batches.loader import CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.supervised import SupervisedStage

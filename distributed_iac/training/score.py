@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distributed_iac.data.batches import Batch, CaseSource, read_batch
+from distributed_iac.data.batches.loader import Batch, CaseSource, read_batch
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.targets import TargetCoder
 

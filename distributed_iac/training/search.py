@@ -33,7 +33,7 @@ from distributed_iac.cell.structure import CellStructure
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.training import SearchSettings
-from distributed_iac.data.batches import Batches, CaseSource
+from distributed_iac.data.batches.loader import Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.errors import NumericalError
 from distributed_iac.genotype import OPERATIONS

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import SupervisedSettings
-from distributed_iac.data.batches import Batch, Batches, CaseSource
+from distributed_iac.data.batches.loader import Batch, Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.training.best import Best
 from distributed_iac.training.device import autocast

@@ -23,7 +23,7 @@ from typing import Any
 from pyarrow import fs
 from ray import cloudpickle
 
-from distributed_iac.training.storage import read_file, resolve
+from distributed_iac.run.storage import read_file, resolve
 from distributed_iac.transient import patiently
 
 PATTERN = "experiment_state-*.json"

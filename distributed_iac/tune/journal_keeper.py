@@ -20,7 +20,7 @@ from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS
 
 from distributed_iac.errors import DistributedIacError
-from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.run.journal import Journal
 from distributed_iac.tune.trial_config import TrialConfig
 
 _OURS = frozenset({"hostname"})

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.nets.follow import follow_backbones
-from distributed_iac.training.run_folder import artifacts_of, claim_run_folder
-from distributed_iac.training.storage import absolute
-from distributed_iac.training.sweep.folder import SweepFolder
-from distributed_iac.tune.outcome import SweepOutcome
-from distributed_iac.tune.run_workshop import RunWorkshop
+from distributed_iac.run.outcome import SweepOutcome
+from distributed_iac.run.run_folder import artifacts_of, claim_run_folder
+from distributed_iac.run.run_workshop import RunWorkshop
+from distributed_iac.run.storage import absolute
+from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.tune.sweep import Sweep
 
 

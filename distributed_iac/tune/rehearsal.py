@@ -17,7 +17,7 @@ from pathlib import Path
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import KindResources, ResourceSettings, SweepSettings
 from distributed_iac.jobs.job import Job, JobKind
-from distributed_iac.tune.outcome import SweepOutcome
+from distributed_iac.run.outcome import SweepOutcome
 from distributed_iac.tune.scripted import ScriptedWorkshop, checksum
 from distributed_iac.tune.sweep import Sweep
 

@@ -16,7 +16,7 @@ from typing import Any, get_args
 from distributed_iac.config.sweep import KindResources, ResourceSettings
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import JobKind
-from distributed_iac.training.sweep.folder import Reserved
+from distributed_iac.run.sweep_folder import Reserved
 
 GIGABYTE = 1e9
 ROUNDING = 1e-9

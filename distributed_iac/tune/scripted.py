@@ -25,13 +25,13 @@ from typing import Any
 from distributed_iac.errors import RunError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.kept_results import KeptResults
+from distributed_iac.run.work.contract import Work
+from distributed_iac.run.workshop import Result
 from distributed_iac.seeds import derive_seed
-from distributed_iac.training.artifacts import write_rows
+from distributed_iac.training.outputs import write_rows
 from distributed_iac.training.stage import StepReport
-from distributed_iac.training.work.artifacts import Artifacts
-from distributed_iac.training.work.contract import Work
-from distributed_iac.tune.kept_results import KeptResults
-from distributed_iac.tune.workshop import Result
 
 
 def checksum(key: str, epochs: int) -> int:

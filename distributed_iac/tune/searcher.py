@@ -27,10 +27,10 @@ from ray.tune.search import Searcher
 
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
+from distributed_iac.run.workshop import Workshop
 from distributed_iac.tune.experiment_state import resuming_trials
 from distributed_iac.tune.resources import Room
 from distributed_iac.tune.trial_config import TrialConfig
-from distributed_iac.tune.workshop import Workshop
 
 GAVE_UP = "its worker failed until Ray gave up; the run's journal has the last error"
 

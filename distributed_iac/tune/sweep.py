@@ -29,16 +29,17 @@ from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import SweepSettings
 from distributed_iac.locks import own_command
 from distributed_iac.report.tensorboard.live import live_tensorboard
-from distributed_iac.training.storage import absolute
-from distributed_iac.training.sweep.collect import refresh_tables
-from distributed_iac.training.sweep.folder import SweepFolder, SweepPlan
-from distributed_iac.training.sweep.journal import Journal
-from distributed_iac.training.sweep.standing import stand
+from distributed_iac.run.collect import refresh_tables
+from distributed_iac.run.job_run import Pace
+from distributed_iac.run.journal import Journal
+from distributed_iac.run.outcome import SweepOutcome
+from distributed_iac.run.standing import stand
+from distributed_iac.run.storage import absolute
+from distributed_iac.run.sweep_folder import SweepFolder, SweepPlan
+from distributed_iac.run.workshop import Workshop
 from distributed_iac.transient import may_pass
 from distributed_iac.tune.experiment import Experiment, Parts
-from distributed_iac.tune.job_run import Pace
 from distributed_iac.tune.journal_keeper import JournalKeeper
-from distributed_iac.tune.outcome import SweepOutcome
 from distributed_iac.tune.ray_session import ray_session
 from distributed_iac.tune.resources import (
     Capacity,
@@ -51,7 +52,6 @@ from distributed_iac.tune.resources import (
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.searcher import JobSearcher
 from distributed_iac.tune.trainable import JobTrainable
-from distributed_iac.tune.workshop import Workshop
 from distributed_iac.verdict.report import ReportKeys
 
 LOGGER = logging.getLogger(__name__)

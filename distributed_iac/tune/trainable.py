@@ -30,10 +30,10 @@ from ray import tune
 
 from distributed_iac.errors import DistributedIacError, OccupiedError
 from distributed_iac.locks import introduce
-from distributed_iac.tune.job_run import JobRun, Pace
-from distributed_iac.tune.shelf import Shelf
+from distributed_iac.run.job_run import JobRun, Pace
+from distributed_iac.run.shelf import Shelf
+from distributed_iac.run.workshop import Workshop
 from distributed_iac.tune.trial_config import TrialConfig
-from distributed_iac.tune.workshop import Workshop
 
 
 class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are untyped

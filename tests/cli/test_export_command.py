@@ -18,14 +18,14 @@ from distributed_iac.cli.main import main
 from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.phantom import make_phantom
 from distributed_iac.data.store import Store
 from distributed_iac.evaluation.conventions import conventions_for
 from distributed_iac.evaluation.rows import score_case
 from distributed_iac.evaluation.tables import read_patients
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.training.local_sweep import LocalSweep
-from distributed_iac.training.work.result import read_result
+from distributed_iac.phantom import make_phantom
+from distributed_iac.run.local_sweep import LocalSweep
+from distributed_iac.run.result import read_result
 
 CONFIG = """
 name: demo

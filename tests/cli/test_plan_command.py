@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from distributed_iac.cli.main import app
 from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.phantom import make_phantom
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.errors import ConfigError
-from distributed_iac.training.sweep.measure import measure
-from distributed_iac.training.sweep.probe import Probe, probe
+from distributed_iac.phantom import make_phantom
+from distributed_iac.run.measure import measure
+from distributed_iac.run.probe import Probe, probe
 
 CONFIG = """
 name: demo

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from distributed_iac.cli.main import app
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.training.run_folder import claim_run_folder
-from distributed_iac.training.sweep.folder import Reserved, SweepFolder, SweepPlan
+from distributed_iac.run.run_folder import claim_run_folder
+from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 
 
 @pytest.fixture

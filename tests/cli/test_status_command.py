@@ -18,8 +18,8 @@ from distributed_iac.cli.main import app
 from distributed_iac.errors import RunError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
-from distributed_iac.training.sweep.folder import Reserved, SweepFolder, SweepPlan
-from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.run.journal import Journal
+from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 
 PREPARE = Job("prepare", "acdc")
 PRETRAIN = Job("pretrain", "acdc", "unet", needs=(PREPARE.key,))

@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from distributed_iac.data.phantom import make_phantom
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.work.cells import read_search
-from distributed_iac.training.work.result import read_result
+from distributed_iac.phantom import make_phantom
+from distributed_iac.run.cells import read_search
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.result import read_result
 
 PATIENCE = 900.0
 """Seconds; many times what it takes, for crowded machines."""

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from distributed_iac.config.batches import BatchSettings
-from distributed_iac.data.batches import Batches
+from distributed_iac.data.batches.loader import Batches
 from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.phantom import FormatName, make_phantom
 from distributed_iac.data.store import Store
+from distributed_iac.phantom import FormatName, make_phantom
 
 PATIENTS = 8
 

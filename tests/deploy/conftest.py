@@ -19,13 +19,13 @@ from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.phantom import FormatName, make_phantom
-from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.deploy import Model, export_model, load_model
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
+from distributed_iac.phantom import FormatName, make_phantom
 from distributed_iac.training.targets import TargetCoder
 
 BACKBONE = BasicUnetSettings(features=(4, 4, 8, 8, 16, 4))

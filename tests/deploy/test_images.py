@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from distributed_iac.data.contract import SliceLayout
-from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.intensity import ZScore
+from distributed_iac.data.store.fingerprint import Fingerprint
+from distributed_iac.data.volumes.intensity import ZScore
 from distributed_iac.deploy.images import find_images
 from distributed_iac.errors import ConfigError, SourceError
 

@@ -16,7 +16,7 @@ from distributed_iac.config.backbone import BasicUnetSettings
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.deploy import Model, export_model, load_model
 from distributed_iac.nets.registry import build_backbone

@@ -18,8 +18,8 @@ from nibabel.orientations import (
     ornt_transform,
 )
 
-from distributed_iac.data.fingerprint import Fingerprint
 from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.deploy import Model
 from distributed_iac.deploy.images import find_images
 from distributed_iac.deploy.predict import predict_images

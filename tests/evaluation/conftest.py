@@ -12,9 +12,9 @@ import torch
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.phantom import FormatName, make_phantom
-from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
+from distributed_iac.phantom import FormatName, make_phantom
 
 OpenStore = Callable[[FormatName], Store]
 Block = Callable[..., np.ndarray]

@@ -26,14 +26,14 @@ from distributed_iac.report.run_figures import RunFigures, run_figures
 from distributed_iac.report.run_record import RunRecord, read_run
 from distributed_iac.report.run_tables import run_tables
 from distributed_iac.report.tables import Table
+from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.journal import Journal
+from distributed_iac.run.result import write_result
+from distributed_iac.run.run_folder import claim_run_folder
+from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
+from distributed_iac.run.work.contract import EPOCHS, GENOTYPE, HISTORY, PATIENTS
 from distributed_iac.seeds import derive_seed
-from distributed_iac.training.artifacts import write_cell, write_rows
-from distributed_iac.training.run_folder import claim_run_folder
-from distributed_iac.training.sweep.folder import Reserved, SweepFolder, SweepPlan
-from distributed_iac.training.sweep.journal import Journal
-from distributed_iac.training.work.artifacts import Artifacts
-from distributed_iac.training.work.contract import EPOCHS, GENOTYPE, HISTORY, PATIENTS
-from distributed_iac.training.work.result import write_result
+from distributed_iac.training.outputs import write_cell, write_rows
 
 TOPOLOGY = CellTopology(2, 3)
 LEVELS = {"plain": 0.78, "plain_extra": 0.79, "random": 0.80, "full": 0.83, "lth": 0.828}

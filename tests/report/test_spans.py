@@ -5,7 +5,7 @@ from __future__ import annotations
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.report.spans import spans_of
-from distributed_iac.training.sweep.journal import Event
+from distributed_iac.run.journal import Event
 
 GRAPH = JobGraph(
     [

@@ -15,7 +15,7 @@ from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.optimiser import AdamSettings, SgdSettings
 from distributed_iac.config.training import SearchSettings
-from distributed_iac.data.batches import Batches
+from distributed_iac.data.batches.loader import Batches
 from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.bilevel import Bilevel

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from distributed_iac.data.batches import Batch, IntArray
+from distributed_iac.data.batches.loader import Batch, IntArray
 from distributed_iac.nets.contract import Backbone, Features
 from distributed_iac.nets.registry import REGISTRY, build_backbone
 from distributed_iac.training.features import FeatureCache, Part, admit

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from distributed_iac.jobs.job import Job
-from distributed_iac.training.sweep.folder import SweepFolder
+from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.tune.scripted import ScriptedWorkshop
 
 pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.slow]
@@ -37,8 +37,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     from ray import tune
     from ray.tune.schedulers import FIFOScheduler
 
+    from distributed_iac.run.job_run import Pace
     from distributed_iac.tune.experiment import Experiment, Parts
-    from distributed_iac.tune.job_run import Pace
     from distributed_iac.tune.searcher import JobSearcher
     from distributed_iac.tune.trainable import JobTrainable
 

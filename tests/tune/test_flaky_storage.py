@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.flaky import compiled, disturbed
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.work.result import read_result
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.result import read_result
 from distributed_iac.tune.rehearsal import expected_checksums
 
 pytestmark = pytest.mark.skipif(

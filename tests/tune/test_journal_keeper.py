@@ -10,7 +10,7 @@ from ray.tune.experiment import Trial
 
 from distributed_iac.errors import DistributedIacError
 from distributed_iac.jobs.job import Job
-from distributed_iac.training.sweep.journal import Journal
+from distributed_iac.run.journal import Journal
 from distributed_iac.tune.journal_keeper import JournalKeeper
 from distributed_iac.tune.trial_config import TrialConfig
 

@@ -19,9 +19,9 @@ from ray.cluster_utils import Cluster
 
 from distributed_iac.config.scheduler import BudgetSettings, SchedulerSettings
 from distributed_iac.jobs.job import Job
-from distributed_iac.training.sweep.collect import collect_run
-from distributed_iac.training.sweep.folder import SweepFolder
-from distributed_iac.training.sweep.journal import Event
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.journal import Event
+from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.tune.rehearsal import expected_checksums, small_settings
 from distributed_iac.tune.scripted import ScriptedWorkshop, checksum
 from distributed_iac.tune.sweep import Sweep

@@ -18,20 +18,20 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from distributed_iac.data.alignment import odd_files
 from distributed_iac.data.check.voxels import ImageScan, ImageStatistics
 from distributed_iac.data.contract import Case, Channel, LabelScheme, Problem
 from distributed_iac.data.faults import Fault, FaultError
-from distributed_iac.data.grid import Grid
-from distributed_iac.data.label_values import (
+from distributed_iac.data.volumes.alignment import odd_files
+from distributed_iac.data.volumes.grid import Grid
+from distributed_iac.data.volumes.label_values import (
     LabelScan,
     LabelStatistics,
     scheme_faults,
     value_faults,
 )
-from distributed_iac.data.nifti import open_nifti, read_blocks
-from distributed_iac.data.reading import image_faults
-from distributed_iac.data.volume import require_channels
+from distributed_iac.data.volumes.nifti import open_nifti, read_blocks
+from distributed_iac.data.volumes.reading import image_faults
+from distributed_iac.data.volumes.volume import require_channels
 from distributed_iac.transient import patiently
 
 Scan = TypeVar("Scan")

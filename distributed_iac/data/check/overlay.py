@@ -28,8 +28,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme, Modality, SliceLayout
-from distributed_iac.data.geometry import slice_geometry
-from distributed_iac.data.volume import load_case
+from distributed_iac.data.volumes.geometry import slice_geometry
+from distributed_iac.data.volumes.volume import load_case
 
 CT_WINDOW = (-160.0, 240.0)
 """HU; the usual soft-tissue window of the abdomen, width 400 and level 40."""

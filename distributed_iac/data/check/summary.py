@@ -22,9 +22,9 @@ from distributed_iac.data.check.case import CaseFacts
 from distributed_iac.data.check.report import CheckReport
 from distributed_iac.data.check.voxels import ImageStatistics
 from distributed_iac.data.contract import LabelScheme, Modality, SliceLayout
-from distributed_iac.data.geometry import SliceGeometry, resolve_layout, slice_geometry
-from distributed_iac.data.grid import Grid
-from distributed_iac.data.label_values import LabelStatistics
+from distributed_iac.data.volumes.geometry import SliceGeometry, resolve_layout, slice_geometry
+from distributed_iac.data.volumes.grid import Grid
+from distributed_iac.data.volumes.label_values import LabelStatistics
 
 AXES = ("slice", "row", "column")
 """Order of every per-axis figure: along the stack, down a picture, across it."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distributed_iac.data.duplicates import VoxelHash
+from distributed_iac.data.volumes.duplicates import VoxelHash
 
 PERCENTILES = (0.5, 50.0, 99.5)
 """The outer two are nnU-Net's clipping points for CT."""

@@ -28,8 +28,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from distributed_iac.data.fingerprint import Fingerprint
-from distributed_iac.data.split import PARTS, Split
+from distributed_iac.data.splits.split import PARTS, Split
+from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.manifest import (
     CASES,
     FINGERPRINT,

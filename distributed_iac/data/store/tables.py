@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Modality, Phase
-from distributed_iac.data.plane import CaseGeometry
-from distributed_iac.data.split import Part
+from distributed_iac.data.splits.split import Part
 from distributed_iac.data.store.shard import FACTS
 from distributed_iac.data.store.sink import FileDigest, WholeFile
+from distributed_iac.data.volumes.plane import CaseGeometry
 from distributed_iac.transient import patiently
 
 IntArray = NDArray[np.int64]

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
-from distributed_iac.training.sweep.journal import Event
+from distributed_iac.run.journal import Event
 
 Ending = Literal["open", "done", "failed"]
 

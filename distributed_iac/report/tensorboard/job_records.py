@@ -39,8 +39,8 @@ from distributed_iac.report.tensorboard.trials import (
     trial_result,
 )
 from distributed_iac.report.tensorboard.words import decision_record, ending_record
-from distributed_iac.training.sweep.search_payload import decision_of, importance_of
-from distributed_iac.training.work.cells import SearchResult
+from distributed_iac.run.cells import SearchResult
+from distributed_iac.run.search_payload import decision_of, importance_of
 
 
 def job_records(course: Course, kept: Kept | None, settings: Mapping[str, Setting]) -> list[Record]:

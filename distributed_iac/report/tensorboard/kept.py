@@ -20,10 +20,10 @@ from distributed_iac.comparison.rows import PatientRow
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
 from distributed_iac.evaluation.tables import read_patients
 from distributed_iac.pruning.decision import PruneDecision
-from distributed_iac.training.sweep.search_payload import read_decision
-from distributed_iac.training.work.cells import SearchResult, read_search
-from distributed_iac.training.work.contract import DECISIONS, EPOCHS, HISTORY, PATIENTS
-from distributed_iac.training.work.result import read_result
+from distributed_iac.run.cells import SearchResult, read_search
+from distributed_iac.run.result import read_result
+from distributed_iac.run.search_payload import read_decision
+from distributed_iac.run.work.contract import DECISIONS, EPOCHS, HISTORY, PATIENTS
 from distributed_iac.transient import patiently
 
 

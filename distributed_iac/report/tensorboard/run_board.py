@@ -30,10 +30,10 @@ from distributed_iac.report.tensorboard.names import COMPARISON, SUMMARY, means_
 from distributed_iac.report.tensorboard.pictures import picture_of
 from distributed_iac.report.tensorboard.record import Picture, Record, digest, image, text
 from distributed_iac.report.tensorboard.trials import experiment, trial_settings
-from distributed_iac.training.run_folder import MARK
-from distributed_iac.training.sweep.folder import SweepFolder
-from distributed_iac.training.work.artifacts import Artifacts
-from distributed_iac.training.work.contract import EPOCHS, WEIGHTS
+from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.run_folder import MARK
+from distributed_iac.run.sweep_folder import SweepFolder
+from distributed_iac.run.work.contract import EPOCHS, WEIGHTS
 from distributed_iac.transient import patiently
 
 TENSORBOARD = "tensorboard"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from distributed_iac.data.augment import LIGHT, RECIPES, STRONG, Augmentation, Chance, Recipe
 
 from distributed_iac.config.batches import Axis
-from distributed_iac.data.augment import LIGHT, RECIPES, STRONG, Augmentation, Chance, Recipe
 from distributed_iac.errors import ConfigError
 
 NEVER = Chance(0.0, 1.0, 1.0)

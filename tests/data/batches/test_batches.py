@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from distributed_iac.config.batches import BatchSettings
-from distributed_iac.data.batches import Batch, Batches
+from distributed_iac.data.batches.loader import Batch, Batches
 from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.errors import CheckpointError
 

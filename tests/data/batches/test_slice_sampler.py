@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributed_iac.config.batches import BatchSettings
-from distributed_iac.data.sampler import SliceSampler
+from distributed_iac.data.batches.sampler import SliceSampler
 from distributed_iac.errors import CheckpointError, DataError
 
 

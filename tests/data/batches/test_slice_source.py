@@ -14,10 +14,10 @@ import torch
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
-from distributed_iac.data.batches import Batches, CaseSource
+from distributed_iac.data.batches.loader import Batches, CaseSource
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.memory_store import MemoryStore
-from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 
 PARTS = ("weights", "architecture", "val", "test")

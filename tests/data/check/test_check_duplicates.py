@@ -12,7 +12,7 @@ import numpy as np
 
 from distributed_iac.data.check.case import inspect_case
 from distributed_iac.data.contract import Case, LabelScheme
-from distributed_iac.data.duplicates import duplicate_problems
+from distributed_iac.data.volumes.duplicates import duplicate_problems
 
 Make = Callable[..., Case]
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from distributed_iac.cli.check import check
 from distributed_iac.data.check.report import CheckReport, check_source
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.phantom import (
+from distributed_iac.phantom import (
     DEFECTS,
     FORMATS,
     FormatName,

@@ -15,8 +15,8 @@ import pytest
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
-from distributed_iac.data.prepare import make_order, prepare_store
-from distributed_iac.data.preprocess import PREPROCESS_VERSION
+from distributed_iac.data.prepare.case import PREPROCESS_VERSION
+from distributed_iac.data.prepare.prepare import make_order, prepare_store
 from distributed_iac.data.store import identity
 from distributed_iac.data.store.identity import Change, content_mark
 from distributed_iac.data.store.manifest import read_manifest

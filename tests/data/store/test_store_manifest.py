@@ -11,7 +11,7 @@ import pytest
 
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
-from distributed_iac.data.prepare import prepare_store
+from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import MANIFEST, SMALL, read_manifest, write_manifest
 from distributed_iac.errors import StoreError

@@ -18,9 +18,9 @@ import pytest
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
-from distributed_iac.data.prepare import prepare_store
-from distributed_iac.data.preprocess import preprocess_case
-from distributed_iac.data.split import PARTS
+from distributed_iac.data.prepare.case import preprocess_case
+from distributed_iac.data.prepare.prepare import prepare_store
+from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import read_manifest
 from distributed_iac.errors import GeometryError, StoreError

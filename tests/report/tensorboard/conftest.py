@@ -26,19 +26,19 @@ from distributed_iac.jobs.job import Job
 from distributed_iac.pruning.discretise import discretise
 from distributed_iac.pruning.policy import policy_from
 from distributed_iac.report.tensorboard.run_board import RunBoard
-from distributed_iac.training.artifacts import write_cell, write_rows
-from distributed_iac.training.run_folder import MARK
-from distributed_iac.training.sweep.folder import Reserved, SweepFolder, SweepPlan
-from distributed_iac.training.sweep.search_payload import payload_text, says_something
-from distributed_iac.training.work.artifacts import Artifacts
-from distributed_iac.training.work.contract import (
+from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.result import write_result
+from distributed_iac.run.run_folder import MARK
+from distributed_iac.run.search_payload import payload_text, says_something
+from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
+from distributed_iac.run.work.contract import (
     DECISIONS,
     EPOCHS,
     GENOTYPE,
     HISTORY,
     PATIENTS,
 )
-from distributed_iac.training.work.result import write_result
+from distributed_iac.training.outputs import write_cell, write_rows
 
 TOPOLOGY = CellTopology(2, 2)
 STAGES = PruningSettings.model_validate(

@@ -1,0 +1,1 @@
+"""From a raw data set to its store: surveyed, decided, prepared, assembled, declared."""

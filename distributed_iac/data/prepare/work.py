@@ -1,0 +1,231 @@
+"""The work folder of a preparation: every finished step, found again after any interruption.
+
+::
+
+    with claimed_work(store, progress.waits) as work:   # one preparation of a store at a time
+        work.survey("case_1", key)               # an earlier result of the very same work, or None
+        work.record("case_1", key)
+        work.case_files("case_1").images         # where the case's arrays lie
+
+A step is known by a key over everything that its result follows from: files, settings, version.
+A key that does not fit is work of other settings and is done again; nothing is ever mixed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distributed_iac.data.prepare.case import TargetCounts
+from distributed_iac.data.prepare.survey import CaseSurvey
+from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
+from distributed_iac.data.store.sink import FileDigest
+from distributed_iac.data.volumes.plane import Box
+from distributed_iac.files import write_atomically, write_json
+from distributed_iac.locks import locked, wait_aloud
+from distributed_iac.transient import patiently
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """What is known of a prepared case beside its arrays.
+
+    Args:
+        key: Of the work.
+        case_id: Of the case.
+        foreground: Bit mask of the classes in each slice; as long as the case has slices.
+        geometry: JSON form of its CaseGeometry.
+        affine: Of the image file, 16 numbers, rows first.
+        counts: Per target, for training cases.
+        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.notes`.
+        fingerprints: Of the voxels of each channel.
+    """
+
+    key: str
+    case_id: str
+    foreground: tuple[int, ...]
+    geometry: Mapping[str, Any]
+    affine: tuple[float, ...]
+    counts: Mapping[str, TargetCounts]
+    notes: tuple[Mapping[str, Any], ...]
+    fingerprints: Mapping[str, str]
+
+    @property
+    def native_shape(self) -> tuple[int, int, int]:
+        """(X, Y, Z) of the files."""
+        x, y, z = self.geometry["slices"]["shape"]
+        return x, y, z
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """Files of one prepared case; ``record`` is written last, ``whole`` lies in the store."""
+
+    images: Path
+    labels: Path
+    native: Path
+    record: Path
+    whole: Path
+
+    @property
+    def arrays(self) -> tuple[Path, Path]:
+        """What can be deleted once it is in a shard."""
+        return self.images, self.labels
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """A finished shard: its key, its cases' keys, its digest."""
+
+    key: str
+    cases: tuple[str, ...]
+    digest: FileDigest
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """``.work`` in a store's folder.
+
+    Args:
+        store: Folder of the store.
+    """
+
+    store: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder itself."""
+        return self.store / WORK
+
+    def clear(self) -> None:
+        """Remove everything; the store is whole, so that nobody needs the lock any more."""
+        shutil.rmtree(self.folder)
+        (self.store / LOCK).unlink(missing_ok=True)
+
+    def survey_file(self, case_id: str) -> Path:
+        """Where a case's survey lies."""
+        return self.folder / "surveys" / f"{case_id}.npz"
+
+    def case_files(self, case_id: str) -> CaseFiles:
+        """Where a prepared case lies."""
+        base = self.folder / "cases"
+        return CaseFiles(
+            images=base / f"{case_id}.images.npy",
+            labels=base / f"{case_id}.labels.npy",
+            native=base / f"{case_id}.native.zst",
+            record=base / f"{case_id}.json",
+            whole=self.store / WHOLE / f"{case_id}.npy",
+        )
+
+    def shard_file(self, name: str) -> Path:
+        """Where a shard's record lies."""
+        return self.folder / "shards" / f"{name}.json"
+
+    def survey(self, case_id: str, key: str) -> CaseSurvey | None:
+        """Return an earlier survey under this key."""
+        return read_survey(self.survey_file(case_id), key)
+
+    def record(self, case_id: str, key: str) -> CaseRecord | None:
+        """Return an earlier record under this key."""
+        content = _read(self.case_files(case_id).record)
+        if content is None or content["key"] != key:
+            return None
+        return CaseRecord(
+            key=key,
+            case_id=case_id,
+            foreground=tuple(content["foreground"]),
+            geometry=content["geometry"],
+            affine=tuple(content["affine"]),
+            counts={name: TargetCounts(**c) for name, c in content["counts"].items()},
+            notes=tuple(content["notes"]),
+            fingerprints=content["fingerprints"],
+        )
+
+    def shards(self) -> Iterator[tuple[str, ShardRecord]]:
+        """Every finished shard's name and record."""
+        for path in sorted((self.folder / "shards").glob("*.json")):
+            content = _read(path)
+            if content is not None:
+                digest = FileDigest(**content["digest"])
+                yield path.stem, ShardRecord(content["key"], tuple(content["cases"]), digest)
+
+
+@contextlib.contextmanager
+def claimed_work(store: Path, busy: Callable[[str], None] = wait_aloud) -> Iterator[WorkFolder]:
+    """Be the only one that works on a store.
+
+    Args:
+        store: Its folder; created if need be.
+        busy: As of :func:`locked`.
+
+    Raises:
+        OSError: The folder cannot be created.
+    """
+    with locked(store / LOCK, busy):
+        work = WorkFolder(store)
+        work.folder.mkdir(exist_ok=True)
+        for left_by_a_kill in store.rglob(".*.tmp"):
+            left_by_a_kill.unlink()
+        yield work
+
+
+def write_survey(path: Path, key: str, survey: CaseSurvey) -> None:
+    """Keep a survey.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    facts = {name: value for name, value in vars(survey).items() if name != "foreground"}
+    buffer = io.BytesIO()
+    np.savez(buffer, facts=json.dumps({"key": key, **facts}), foreground=survey.foreground)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_survey(path: Path, key: str) -> CaseSurvey | None:
+    """Read a survey; None if there is none under this key."""
+    if not path.exists():
+        return None
+    with np.load(io.BytesIO(patiently(path.read_bytes))) as content:
+        facts = json.loads(str(content["facts"]))
+        foreground = content["foreground"]
+    if facts.pop("key") != key:
+        return None
+    labelled = facts.pop("labelled")
+    size, spacing = tuple(facts.pop("size")), tuple(facts.pop("spacing"))
+    return CaseSurvey(
+        size=size,
+        spacing=spacing,
+        box=_box(facts.pop("box")),
+        labelled=None if labelled is None else _box(labelled),
+        foreground=foreground,
+        **facts,
+    )
+
+
+def _box(plain: Sequence[Sequence[int]]) -> Box:
+    (top, bottom), (left, right) = plain
+    return (top, bottom), (left, right)
+
+
+def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
+    """Keep a record; it says that the files that it speaks of are whole.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_json(path, asdict(record))
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(FileNotFoundError):
+        content: dict[str, Any] = json.loads(patiently(path.read_bytes))
+        return content
+    return None

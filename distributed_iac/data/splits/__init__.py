@@ -1,0 +1,1 @@
+"""The four parts that patients are divided into: drawn, given, and kept."""

@@ -1,0 +1,236 @@
+"""Read a NIfTI file once, block by block, to its very last byte: the only way a file is opened.
+
+::
+
+    file = open_nifti(path)
+    file.grid.shape, file.grid.zooms                # data/grid.py
+    for frame, values in read_blocks(file):         # frame: index on the fourth axis
+        ...                                         # values: 1-D, in stored (Fortran) order
+
+nibabel reads the header. The voxels are streamed here because nibabel's array proxy either decodes
+a whole file (2.2 GB for one KiTS case) or starts a compressed file again for every slice, and
+because only a read to the end of the stream makes gzip compare its checksum and length.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
+from numpy.typing import NDArray
+
+from distributed_iac.data.faults import Fault, FaultError
+from distributed_iac.data.volumes.grid import Grid, read_grid
+from distributed_iac.transient import PAUSES, patiently
+
+BLOCK_VOXELS = 1 << 22
+"""Voxels held at a time: 16 MiB of float32, enough for Python's share of the time to be small."""
+
+_HEADER_BYTES = 348
+"""``sizeof_hdr`` of NIfTI-1; NIfTI-2 is longer."""
+
+_SNIFFED_BYTES = 1024
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_LFS_MAGIC = b"version https://git-lfs"
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiFile:
+    """What is needed to stream the voxels of a file.
+
+    Args:
+        path: The file.
+        voxels: The file with the voxels: itself, or the .img of a pair.
+        grid: Where they lie; ``frames`` counts the file's 3-D volumes.
+        dtype: On disk, byte order included.
+        offset: Of the first voxel, in bytes of the decompressed file.
+        slope: Stored values are multiplied by it ...
+        inter: ... before this is added.
+    """
+
+    path: Path
+    voxels: Path
+    grid: Grid
+    dtype: np.dtype[Any]
+    offset: int
+    slope: float
+    inter: float
+
+    @property
+    def scaling(self) -> str | None:
+        """How whole numbers on disk become others; None where they stay whole."""
+        whole = self.slope.is_integer() and self.inter.is_integer()
+        if whole or self.dtype.kind not in "iu":
+            return None
+        return f"scl_slope {self.slope:.9g}, scl_inter {self.inter:.9g}"
+
+
+def open_nifti(path: Path) -> NiftiFile:
+    """Read the header alone.
+
+    Raises:
+        FaultError: Missing, truncated, not NIfTI, without voxels, not scalar, of impossible
+            geometry.
+    """
+    _check_magic(path)
+    with _damage(path), LoggingOutputSuppressor():
+        image: Any = _load(path)
+    if not isinstance(image, nibabel.Nifti1Pair):
+        raise FaultError(Fault("unreadable", path, f"the file is a {type(image).__name__}"))
+    files = {kind: Path(holder.filename) for kind, holder in image.file_map.items()}
+    with _damage(path), _open(files.get("header", files["image"])) as stream:
+        stored = type(image.header).from_fileobj(stream, check=False)
+    with _damage(path):
+        grid = read_grid(path, stored, image.header)
+    dtype = image.dataobj.dtype
+    if dtype.fields is not None or dtype.kind not in "iuf":
+        reason = f"voxels must be real numbers, one each; these are {dtype}"
+        raise FaultError(Fault("channel_count", path, reason))
+    return NiftiFile(
+        path=path,
+        voxels=files["image"],
+        grid=grid,
+        dtype=dtype,
+        offset=int(image.dataobj.offset),
+        slope=float(image.dataobj.slope),
+        inter=float(image.dataobj.inter),
+    )
+
+
+def _load(path: Path) -> Any:
+    """Open a file; nibabel takes storage that fails for a file that is missing or of no known type.
+
+    Raises:
+        OSError: What storage itself says.
+    """
+    for _ in PAUSES:
+        try:
+            return nibabel.load(path)
+        except (ImageFileError, FileNotFoundError):
+            patiently(lambda: path.open("rb").close())
+    return nibabel.load(path)
+
+
+def read_blocks(file: NiftiFile) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the voxels of every volume in stored order, then read on to the end of the file.
+
+    Yields:
+        Index of the 3-D volume, and up to :data:`BLOCK_VOXELS` scaled values of it, 1-D.
+
+    Raises:
+        FaultError: The file ends too early, or gzip finds its bytes damaged.
+    """
+    path, itemsize = file.path, file.dtype.itemsize
+    frames, voxels = file.grid.frames, math.prod(file.grid.shape)
+    with _damage(path):
+        stream = _open(file.voxels)
+    with stream:
+        with _damage(path):
+            stream.seek(file.offset)
+        for frame in range(frames):
+            for start in range(0, voxels, BLOCK_VOXELS):
+                size = min(BLOCK_VOXELS, voxels - start) * itemsize
+                with _damage(path):
+                    data = stream.read(size)
+                if len(data) < size:
+                    done = (frame * voxels + start) * itemsize + len(data)
+                    raise FaultError(_too_short(path, done, frames * voxels * itemsize))
+                yield frame, _scaled(data, file)
+        with _damage(path):
+            _read_on(stream)
+
+
+def _read_on(stream: gzip.GzipFile | BufferedReader) -> None:
+    """Read to the end, where gzip compares checksum and length and raises if they differ."""
+    rest = -1
+    while rest != 0:
+        rest = len(stream.read(BLOCK_VOXELS))
+
+
+def _scaled(data: bytes, file: NiftiFile) -> NDArray[Any]:
+    stored = np.frombuffer(data, file.dtype)
+    scaled: NDArray[Any] = apply_read_scaling(stored, file.slope, file.inter)
+    return scaled
+
+
+def _open(path: Path) -> gzip.GzipFile | BufferedReader:
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Translate what the libraries raise over missing files and bad bytes."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        reason = "the file does not exist"
+        if path.is_symlink():
+            reason = f"the link leads to {path.readlink()}, which does not exist"
+        raise FaultError(Fault("missing_image", path, reason)) from error
+    except EOFError as error:
+        raise FaultError(
+            Fault("truncated", path, "the compressed stream stops before its end mark")
+        ) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise FaultError(
+            Fault("unreadable", path, f"the compressed bytes are damaged ({error})")
+        ) from error
+    except (ImageFileError, HeaderDataError, ValueError, OverflowError) as error:
+        raise FaultError(
+            Fault("unreadable", path, f"the NIfTI header makes no sense ({error})")
+        ) from error
+    except OSError as error:
+        raise FaultError(
+            Fault(
+                "unreadable",
+                path,
+                f"the file cannot be opened or read ({error.strerror or error})",
+                remedy="Check the file's permissions and the disk it lies on",
+            )
+        ) from error
+
+
+def _check_magic(path: Path) -> None:
+    """Tell the usual mishaps of a download from one another before nibabel guesses."""
+    with _damage(path), path.open("rb") as file:
+        head = file.read(64)
+    compressed = path.suffix.lower() == ".gz"
+    if not head:
+        raise FaultError(Fault("truncated", path, "the file is empty (0 bytes)"))
+    if head.startswith(_LFS_MAGIC):
+        raise FaultError(
+            Fault(
+                "unreadable",
+                path,
+                "the file is a Git LFS pointer, not the image",
+                remedy="Run `git lfs pull` in the data set's repository",
+            )
+        )
+    if compressed != head.startswith(_GZIP_MAGIC):
+        wanted = "gzip-compressed, as its name says" if compressed else "plain, as its name says"
+        raise FaultError(
+            Fault("unreadable", path, f"the file is not {wanted}; it starts with {head[:16]!r}")
+        )
+    # nibabel looks at this many bytes too, and calls a stream that stops among them no image.
+    with _damage(path), _open(path) as stream:
+        length = len(stream.read(_SNIFFED_BYTES))
+    if length < _HEADER_BYTES:
+        raise FaultError(Fault("truncated", path, f"the header stops after {length} bytes"))
+
+
+def _too_short(path: Path, found: int, wanted: int) -> Fault:
+    return Fault("truncated", path, f"the file holds {found} of {wanted} bytes of voxels")

@@ -1,0 +1,1 @@
+"""Jobs carried out and written down: work, results, checkpoints, journal; no Ray."""

@@ -1,0 +1,210 @@
+"""Results of finished jobs, by what they were made from: complete or not there.
+
+::
+
+    artifacts = Artifacts("runs/artifacts")             # or "s3://bucket/artifacts"
+    artifacts.put(digest, folder)                       # result.json last
+    artifacts.read(digest)                              # only result.json, as bytes, or None
+    folder = artifacts.fetch(digest)                    # a local folder to read, or None
+
+The name is a digest of everything that the result follows from (``training/work/digest.py``), so
+a job that any run has finished is not run again. Jobs on other machines need a root that all
+of them reach: a shared folder, or a URI of a file system that pyarrow knows.
+
+Layout: ``<root>/<first two digits>/<digest>/<files>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Collection, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed_iac.errors import RunError
+from distributed_iac.files import write_atomically
+from distributed_iac.run.artifact_cache import Cache
+from distributed_iac.run.reading import reading
+from distributed_iac.run.storage import is_file, read_file, resolve, write_object
+from distributed_iac.transient import patiently
+
+RESULT = "result.json"
+"""The file that says that a result is complete: written last."""
+
+FILES = "files"
+"""Its entry with the SHA-256 of all other files."""
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """A place for results, local or remote.
+
+    Args:
+        root: Folder, or URI such as ``s3://bucket/path`` or ``gs://bucket/path``.
+        cache: Where remote results are copied to; default: ``distributed_iac/artifacts`` in the
+            user's cache folder.
+    """
+
+    root: str | Path
+    cache: Path | None = None
+
+    def __contains__(self, digest: object) -> bool:
+        """Whether a complete result is there."""
+        return is_file(*self._at(f"{_place(str(digest))}/{RESULT}"))
+
+    def read(self, digest: str) -> bytes | None:
+        """Return a result's ``result.json``, and read nothing else; None if the result is missing.
+
+        Raises:
+            OSError: The storage cannot be reached.
+        """
+        try:
+            return read_file(*self._at(f"{_place(digest)}/{RESULT}"))
+        except FileNotFoundError:
+            return None
+
+    def fetch(self, digest: str, without: Collection[str] = ()) -> Path | None:
+        """Return a local folder with the result's files, to be read only; None if it is missing.
+
+        Args:
+            digest: What the result was made from.
+            without: Names of files that need not be there, such as weights.
+
+        Raises:
+            RunError: A remote result is damaged.
+            OSError: The storage cannot be reached.
+        """
+        content = self.read(digest)
+        if content is None:
+            return None
+        if not self._is_remote:
+            return Path(self.root).absolute() / _place(digest)
+        cache = Cache((self.cache or _default_cache()).absolute())
+        kept = cache.hold(_place(digest))
+        names = _listed(content, self._where(digest)).keys() - set(without)
+        if self._download(digest, kept, content, names):
+            cache.trim()
+        return kept
+
+    def put(self, digest: str, folder: Path) -> None:
+        """Keep the files of a folder, unless the result is there already.
+
+        Args:
+            digest: What they were made from.
+            folder: Files, with a ``result.json`` of ``work/result.py`` that lists them.
+
+        Raises:
+            RunError: There is no ``result.json``.
+            OSError: Storage full or out of reach; then the result is not there.
+        """
+        if not (folder / RESULT).is_file():
+            raise RunError(f"a finished job leaves a {RESULT}", came="none", where=folder)
+        if digest in self:
+            return
+        if not self._is_remote:
+            patiently(lambda: _move_in(folder, Path(self.root).absolute() / _place(digest)))
+            return
+        system, path = self._at(_place(digest))
+        patiently(lambda: system.create_dir(path, recursive=True))
+        for name in _result_last(folder):
+            write_object(system, f"{path}/{name}", (folder / name).read_bytes())
+
+    @property
+    def _is_remote(self) -> bool:
+        """A ``file://`` URI is treated as remote."""
+        return "://" in str(self.root)
+
+    def _at(self, place: str) -> tuple[Any, str]:
+        system, path = resolve(str(self.root))
+        return system, f"{path.rstrip('/')}/{place}"
+
+    def _where(self, digest: str) -> str:
+        return f"{self.root}/{_place(digest)}"
+
+    def _download(self, digest: str, kept: Path, content: bytes, names: Set[str]) -> bool:
+        """Copy those files that are not here; returns whether there were any."""
+        described = kept / RESULT
+        # A result that was deleted and made again may have other files under the same names.
+        same = described.is_file() and described.read_bytes() == content
+        missing = [name for name in sorted(names) if not (same and (kept / name).is_file())]
+        expected = _listed(content, self._where(digest))
+        for name in missing:
+            # What a put that was cut off left beside them is none of the result's.
+            data = read_file(*self._at(f"{_place(digest)}/{name}"))
+            _require_unaltered(name, data, expected[name], self._where(digest))
+            _write_read_only(kept / name, data)
+        if not same:
+            _write_read_only(described, content)
+        return bool(missing)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a folder but ``result.json``, by name."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.name != RESULT
+    }
+
+
+def _place(digest: str) -> str:
+    return f"{digest[:2]}/{digest}"
+
+
+def _default_cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "distributed_iac" / "artifacts"
+
+
+def _result_last(folder: Path) -> list[str]:
+    names = sorted(path.name for path in folder.iterdir() if path.name != RESULT)
+    return [*names, RESULT]
+
+
+def _beside(target: Path) -> Path:
+    """A name of its own on the same file system, where a rename is atomic."""
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+
+
+def _move_in(folder: Path, target: Path) -> None:
+    """Copy files to where the whole folder can appear at once, read-only; the first one stays."""
+    scratch = _beside(target)
+    scratch.mkdir(parents=True)
+    try:
+        for name in _result_last(folder):
+            shutil.copyfile(folder / name, scratch / name)
+            (scratch / name).chmod(0o444)
+        scratch.rename(target)
+    except OSError:
+        # Whoever was faster has put the same result there.
+        if not (target / RESULT).is_file():
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write_read_only(path: Path, data: bytes) -> None:
+    write_atomically(path, data)
+    path.chmod(0o444)
+
+
+def _listed(content: bytes, where: str) -> dict[str, str]:
+    """Names and checksums of the files that belong to a result."""
+    with reading(where):
+        return dict(json.loads(content)[FILES])
+
+
+def _require_unaltered(name: str, data: bytes, expected: str, where: str) -> None:
+    """Compare what came over the network with what was sent."""
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise RunError(
+            f"a stored result has the files that its {RESULT} lists",
+            came=f"altered: {name}",
+            remedy="delete this result; the next run makes it again",
+            where=where,
+        )

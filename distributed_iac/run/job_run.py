@@ -1,0 +1,211 @@
+"""One job from wherever it stands to its end, an epoch at a time; knows nothing of Ray.
+
+::
+
+    run = JobRun(job, workshop, Shelf(folder), Pace(seconds=60.0), clock=time.monotonic)
+    while not (row := run.advance())["done"]:
+        ...                             # row: the epoch's scalars
+    row["outcome"]                      # "done"
+
+A job's end is judged by one fact alone, that its result is kept. Hence
+
+* a job whose result is there already reports it and does nothing;
+* the result is written before the report that ends the job: the work knows the rules of the
+  scheduler that look at one job alone, and a scheduler that stops a job upon a report leaves it
+  no further step;
+* a scheduler that stops a job for reasons that the job cannot know leaves it without a result. It
+  is handed out again with the epoch at which it was stopped (``until``), continues from its
+  checkpoint to exactly there, and ends. Stages are deterministic, so the result is the same
+  whether or not a crash came in between.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from distributed_iac.errors import RunError
+from distributed_iac.jobs.job import Job
+from distributed_iac.run.search_payload import payload_text
+from distributed_iac.run.shelf import Shelf
+from distributed_iac.run.work.contract import Work
+from distributed_iac.run.workshop import Result, Workshop
+from distributed_iac.training.memory import forget_peak, lack_of_memory_named, peak_memory
+from distributed_iac.training.stage import Scalar, StepReport
+
+Outcome = Literal["running", "done", "reused"]
+Row = dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a job writes a checkpoint.
+
+    Args:
+        seconds: Work after which the end of an epoch is a moment for one.
+        epochs: Epochs after which it is; None: only the seconds count.
+    """
+
+    seconds: float
+    epochs: int | None = None
+
+    def due(self, epochs: int, seconds: float) -> bool:
+        """Whether it is time, so many epochs and seconds after the last one."""
+        return seconds >= self.seconds or (self.epochs is not None and epochs >= self.epochs)
+
+
+class JobRun:
+    """Carries out a job, with checkpoints.
+
+    Args:
+        job: What to do.
+        workshop: Where its work comes from and its result goes.
+        shelf: Its checkpoints.
+        pace: How often to write one.
+        clock: Monotonic seconds.
+        until: Epoch at which to end at the latest; None: when the work ends by itself.
+    """
+
+    @lack_of_memory_named()
+    def __init__(
+        self,
+        job: Job,
+        workshop: Workshop,
+        shelf: Shelf,
+        pace: Pace,
+        clock: Callable[[], float],
+        *,
+        until: int | None = None,
+    ) -> None:
+        self.job = job
+        self.digest = workshop.digest(job)
+        self.rows: list[Row] = []
+        self.notes: tuple[str, ...] = ()
+        forget_peak()
+        self._workshop, self._shelf, self._pace, self._clock = workshop, shelf, pace, clock
+        self._until = until
+        self._seconds = 0.0
+        self._saved_epoch, self._saved_seconds = 0, 0.0
+        self._health: Literal["sound", "broken"] = "sound"
+        self._result = workshop.finished(job)
+        self._work: Work | None = None
+        if self._result is None:
+            self._work = workshop.open(job)
+            self._resume(self._work)
+
+    @lack_of_memory_named()
+    def advance(self) -> Row:
+        """Run one epoch, or report the result if there is nothing left to run.
+
+        Returns:
+            The epoch's scalars; with ``done`` True if the job is over, and ``outcome``
+            (``running``, ``done``, or ``reused`` for a result that was there before).
+
+        Raises:
+            DistributedIacError: The job failed.
+        """
+        work = self._work
+        if work is None:
+            return self._ended("reused")
+        if self._result is not None:
+            return self._ended("done")
+        return self._conclude(work) if self._at_end(work) else self._epoch(work)
+
+    def save(self) -> None:
+        """Write a checkpoint, unless nothing has happened since the last one.
+
+        A run whose last epoch failed is left as its last checkpoint knows it.
+        """
+        work = self._work
+        if work is None or self._result is not None or self._health == "broken":
+            return
+        if work.stage.epoch == self._saved_epoch:
+            return
+        self._shelf.store(
+            {
+                "identity": self.digest,
+                "stage": work.stage.state_dict(),
+                "rows": self.rows,
+                "seconds": self._seconds,
+            }
+        )
+        self._saved_epoch, self._saved_seconds = work.stage.epoch, self._seconds
+
+    def _resume(self, work: Work) -> None:
+        kept = self._shelf.newest()
+        self.notes = kept.notes
+        if kept.state is None:
+            return
+        if kept.state["identity"] != self.digest:
+            raise RunError(
+                f"the checkpoints in {self._shelf.folder} are those of {self.digest}",
+                came=str(kept.state["identity"]),
+                remedy="delete that folder",
+            )
+        work.stage.load_state_dict(kept.state["stage"])
+        self.rows, self._seconds = list(kept.state["rows"]), float(kept.state["seconds"])
+        self._saved_epoch, self._saved_seconds = work.stage.epoch, self._seconds
+        for row in self.rows:  # rules that count reports have to have seen them
+            work.stops(StepReport(row))
+
+    def _at_end(self, work: Work) -> bool:
+        """Whether nothing but the conclusion is left, as after a kill just before it."""
+        stopped = bool(self.rows) and bool(self.rows[-1]["stopped"])
+        return stopped or self._is_over(work)
+
+    def _is_over(self, work: Work) -> bool:
+        """Whether the job ends here without anybody's decision."""
+        return work.stage.done or (self._until is not None and work.stage.epoch >= self._until)
+
+    def _epoch(self, work: Work) -> Row:
+        begun = self._clock()
+        self._health = "broken"
+        report = work.stage.step()
+        self._health = "sound"
+        seconds = self._clock() - begun
+        self._seconds += seconds
+        row: Row = {
+            **report.values,
+            "seconds": seconds,
+            "total_seconds": self._seconds,
+            "memory_bytes": peak_memory(),
+        }
+        row["stopped"] = work.stops(StepReport(row, report.payload))
+        self.rows.append(row)
+        seen = payload_text(report.payload)  # for who watches; the result's files say the same
+        if self._at_end(work):
+            self.save()  # writing the result may take minutes, and a kill may come then
+            result = self._conclude(work)
+            # Whoever is to decide on the report of a stop gets it as one of a running job.
+            return {**result, **row, **seen, **self._about("done"), "done": self._is_over(work)}
+        since = work.stage.epoch - self._saved_epoch
+        if self._pace.due(since, self._seconds - self._saved_seconds):
+            self.save()
+        return {**row, **seen, **self._about("running"), "done": False}
+
+    def _conclude(self, work: Work) -> Row:
+        """Write the result; from then on the job is over, whoever is killed."""
+        with tempfile.TemporaryDirectory(prefix="distributed-iac-") as scratch:
+            folder = Path(scratch) / "result"
+            folder.mkdir()
+            final = work.finish(folder, self.rows)
+            self._result = self._workshop.keep(self.job, folder, self.rows, final)
+        self._shelf.clear()
+        return self._ended("done")
+
+    def _ended(self, outcome: Outcome) -> Row:
+        result: Result = self._result or {}
+        return {**result, **self._about(outcome), "done": True}
+
+    def _about(self, outcome: Outcome) -> Row:
+        result: Result = self._result or {}
+        notes = [*self.notes, *([str(result["note"])] if result.get("note") else [])]
+        return {
+            "outcome": outcome,
+            "digest": self.digest,
+            "epochs_planned": None if self._work is None else self._work.stage.epochs,
+            "note": "; ".join(notes) or None,
+        }

@@ -1,0 +1,94 @@
+"""The ``result.json`` of a finished job, for tables and for the jobs that need it.
+
+::
+
+    write_result(folder, job, digest, rows, work.finish(folder, rows))
+    read_result(folder)["val_dice"]
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distributed_iac import versions
+from distributed_iac.files import write_json
+from distributed_iac.jobs.job import Job
+from distributed_iac.run.artifacts import FILES, RESULT, checksums
+from distributed_iac.run.reading import reading
+from distributed_iac.training.stage import Scalar
+from distributed_iac.transient import patiently
+
+
+def write_result(
+    folder: Path,
+    job: Job,
+    digest: str,
+    rows: Sequence[Mapping[str, Scalar]],
+    final: Mapping[str, Scalar],
+) -> dict[str, Any]:
+    """Describe a finished job; the last file of its folder.
+
+    Args:
+        folder: With all other files of the job.
+        job: The job.
+        digest: What the result was made from.
+        rows: Scalars of its epochs, each with ``seconds``, the time spent in it.
+        final: Flat scalars about the whole job; numbers that are not finite become null.
+
+    Returns:
+        What was written.
+    """
+    content = {
+        "key": job.key,
+        "kind": job.kind,
+        "dataset": job.dataset,
+        "backbone": job.backbone,
+        "name": job.name,
+        "arm": job.arm,
+        "seed": job.seed,
+        "digest": digest,
+        "status": "done",
+        "epochs": len(rows),
+        "seconds": sum(float(row.get("seconds") or 0.0) for row in rows),
+        **{name: _plain(value) for name, value in final.items()},
+        FILES: checksums(folder),
+    }
+    write_json(folder / RESULT, versions.versioned(versions.RESULT, content))
+    return content
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Read a job's ``result.json``.
+
+    Raises:
+        CheckpointError: It is missing or damaged, or of a release that this one cannot read.
+    """
+    with reading(folder / RESULT) as path:
+        content = patiently(path.read_bytes)
+    return parse_result(content, str(path))
+
+
+def parse_result(content: bytes, where: str) -> dict[str, Any]:
+    """Read what is in a ``result.json``.
+
+    Args:
+        content: Of the file.
+        where: For errors.
+
+    Raises:
+        CheckpointError: It is damaged, or of a release that this one cannot read.
+    """
+    with reading(where):
+        parsed = json.loads(content)
+        if not isinstance(parsed, dict):
+            raise TypeError(f"a mapping is expected, not a {type(parsed).__name__}")
+    versions.require_version(versions.RESULT, parsed, where)
+    return {name: value for name, value in parsed.items() if name != versions.RESULT.key}
+
+
+def _plain(value: Scalar) -> Scalar:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,84 @@
+"""The jobs of a configured run: real data, real networks.
+
+::
+
+    workshop = RunWorkshop(config, artifacts="runs/artifacts")
+    work = workshop.open(workshop.graph["acdc/basic_unet-tiny/pretrain"])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from distributed_iac.config.run import RunConfig
+from distributed_iac.data.store.manifest import read_manifest
+from distributed_iac.errors import StoreError
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.digest import Digests
+from distributed_iac.run.kept_results import KeptResults
+from distributed_iac.run.work.build import build_work
+from distributed_iac.run.work.contract import Work
+from distributed_iac.run.workshop import Result
+
+
+@dataclass(frozen=True)
+class RunWorkshop:
+    """A run's jobs.
+
+    Args:
+        config: The run.
+        artifacts: Folder or URI of finished jobs' results, that every node reaches.
+    """
+
+    config: RunConfig
+    artifacts: str
+
+    @cached_property
+    def graph(self) -> JobGraph:
+        """All jobs of the run."""
+        return plan_jobs(self.config)
+
+    def digest(self, job: Job) -> str:
+        """Identity of a job's result."""
+        return self._digests[job.key]
+
+    def finished(self, job: Job) -> Result | None:
+        """The kept result of a job, from this run or any other.
+
+        A store is no artifact: a kept result only says that it was prepared once.
+        """
+        if job.kind == "prepare" and not self._is_prepared(job.dataset):
+            return None
+        return self._kept.find(self.digest(job))
+
+    def _is_prepared(self, name: str) -> bool:
+        (dataset,) = [one for one in self.config.data if one.name == name]
+        try:
+            read_manifest(self.config.store_folder(dataset))
+        except StoreError as error:
+            if error.retriable:
+                raise
+            return False
+        return True
+
+    def open(self, job: Job) -> Work:
+        """Open the data and build the networks of a job."""
+        return build_work(self.config, job, Artifacts(self.artifacts))
+
+    def keep(self, job: Job, folder: Path, rows: Sequence[Result], final: Result) -> Result:
+        """Keep a finished job's files."""
+        return self._kept.put(job, self.digest(job), folder, rows, final)
+
+    @cached_property
+    def _digests(self) -> Digests:
+        return Digests(self.config, self.graph)
+
+    @cached_property
+    def _kept(self) -> KeptResults:
+        return KeptResults(Artifacts(self.artifacts))

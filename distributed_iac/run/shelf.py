@@ -1,0 +1,127 @@
+"""The two last checkpoints of a job, on storage that every node reaches.
+
+::
+
+    shelf = Shelf("s3://bucket/runs/acdc/checkpoints/5f0c")
+    shelf.store(state)                  # into the slot that holds the older state
+    kept = shelf.newest()               # the newest state that is whole
+    kept.state, kept.notes              # None where there is none
+
+Jobs keep their own checkpoints instead of handing them to Ray Tune, for three reasons that were
+observed: after a kill of the driver Tune knows only the checkpoints of its last snapshot; it hands
+a restarted trial one checkpoint, and if that one is damaged the trial fails until it is given up;
+and a new Tune experiment of the same run knows none at all.
+
+A state is written whole beside the other one, with a checksum, so a kill at any instant and a
+damaged file cost the epochs between two checkpoints, never the job. Two slots are used in turn
+rather than renamed, because object stores cannot rename.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs
+
+from distributed_iac.errors import CheckpointError
+from distributed_iac.run.storage import read_file, resolve, write_object
+from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.transient import patiently
+
+SLOTS = ("a.pt", "b.pt")
+NUMBER = "checkpoint_number"
+"""Key under which a state carries its place in the order of checkpoints."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A checkpoint that was found.
+
+    Args:
+        state: What was stored; None if nothing is there, or nothing that is whole: then the job
+            starts again.
+        notes: What was passed over to find it.
+    """
+
+    state: dict[str, Any] | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Shelf:
+    """Checkpoints of one job.
+
+    Args:
+        folder: Local folder or URI of a file system that pyarrow knows; made when needed.
+    """
+
+    folder: str
+    _number: int = field(default=0, init=False)
+
+    def store(self, state: Mapping[str, Any]) -> None:
+        """Write a state; the one before stays whole whatever happens.
+
+        Args:
+            state: Tensors and plain values.
+
+        Raises:
+            OSError: Storage full or out of reach.
+        """
+        number = self._number + 1
+        name = SLOTS[number % len(SLOTS)]
+        numbered = {**state, NUMBER: number}
+        system, path = resolve(self.folder)
+        if isinstance(system, fs.LocalFileSystem):
+            write_checkpoint(Path(path) / name, numbered)
+        else:
+            with tempfile.TemporaryDirectory() as scratch:
+                local = Path(scratch) / name
+                write_checkpoint(local, numbered)
+                content = local.read_bytes()
+                patiently(lambda: write_object(system, f"{path}/{name}", content))
+        self._number = number
+
+    def newest(self) -> Kept:
+        """Return the newest whole state.
+
+        Raises:
+            OSError, CheckpointError: Storage keeps failing for now.
+        """
+        kept: dict[str, Any] | None = None
+        notes: list[str] = []
+        for name in SLOTS:
+            try:
+                state = self._read(name)
+            except CheckpointError as error:
+                if error.retriable:
+                    raise  # it may be whole: nothing is known of it yet
+                notes.append(f"passed over a damaged checkpoint, {name}: {error.message}")
+                continue
+            if state is not None and (kept is None or state[NUMBER] > kept[NUMBER]):
+                kept = state
+        if kept is not None:
+            self._number = int(kept[NUMBER])
+        return Kept(kept, tuple(notes))
+
+    def clear(self) -> None:
+        """Remove the checkpoints of a job that is finished."""
+        system, path = resolve(self.folder)
+        if patiently(lambda: system.get_file_info(path)).type == fs.FileType.Directory:
+            patiently(lambda: system.delete_dir(path))
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        """The state in a slot; None for an empty slot."""
+        system, path = resolve(self.folder)
+        file = f"{path}/{name}"
+        if patiently(lambda: system.get_file_info(file)).type != fs.FileType.File:
+            return None
+        if isinstance(system, fs.LocalFileSystem):
+            return read_checkpoint(Path(file))
+        with tempfile.TemporaryDirectory() as scratch:
+            local = Path(scratch) / name
+            local.write_bytes(read_file(system, file))
+            return read_checkpoint(local)

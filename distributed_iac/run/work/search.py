@@ -1,0 +1,93 @@
+"""The work of a search job: a cell, and how it came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from distributed_iac.cell.cost import derived_network_cost
+from distributed_iac.files import write_json
+from distributed_iac.jobs.job import Job
+from distributed_iac.pruning.discretise import Discretisation
+from distributed_iac.run.work.contract import (
+    DECISIONS,
+    EPOCHS,
+    GENOTYPE,
+    HISTORY,
+    WEIGHTS,
+    Row,
+    require_success,
+)
+from distributed_iac.run.work.discrete import discrete_val_dice
+from distributed_iac.training.group import Group
+from distributed_iac.training.outputs import write_cell, write_rows, write_weights
+from distributed_iac.training.search import SearchStage
+from distributed_iac.training.stage import Scalar, StepReport
+from distributed_iac.verdict.judge import Judge
+from distributed_iac.verdict.report import ReportKeys
+from distributed_iac.verdict.role import Role
+
+REPORTED = ReportKeys(iteration="epoch", seconds="total_seconds")
+
+
+class SearchWork:
+    """Searches a cell.
+
+    Without a scheduler the search is stopped by the same rules, as far as they look at one search
+    alone: converged, diverged, collapsed, over its budget; a protected arm runs to its end.
+
+    Args:
+        group: Data set and backbone.
+        job: The job.
+        stage: The search.
+    """
+
+    def __init__(self, group: Group, job: Job, stage: SearchStage) -> None:
+        self.stage = stage
+        self._group, self._job = group, job
+        self._warnings = group.warnings  # now: a folder that is moved meanwhile costs nothing
+        self._judge = Judge.from_settings(group.config.scheduler)
+        self._judge.add(job.key, Role(job=job.key, group=job.group, arm=job.name))
+        self._stop_reason: str | None = None
+
+    def stops(self, report: StepReport) -> bool:
+        """Whether the scheduler's rules would stop the search after this report."""
+        verdict = self._judge.report(self._job.key, REPORTED.read(report.values))
+        self._stop_reason = f"{verdict.code}: {verdict.sentence}" if verdict else None
+        return verdict is not None
+
+    def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
+        """Write the discrete cell, decisions, importance history, epochs and best weights."""
+        stage, last = self.stage, rows[-1]
+        require_success(stage.reason, "search")
+        cell = stage.discretise()
+        provenance = {"group": self._job.group, "arm": self._job.name, "seed": self._job.seed}
+        write_rows(folder / EPOCHS, rows)
+        write_cell(folder / GENOTYPE, cell, provenance)
+        write_json(folder / DECISIONS, stage.decisions)
+        write_json(folder / HISTORY, stage.history.to_state())
+        write_weights(folder / WEIGHTS, stage.best.state)
+        return {
+            "val_dice": stage.best.score,
+            "best_epoch": stage.best.epoch,
+            "stop_reason": self._stop_reason or last.get("stop_reason") or last["reason"],
+            "op_evaluations": last["op_evaluations"],
+            "full_epochs": last["full_epochs"],
+            **self._cell(cell),
+            **self._warnings,
+        }
+
+    def _cell(self, cell: Discretisation) -> dict[str, Scalar]:
+        """What choosing among cells needs to know."""
+        backbone, genotype = self.stage.network.backbone, cell.genotype
+        size = self._group.store.image_shape[1:]
+        cost = derived_network_cost(backbone.taps, genotype, self._group.config.cell, size)
+        return {
+            "genotype_id": genotype.id,
+            "verdict": cell.distinction.verdict,
+            "undecided": cell.distinction.undecided,
+            "confidence": sum(edge.confidence for edge in cell.kept) / len(cell.kept),
+            "discrete_val_dice": discrete_val_dice(self._group, self.stage.network, genotype),
+            "cell_parameters": cost.parameters,
+            "cell_macs": cost.macs,
+        }

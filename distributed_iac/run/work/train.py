@@ -1,0 +1,86 @@
+"""The work of the jobs that train a network on labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from distributed_iac.jobs.job import Job
+from distributed_iac.run.work.contract import EPOCHS, WEIGHTS, Row, require_success
+from distributed_iac.run.work.evaluate import write_test_scores
+from distributed_iac.run.work.once import OnceStage
+from distributed_iac.training.group import Group
+from distributed_iac.training.outputs import write_rows, write_weights
+from distributed_iac.training.stage import Scalar, StepReport
+from distributed_iac.training.supervised import SupervisedStage
+
+NAMES = {"pretrain": "pre-training", "retrain": "retraining", "baseline": "training"}
+
+
+class TrainingWork:
+    """Trains a network, keeps its best epoch, and scores that on the test patients if asked to.
+
+    Args:
+        group: Data set and network.
+        job: The job.
+        stage: The training.
+        test: ``scored`` where the network is a result, ``unseen`` where others build upon it:
+            the test patients are for final models only.
+        facts: What else is to be known about the job.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        job: Job,
+        stage: SupervisedStage,
+        test: Literal["scored", "unseen"],
+        facts: Mapping[str, Scalar] | None = None,
+    ) -> None:
+        self.stage = stage
+        self._group, self._job = group, job
+        self._test, self._facts = test, facts or {}
+
+    def stops(self, report: StepReport) -> bool:
+        """Never: patience is the stage's own."""
+        del report
+        return False
+
+    def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
+        """Write epochs and the best epoch's weights; score them."""
+        stage = self.stage
+        require_success(stage.reason, NAMES[self._job.kind])
+        write_rows(folder / EPOCHS, rows)
+        write_weights(folder / WEIGHTS, stage.best.state)
+        if self._test == "scored":
+            stage.network.load_state_dict(stage.best.state)
+            write_test_scores(self._group, self._job, stage.network, folder)
+        return {
+            "val_dice": stage.best.score,
+            "best_epoch": stage.best.epoch,
+            "stop_reason": stage.reason,
+            **self._facts,
+        }
+
+
+class NothingWork:
+    """A retraining whose cell does not exist: its rule picked fewer cells than it might have.
+
+    Args:
+        reason: Why, for tables.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+        self.stage = OnceStage(dict)
+
+    def stops(self, report: StepReport) -> bool:
+        """Never: there is but one step."""
+        del report
+        return False
+
+    def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
+        """Say that there was nothing to do."""
+        del folder, rows
+        return {"stop_reason": self._reason, "val_dice": None, "genotype_id": None}

@@ -1,0 +1,67 @@
+"""What a sweep needs to know about its jobs, and how it gets their work.
+
+::
+
+    workshop.graph.jobs()
+    workshop.finished(job)              # the result of a job that was done before, or None
+    work = workshop.open(job)           # opens data, reads what the job needs
+    workshop.keep(job, folder, rows, work.finish(folder, rows))     # under the job's digest
+
+The Ray side knows jobs only through this contract, so that a sweep of scripted jobs
+(``tune/scripted.py``) runs through exactly the code that a real one (``tune/run_workshop.py``)
+runs through. A workshop travels to every worker, hence it is small, pickles, and holds no open
+files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job
+from distributed_iac.run.work.contract import Work
+from distributed_iac.training.stage import Scalar
+
+Result = Mapping[str, Scalar]
+"""Flat scalars that a finished job is known by."""
+
+
+class Workshop(Protocol):
+    """The jobs of a sweep."""
+
+    @property
+    def graph(self) -> JobGraph:
+        """All jobs."""
+        ...
+
+    def digest(self, job: Job) -> str:
+        """Identity of a job's result: equal digest, equal result.
+
+        Raises:
+            DistributedIacError: Something that the job needs is not there yet.
+        """
+        ...
+
+    def finished(self, job: Job) -> Result | None:
+        """The result of a job that somebody has finished; None if nobody has."""
+        ...
+
+    def open(self, job: Job) -> Work:
+        """Make a job ready to run; everything that it needs is finished."""
+        ...
+
+    def keep(self, job: Job, folder: Path, rows: Sequence[Result], final: Result) -> Result:
+        """Take in what a job leaves behind: whole or not at all.
+
+        Args:
+            job: The job.
+            folder: Its files.
+            rows: Scalars of its epochs.
+            final: Scalars about the whole job.
+
+        Returns:
+            What :meth:`finished` is going to return.
+        """
+        ...

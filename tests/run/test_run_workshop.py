@@ -1,0 +1,88 @@
+"""The jobs of a configured run: what counts as finished while stores come and go."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from distributed_iac.config.run import RunConfig
+from distributed_iac.errors import StoreError
+from distributed_iac.phantom import make_phantom
+from distributed_iac.run.job_run import JobRun, Pace
+from distributed_iac.run.run_workshop import RunWorkshop
+from distributed_iac.run.shelf import Shelf
+from distributed_iac.tune.searcher import JobSearcher
+
+PREPARE, PRETRAIN = "acdc/prepare", "acdc/basic_unet-tiny/pretrain"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source") / "acdc"
+    make_phantom("acdc", folder, patients=8, seed=0, size="tiny")
+    return folder
+
+
+@pytest.fixture
+def prepared(source: Path, tmp_path: Path) -> RunConfig:
+    """A run whose data set is prepared, and the result of that job kept."""
+    config = RunConfig.model_validate(
+        {
+            "name": "run",
+            "out": tmp_path / "runs",
+            "stores": tmp_path / "stores",
+            "data": [{"name": "acdc", "source": source, "preprocess": {"workers": 1}}],
+            "backbones": [{"name": "basic_unet", "features": "tiny"}],
+        }
+    )
+    assert prepare(config) == "done"
+    return config
+
+
+def workshop_of(config: RunConfig) -> RunWorkshop:
+    """As another process finds it: nothing is remembered."""
+    return RunWorkshop(config, str(config.out / "artifacts"))
+
+
+def prepare(config: RunConfig) -> object:
+    workshop = workshop_of(config)
+    shelf = Shelf(str(config.out / "shelf"))
+    run = JobRun(workshop.graph[PREPARE], workshop, shelf, Pace(60.0), lambda: 0.0)
+    return run.advance()["outcome"]
+
+
+def suggested(searcher: JobSearcher, trial: str) -> object:
+    config = searcher.suggest(trial)
+    return config["job"] if isinstance(config, dict) else config
+
+
+def test_a_prepared_store_is_not_prepared_again(prepared: RunConfig) -> None:
+    assert prepare(prepared) == "reused"
+    assert suggested(JobSearcher(workshop_of(prepared)), "one") == PRETRAIN
+
+
+def test_a_deleted_store_is_prepared_again_before_anything_needs_it(prepared: RunConfig) -> None:
+    store = prepared.stores / "acdc"
+    identity = (store / "manifest.json").read_bytes()
+    shutil.rmtree(store)
+    searcher = JobSearcher(workshop_of(prepared))
+    assert suggested(searcher, "one") == PREPARE
+    assert suggested(searcher, "two") is None
+    assert prepare(prepared) == "done"
+    assert (store / "manifest.json").read_bytes() == identity
+    searcher.on_trial_complete("one", {"outcome": "done"})
+    assert suggested(searcher, "two") == PRETRAIN
+
+
+def test_a_damaged_store_is_neither_finished_nor_overwritten(prepared: RunConfig) -> None:
+    manifest = prepared.stores / "acdc" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:-9])
+    assert suggested(JobSearcher(workshop_of(prepared)), "one") == PREPARE
+    with pytest.raises(StoreError, match=r"manifest\.json cannot be read") as caught:
+        prepare(prepared)
+    assert "delete the folder" in str(caught.value)
+    manifest.unlink()
+    with pytest.raises(StoreError, match=r"manifest\.json is missing"):
+        prepare(prepared)

@@ -1,0 +1,316 @@
+"""What each kind of job leaves behind, on a real store with real networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from distributed_iac.config.run import RunConfig
+from distributed_iac.errors import StoreError
+from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.genotype import Genotype
+from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.cells import candidate_of, read_search, selected
+from distributed_iac.run.local_sweep import LocalSweep
+from distributed_iac.run.result import read_result
+from distributed_iac.run.work.build import build_work
+from distributed_iac.run.work.discrete import discrete_val_dice, structure_of
+from distributed_iac.run.work.evaluate import val_dice, write_test_scores
+from distributed_iac.run.work.search import SearchWork
+from distributed_iac.run.work.train import TrainingWork
+from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.group import Group
+from distributed_iac.training.memory import OutOfMemoryError
+from distributed_iac.training.outputs import read_weights
+from distributed_iac.training.stage import StepReport
+
+MakeConfig = Callable[..., RunConfig]
+
+UNET = "acdc/basic_unet-tiny"
+TRAINED = {"result.json", "epochs.parquet", "best.safetensors"}
+SEARCHED = TRAINED | {"genotype.json", "decisions.json", "history.json"}
+SCORED = TRAINED | {"patients.parquet", "overlays.npz"}
+LEFT = {
+    "prepare": {"result.json"},
+    "pretrain": TRAINED,
+    "search": SEARCHED,
+    "retrain": SCORED,
+    "baseline": SCORED,
+    "evaluate": {"result.json", "patients.parquet", "overlays.npz"},
+}
+
+
+def group_of(sweep: LocalSweep) -> Group:
+    config = sweep.config
+    return Group.open(config, config.data[0], config.backbones[0])
+
+
+def trained(sweep: LocalSweep, group: Group) -> dict[str, torch.Tensor]:
+    return read_weights(sweep.result(f"{group.name}/pretrain") / "best.safetensors")
+
+
+def test_every_job_leaves_the_files_of_its_kind(finished: LocalSweep) -> None:
+    for job in finished.graph.jobs():
+        folder = finished.result(job.key)
+        assert {path.name for path in folder.iterdir()} == LEFT[job.kind], job.key
+        assert read_result(folder)["key"] == job.key
+
+
+def test_only_final_models_are_scored_on_the_test_patients(finished: LocalSweep) -> None:
+    patients = {case.patient_id for case in group_of(finished).store.cases("test")}
+    models = set()
+    for job in finished.graph.jobs():
+        path = finished.result(job.key) / "patients.parquet"
+        if path.exists():
+            rows = read_patients(path).to_pylist()
+            assert {row["patient_id"] for row in rows} == patients
+            assert {(row["model"], row["name"]) for row in rows} == {(job.key, job.name)}
+            assert {(row["arm"], row["seed"]) for row in rows} == {(job.arm, job.seed)}
+            models.add(job.name)
+    assert models == {"full", "lth", "plain", "plain_extra", "random", "attention_unet-4-4"}
+
+
+def test_a_baseline_trains_as_long_as_pre_training_and_retraining_together(
+    finished: LocalSweep,
+) -> None:
+    result = read_result(finished.result("acdc/attention_unet-4-4/baseline/seed0"))
+    assert result["epochs"] == finished.config.pretrain.epochs + finished.config.retrain.epochs
+
+
+def test_seconds_are_those_of_the_epochs(finished: LocalSweep) -> None:
+    folder = finished.result(f"{UNET}/search/lth/seed0")
+    rows = pq.read_table(folder / "epochs.parquet").to_pylist()
+    assert read_result(folder)["seconds"] == pytest.approx(sum(row["seconds"] for row in rows))
+    assert read_result(folder)["epochs"] == len(rows)
+
+
+def test_a_search_is_read_back_as_it_was(finished: LocalSweep) -> None:
+    folder = finished.result(f"{UNET}/search/lth/seed0")
+    found = read_search(folder)
+    content = json.loads((folder / "genotype.json").read_text(encoding="utf-8"))
+    assert found.cell.to_dict() == {k: content[k] for k in found.cell.to_dict()}
+    assert found.history.epochs[-1].epoch == found.rows[-1]["epoch"] == 2
+    assert found.genotype.id == found.rows[-1]["genotype_id"]
+    assert found.reason in found.describe()
+
+
+def test_an_arms_model_has_the_cell_of_its_own_search(finished: LocalSweep) -> None:
+    for arm in ("full", "lth"):
+        search = read_search(finished.result(f"{UNET}/search/{arm}/seed0"))
+        model = read_result(finished.result(f"{UNET}/retrain/{arm}/seed0"))
+        assert Genotype.from_json(model["genotype"]) == search.genotype
+
+
+def test_a_random_cell_follows_its_seed_and_has_the_shape_of_a_searched_one(
+    finished: LocalSweep,
+) -> None:
+    group = group_of(finished)
+    backbone = group.backbone()
+    cells = [group.random_genotype(backbone, seed) for seed in (0, 0, 1, 2)]
+    assert cells[0] == cells[1]
+    assert len({cell.id for cell in cells}) > 1
+    search = read_search(finished.result(f"{UNET}/search/lth/seed0"))
+    assert cells[0].cells[0].topology == search.genotype.cells[0].topology
+
+
+@pytest.mark.parametrize("unfreeze", ["all", "cells_and_decoder"])
+def test_the_extra_control_treats_the_backbone_as_a_retraining_does(
+    finished: LocalSweep, make_config: MakeConfig, unfreeze: str
+) -> None:
+    retrain = {**finished.config.retrain.model_dump(), "unfreeze": unfreeze}
+    config = make_config(retrain=retrain)
+    group = Group.open(config, config.data[0], config.backbones[0])
+    weights = trained(finished, group)
+    extra = group.extra_stage(group.backbone(weights), seed=0)
+    genotype = group.random_genotype(group.backbone(), 0)
+    retraining = group.retrain_stage(group.backbone(weights), genotype, seed=0)
+
+    def rates(stage: Any, prefix: str) -> dict[str, float]:
+        """Learning rate of every backbone parameter that is trained."""
+        names = {parameter: name for name, parameter in stage.network.named_parameters()}
+        return {
+            names[parameter].removeprefix(prefix): float(group["lr"])
+            for group in stage._optimiser.param_groups
+            for parameter in group["params"]
+            if names[parameter].startswith(prefix)
+        }
+
+    assert rates(extra, "") == rates(retraining, "backbone.") != {}
+    assert extra.epochs == retraining.epochs
+    mine, theirs = (next(stage._batches) for stage in (extra, retraining))
+    assert torch.equal(mine.images, theirs.images)
+
+
+def test_the_extra_control_starts_where_the_plain_backbone_is(finished: LocalSweep) -> None:
+    group = group_of(finished)
+    plain = read_result(finished.result(f"{UNET}/evaluate/plain"))["val_dice"]
+    assert val_dice(group, group.backbone(trained(finished, group))) == pytest.approx(plain)
+
+
+def test_a_cut_network_whose_cells_add_nothing_scores_as_the_plain_backbone(
+    finished: LocalSweep,
+) -> None:
+    group = group_of(finished)
+    backbone = group.backbone(trained(finished, group))
+    stage = group.search_stage(backbone, "lth", seed=0)
+    genotype = read_search(finished.result(f"{UNET}/search/lth/seed0")).genotype
+    before = {name: value.clone() for name, value in stage.network.state_dict().items()}
+    # Projections start at zero, so that before the first step no cell changes anything.
+    assert discrete_val_dice(group, stage.network, genotype) == pytest.approx(
+        val_dice(group, backbone)
+    )
+    after = stage.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_cut_network_executes_the_genotypes_operations_and_no_other(
+    finished: LocalSweep,
+) -> None:
+    group = group_of(finished)
+    network = group.search_stage(group.backbone(), "lth", seed=0).network
+    genotype = group.random_genotype(network.backbone, 3)
+    network.restrict([structure_of(genotype.cells[0])])
+    weights = network.architecture.operation_weights()[0]
+    assert int((weights == 1).sum()) == int((weights != 0).sum()) == len(genotype.cells[0].genes)
+
+
+def test_a_protected_arm_is_not_stopped_when_it_has_converged(finished: LocalSweep) -> None:
+    group = group_of(finished)
+    converged = StepReport({"epoch": 9, "converged": True, "reason": "converged: all stable"})
+    for arm, stops in (("full", False), ("lth", True)):
+        job = finished.graph[f"{UNET}/search/{arm}/seed0"]
+        stage = group.search_stage(group.backbone(trained(finished, group)), arm, 0)
+        assert SearchWork(group, job, stage).stops(converged) == stops
+
+
+def test_a_search_is_stopped_by_its_budget_and_says_so(make_config: MakeConfig) -> None:
+    settings = {"epochs": 3, "warmup_epochs": 1}
+    config = make_config(name="budget", search=settings, scheduler={"budget": {"epochs": 2}})
+    sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
+    result = read_result(sweep.result(f"{UNET}/search/lth/seed0"))
+    assert result["epochs"] == 2
+    assert result["stop_reason"] == "budget: 2 of 2 epochs spent"
+
+
+def test_candidates_carry_what_rules_choose_by(finished: LocalSweep) -> None:
+    folders = [finished.result(f"{UNET}/search/{arm}/seed0") for arm in ("full", "lth")]
+    for folder in folders:
+        candidate = candidate_of(folder)
+        assert candidate.group == UNET
+        assert candidate.discrete_val_dice is not None
+        assert candidate.parameters
+        assert candidate.cost
+        assert candidate.confidence is not None
+    picked = selected(folders[1:], finished.config.selection, seed=0)
+    assert picked.cell() == read_search(folders[1]).genotype
+
+
+def test_slots_that_a_rule_leaves_empty_are_finished_without_a_model(
+    make_config: MakeConfig,
+) -> None:
+    config = make_config(name="slots", selection={"rule": "pareto"}, seeds=[0, 1], arms={"lth": {}})
+    sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
+    models = [sweep.result(f"{UNET}/retrain/lth.{slot}/seed0") for slot in (1, 2)]
+    cells = {read_result(model)["genotype_id"] for model in models} - {None}
+    searches = [sweep.result(f"{UNET}/search/lth/seed{seed}") for seed in (0, 1)]
+    picks = selected(searches, config.selection).picks
+    assert cells == {pick.genotype.id for pick in picks}
+    for model, filled in zip(models, (True, len(picks) > 1), strict=True):
+        assert (model / "patients.parquet").exists() == filled
+
+
+def test_a_store_is_enough_where_the_source_is_out_of_reach(
+    finished: LocalSweep, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    data = finished.config.data[0].model_dump() | {"source": tmp_path / "gone"}
+    config = make_config(data=[data])
+    work = build_work(config, finished.graph["acdc/prepare"], Artifacts(tmp_path))
+    assert work.stage.step()["preparation"] == "source_absent"
+    one_each = {"patients": {"pattern": "(?P<patient>.+)"}}
+    work = build_work(
+        make_config(data=[data | one_each]), finished.graph["acdc/prepare"], Artifacts(tmp_path)
+    )
+    with pytest.raises(StoreError, match="patients must be those of"):
+        work.stage.step()
+
+
+def test_a_needed_result_that_is_missing_is_named(finished: LocalSweep, tmp_path: Path) -> None:
+    job: Job = finished.graph[f"{UNET}/search/lth/seed0"]
+    with pytest.raises(Exception, match=f"needs the result of {UNET}/pretrain"):
+        build_work(finished.config, job, Artifacts(tmp_path))
+
+
+def test_a_saved_stage_of_every_kind_continues(finished: LocalSweep, tmp_path: Path) -> None:
+    artifacts = finished.artifacts
+    for name in (
+        "prepare",
+        "basic_unet-tiny/evaluate/plain",
+        "basic_unet-tiny/retrain/random/seed0",
+    ):
+        job = finished.graph[f"acdc/{name}"]
+        first, second = (build_work(finished.config, job, artifacts) for _ in range(2))
+        report = first.stage.step()
+        write_checkpoint(tmp_path / "last.pt", first.stage.state_dict())
+        second.stage.load_state_dict(read_checkpoint(tmp_path / "last.pt"))
+        assert (second.stage.epoch, second.stage.done) == (1, first.stage.done)
+        if isinstance(second, TrainingWork):
+            assert second.stage.step().values == first.stage.step().values
+        else:
+            assert report["done"]
+
+
+def small_gpu(network: torch.nn.Module, fits: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let a network run out of memory above so many slices; returns how many it has seen."""
+    forward, seen = network.forward, list[int]()
+
+    def short(images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        if len(images) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        logits: torch.Tensor = forward(images)
+        return logits
+
+    monkeypatch.setattr(network, "forward", short)
+    return seen
+
+
+def test_an_evaluation_that_does_not_fit_has_the_same_scores_in_smaller_batches(
+    finished: LocalSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    group = group_of(finished)
+    job, network = Job("evaluate", "acdc", "basic_unet-tiny", "plain"), group.backbone()
+    network.load_state_dict(trained(finished, group))
+    tables, seen = [], list[int]()
+    for name, fits in (("whole", 10**6), ("narrow", 2)):
+        (tmp_path / name).mkdir()
+        with monkeypatch.context() as patch:
+            seen = small_gpu(network, fits, patch)
+            write_test_scores(group, job, network, tmp_path / name)
+        tables.append(read_patients(tmp_path / name / "patients.parquet"))
+    assert tables[0].equals(tables[1])
+    assert max(seen) > 2
+    first = next(place for place, slices in enumerate(seen) if slices <= 2)
+    assert set(seen[first:]) <= {1, 2}, "once it is known what fits, nothing larger is tried"
+    small_gpu(network, 0, monkeypatch)
+    with pytest.raises(OutOfMemoryError, match="smaller patch"):
+        write_test_scores(group, job, network, tmp_path)
+
+
+def test_a_network_that_does_not_fit_at_all_is_one_clear_error(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    config = make_config(name="full", pretrain={"epochs": 3})
+    monkeypatch.setattr(torch.optim.SGD, "step", full)
+    with pytest.raises(OutOfMemoryError, match=r"CUDA out of memory[\s\S]*batches\.batch_size"):
+        LocalSweep(config, plan_jobs(config), lambda *_: None).result(f"{UNET}/pretrain")
