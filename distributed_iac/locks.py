@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 
 from distributed_iac.errors import RunError
 from distributed_iac.files import MALFORMED
+from distributed_iac.transient import patiently
 
 LOGGER = logging.getLogger(__name__)
 
@@ -104,12 +105,8 @@ def _acquire(lock: FileLock, path: Path, busy: Callable[[str], None]) -> None:
     told = None
     while True:
         try:
-            lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 4)
-        except Timeout:
-            holder = _holder(path)
-            if holder != told:
-                busy(holder)
-            told = holder
+            if patiently(lambda: _acquired(lock)):
+                return
         except OSError as error:
             if error.errno not in _LACKING:
                 raise
@@ -120,8 +117,18 @@ def _acquire(lock: FileLock, path: Path, busy: Callable[[str], None]) -> None:
                 "use a folder on another file system",
                 where=path.parent,
             ) from error
-        else:
-            return
+        holder = _holder(path)
+        if holder != told:
+            busy(holder)
+        told = holder
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 4)
+    except Timeout:  # a TimeoutError, which from storage would be one to be tried again
+        return False
+    return True
 
 
 def _sign(descriptor: int) -> None:

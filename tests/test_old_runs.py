@@ -117,7 +117,7 @@ def test_results_are_found_by_the_digests_that_they_were_kept_under(run: str) ->
     """Else every finished job would be done again.
 
     A setting that is new wants a mark (``config/base.py``); a kind of job whose results really
-    are other ones now wants another number (``training/work/digest.py``).
+    are other ones now wants another number (``run/digest.py``).
     """
     kept = {e.job: e.values["digest"] for e in events(Path(run)) if e.kind == "end"}
     assert kept

@@ -7,7 +7,7 @@
     artifacts.read(digest)                              # only result.json, as bytes, or None
     folder = artifacts.fetch(digest)                    # a local folder to read, or None
 
-The name is a digest of everything that the result follows from (``training/work/digest.py``), so
+The name is a digest of everything that the result follows from (``run/digest.py``), so
 a job that any run has finished is not run again. Jobs on other machines need a root that all
 of them reach: a shared folder, or a URI of a file system that pyarrow knows.
 

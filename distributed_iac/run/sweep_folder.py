@@ -27,6 +27,7 @@ from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.locks import is_held, locked
 from distributed_iac.run.journal import Journal
+from distributed_iac.transient import patiently
 from distributed_iac.versions import RUN, require_version, versioned
 
 JOBS, JOURNAL = "jobs.json", "journal.jsonl"
@@ -112,7 +113,7 @@ class SweepFolder:
         """
         path = self.path / JOBS
         try:
-            text = path.read_bytes()
+            text = patiently(path.read_bytes)
         except OSError as error:
             raise RunError(
                 f"the folder of a sweep holds {JOBS}",

@@ -8,7 +8,7 @@
     workshop.keep(job, folder, rows, work.finish(folder, rows))     # under the job's digest
 
 The Ray side knows jobs only through this contract, so that a sweep of scripted jobs
-(``tune/scripted.py``) runs through exactly the code that a real one (``tune/run_workshop.py``)
+(``tune/scripted.py``) runs through exactly the code that a real one (``run/run_workshop.py``)
 runs through. A workshop travels to every worker, hence it is small, pickles, and holds no open
 files.
 """

@@ -8,7 +8,7 @@
     torch.save(stage.state_dict(), path)
 
 A stage knows neither clock nor scheduler nor terminal: whoever runs it measures time, writes
-checkpoints and shows progress. The local runner (``training/local.py``) and the Ray trainable
+checkpoints and shows progress. The local runner (``run/local.py``) and the Ray trainable
 run any stage alike.
 """
 

@@ -9,8 +9,8 @@
 Calling it again continues a sweep that was interrupted or killed, driver, workers and nodes alike.
 Three layers carry that, each enough for what it has:
 
-* finished jobs are found by what they were made from (``training/work/artifacts.py``);
-* jobs that were running continue from their own checkpoints (``tune/shelf.py``);
+* finished jobs are found by what they were made from (``run/artifacts.py``);
+* jobs that were running continue from their own checkpoints (``run/shelf.py``);
 * Tune's snapshot brings back trials, and with them what schedulers know (``tune/experiment.py``).
 """
 

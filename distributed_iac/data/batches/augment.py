@@ -22,10 +22,11 @@ from collections.abc import Collection
 from typing import Any
 
 import torch
-from distributed_iac.data.augment import intensity, spatial
 from torch import Tensor
 
 from distributed_iac.config.batches import Axis
+from distributed_iac.data.batches import augment_intensity as intensity
+from distributed_iac.data.batches import augment_spatial as spatial
 from distributed_iac.data.batches.augment_recipe import Chance, Recipe
 
 _IMAGE_DIMENSION: dict[Axis, int] = {"rows": -2, "columns": -1}

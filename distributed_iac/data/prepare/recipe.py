@@ -2,7 +2,7 @@
 
 ::
 
-    surveys = [survey_case(case, scheme) for case in training_cases]      # data/survey.py
+    surveys = [survey_case(case, scheme) for case in training_cases]      # data/prepare/survey.py
     recipe = decide_recipe(settings, surveys, slice_axes)
     recipe.spacing, recipe.patch, recipe.crop, recipe.normalisers["CT"]
 

@@ -2,7 +2,7 @@
 
 ::
 
-    grid = read_grid(path, stored, mended)          # data/nifti.py calls it for every file
+    grid = read_grid(path, stored, mended)          # data/volumes/nifti.py calls it for every file
     grid.zooms, grid.codes                          # mm along the array's axes; "LPS"
     [fault.reason for fault in grid.faults]         # what the header leaves open or says twice
 

@@ -3,7 +3,7 @@
 ::
 
     file = open_nifti(path)
-    file.grid.shape, file.grid.zooms                # data/grid.py
+    file.grid.shape, file.grid.zooms                # data/volumes/grid.py
     for frame, values in read_blocks(file):         # frame: index on the fourth axis
         ...                                         # values: 1-D, in stored (Fortran) order
 

@@ -2,7 +2,7 @@
 
 ::
 
-    work = build_work(config, job, artifacts)           # training/work/build.py
+    work = build_work(config, job, artifacts)           # run/work/build.py
     while not work.stage.done:
         report = work.stage.step()
         if work.stops(report):

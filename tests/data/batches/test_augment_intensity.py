@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from distributed_iac.data.augment import intensity
 from scipy.ndimage import gaussian_filter1d
 from torch.nn import functional as F
+
+from distributed_iac.data.batches import augment_intensity as intensity
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from distributed_iac.data.augment import LIGHT, RECIPES, STRONG, Augmentation, Chance, Recipe
 
 from distributed_iac.config.batches import Axis
+from distributed_iac.data.batches.augment import Augmentation
+from distributed_iac.data.batches.augment_recipe import LIGHT, RECIPES, STRONG, Chance, Recipe
 from distributed_iac.errors import ConfigError
 
 NEVER = Chance(0.0, 1.0, 1.0)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from distributed_iac.data.augment import spatial
+
+from distributed_iac.data.batches import augment_spatial as spatial
 
 
 def disc(height: int, width: int, row: float, column: float, radius: float) -> torch.Tensor:

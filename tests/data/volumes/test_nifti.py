@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from distributed_iac.data import nifti
 from distributed_iac.data.faults import FaultError
+from distributed_iac.data.volumes import nifti
 from distributed_iac.data.volumes.nifti import open_nifti, read_blocks
 
 Write = Callable[..., Path]
