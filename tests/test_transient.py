@@ -33,7 +33,7 @@ DECIDED = {
     "report/tensorboard/event_folder.py": "only a file that is missing; others go on",
     "cli/interrupts.py": "only a lock that another holds",
     "data/prepare/work.py": "only a lock that another holds, or a file that is missing",
-    "data/volumes/nifti.py": "what nibabel says is missing or no image is opened once more to ask storage",
+    "data/volumes/nifti.py": "what nibabel calls missing or no image is opened once more",
     "run/artifacts.py": "a missing result is none; of two that put it, the first wins",
     "training/memory.py": "a file of Linux's /proc that other systems lack",
     "quickstart.py": "shown as it is, and the exit code is its",

@@ -42,7 +42,7 @@ def label_image(
     header = source.header.copy()
     header.extensions.clear()
     header["cal_min"] = header["cal_max"] = 0
-    # A picture's label map is a picture: data/volumes/nifti.py reads two axes as a volume of one slice.
+    # A picture's label map is a picture: data/volumes/nifti.py reads two axes as one slice.
     shape = source.shape[:2] if len(source.shape) == 2 else labels.shape
     image = kind(labels.reshape(shape), source.affine, header)
     image.set_data_dtype(source.get_data_dtype() if dtype == "source" else np.uint8)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.plan import plan_jobs
@@ -16,6 +17,11 @@ from distributed_iac.run.local_sweep import LocalSweep
 SHORT = {"epochs": 2, "optimiser": {"kind": "adam", "learning_rate": 1e-3}}
 
 MakeConfig = Callable[..., RunConfig]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result
 from distributed_iac.training.folds import settle_folds
 
-MODEL = Path(__file__).parents[2] / "nets/data/nnunet_plain"
+MODEL = Path(__file__).parents[1] / "nets/data/nnunet_plain"
 PLAIN = "x/n/evaluate/plain"
 CASES = [f"case{number}" for number in range(6)]
 HELD = CASES[:2]
