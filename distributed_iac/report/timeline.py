@@ -34,7 +34,12 @@ KIND_COLOURS: dict[JobKind, str] = {
     "baseline": "#8e5ea2",
     "evaluate": "#e08e0b",
 }
-HATCHES: dict[AttemptStatus, str] = {"done": "", "failed": "xxxx", "lost": "////", "running": "\\\\\\\\"}
+HATCHES: dict[AttemptStatus, str] = {
+    "done": "",
+    "failed": "xxxx",
+    "lost": "////",
+    "running": "\\\\\\\\",
+}
 UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 """The largest unit of which a run took at least three is shown."""
 

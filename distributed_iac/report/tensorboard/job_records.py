@@ -42,12 +42,13 @@ from distributed_iac.run.cells import SearchResult
 from distributed_iac.run.replay import Epoch, JobHistory
 from distributed_iac.run.search_payload import decision_of, importance_of
 
-
 OVER = ("done", "failed")
 """Statuses of a job of which nothing more is to be expected."""
 
 
-def job_records(history: JobHistory, kept: Kept | None, settings: Mapping[str, Setting]) -> list[Record]:
+def job_records(
+    history: JobHistory, kept: Kept | None, settings: Mapping[str, Setting]
+) -> list[Record]:
     """Records of a job that has begun.
 
     Args:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.tensorboard.protocol import (
     HParamsPluginData,
     SessionEndInfo,
