@@ -23,16 +23,8 @@ from distributed_iac.errors import DistributedIacError
 from distributed_iac.run.journal import Journal
 from distributed_iac.tune.trial_config import TrialConfig
 
-_OURS = frozenset({"hostname"})
-_NOT_ROWS = (frozenset(AUTO_RESULT_KEYS) - _OURS) | {
-    "config",
-    "done",
-    "experiment_tag",
-    "stop_code",
-    "stop_reason",
-}
-"""What Tune adds to a result, besides the name of the machine, and what becomes a line of its
-own."""
+_TUNES_OWN = (frozenset(AUTO_RESULT_KEYS) - {"hostname", "done"}) | {"config", "experiment_tag"}
+"""What Tune adds to a result, besides the name of the machine."""
 
 
 class JournalKeeper(Callback):  # type: ignore[misc]  # Ray's classes are untyped
@@ -57,18 +49,8 @@ class JournalKeeper(Callback):  # type: ignore[misc]  # Ray's classes are untype
     ) -> None:
         """An epoch is over; perhaps the job as well."""
         del iteration, trials, info
-        job, outcome = _job(trial), result.get("outcome")
-        if outcome == "failed":
-            self._journal.write("failed", job, {"error": result.get("error")})
-            return
-        if outcome != "reused":
-            row = {name: value for name, value in result.items() if name not in _NOT_ROWS}
-            self._journal.write("report", job, row)
-        if result.get("stop_code") is not None:
-            why = {"code": result["stop_code"], "reason": result.get("stop_reason")}
-            self._journal.write("stop", job, why)
-        if outcome in ("done", "reused"):
-            self._journal.write("end", job, {"digest": result.get("digest")})
+        row = {name: value for name, value in result.items() if name not in _TUNES_OWN}
+        self._journal.write_row(_job(trial), row)
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
