@@ -4,7 +4,9 @@
 
     framed(Event(wall_time=at, file_version=VERSION).SerializeToString())
 
-They come from the tensorboard package alone; neither torch nor TensorFlow is imported.
+They come from the tensorboard package alone; neither torch nor TensorFlow is imported. It promises
+none of them: ``pyproject.toml`` bounds its version, and
+``tests/report/tensorboard/test_tensorboard_protocol.py`` says what another one has changed.
 """
 # mypy: disable-error-code="import-untyped"
 # The tensorboard package says nothing of its types.
