@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TypeVar
 
-from distributed_iac.errors import ConfigError
+from distributed_iac.errors import ConfigError, did_you_mean
 
 Thing = TypeVar("Thing")
 
@@ -20,10 +19,9 @@ def choose(what: str, name: str | None, things: Mapping[str, Thing]) -> Thing:
     if name is None:
         return next(iter(things.values()))
     if name not in things:
-        near = difflib.get_close_matches(name, things, n=1, cutoff=0.5)
         raise ConfigError(
             f"the configuration's {what} are {', '.join(things)}",
             came=name,
-            remedy=f"did you mean {near[0]}?" if near else None,
+            remedy=did_you_mean(name, things),
         )
     return things[name]

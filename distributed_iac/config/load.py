@@ -8,13 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from distributed_iac.config.base import AS_STORED, Settings, fields_before
+from distributed_iac.config.base import AS_STORED, Settings, to_plain
 from distributed_iac.config.explain import explain
 from distributed_iac.config.merge import Layers, read_layers
 from distributed_iac.config.run import RunConfig
@@ -50,41 +50,9 @@ def _validated(layers: Layers, context: Mapping[str, Any] | None = None) -> RunC
         raise explain(error, RunConfig, layers) from error
 
 
-def to_plain(settings: Settings) -> dict[str, Any]:
-    """Return plain JSON-able values, equal for equal settings (sets are sorted)."""
-    return {name: _plain(value, to_plain) for name, value in settings}
-
-
-def to_identity(settings: Settings) -> dict[str, Any]:
-    """Return the same without settings that are as they were before they existed.
-
-    For digests: a setting that a later release adds leaves the digests of older results alone,
-    as long as nobody uses it.
-    """
-    before = fields_before(type(settings))
-    plain = {name: _plain(value, to_identity) for name, value in settings}
-    return {
-        name: value
-        for name, value in plain.items()
-        if name not in before or value != _plain(before[name], to_identity)
-    }
-
-
 def to_yaml(settings: Settings) -> str:
     """Return readable YAML of every value, defaults included."""
     return dump_yaml(to_plain(settings))
-
-
-def _plain(value: Any, branch: Callable[[Settings], dict[str, Any]]) -> Any:
-    if isinstance(value, Settings):
-        return branch(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, branch) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(_plain(item, branch) for item in value)
-    if isinstance(value, list | tuple):
-        return [_plain(item, branch) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def json_schema() -> dict[str, Any]:

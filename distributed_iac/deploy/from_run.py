@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
 from distributed_iac.deploy.export import export_model
-from distributed_iac.errors import ConfigError, RunError
+from distributed_iac.errors import ConfigError, RunError, did_you_mean
 from distributed_iac.evaluation.mirror import mirror_axes
 from distributed_iac.evaluation.summary import summarise
 from distributed_iac.evaluation.tables import read_patients
@@ -221,13 +220,10 @@ def choose_model(
         if model.job.key == key:
             return model
     keys = [model.job.key for model in models]
-    near = difflib.get_close_matches(key or "", keys, n=1, cutoff=0.5)
     raise ConfigError(
         f"this run has {len(models)} finished networks",
         came=f"{key}, which is not among them",
-        remedy=f"did you mean {near[0]}?"
-        if near
-        else "list them with `distributed-iac export RUN`",
+        remedy=did_you_mean(key, keys) or "list them with `distributed-iac export RUN`",
     )
 
 

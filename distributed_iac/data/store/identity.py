@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distributed_iac.config.base import to_identity
 from distributed_iac.config.difference import Difference, first_difference
-from distributed_iac.config.load import to_identity
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.prepare.case import PREPROCESS_VERSION
