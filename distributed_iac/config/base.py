@@ -16,17 +16,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
     ValidationInfo,
     model_validator,
 )
 
 from distributed_iac.config.pydantic_errors import Place, refusals
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 AS_STORED: Mapping[str, bool] = MappingProxyType({"as_stored": True})
 """Context of a validation: the values are those that a release resolved and wrote down."""
