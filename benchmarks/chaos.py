@@ -332,7 +332,7 @@ def drive(folder: Path, address: str) -> None:
     resources = type(settings.resources).model_validate(one)
     sweep = rehearsal(folder, GROUPS, SECONDS, settings.model_copy(update={"resources": resources}))
     outcome = sweep.run()
-    sys.exit(0 if outcome.counts["done"] == len(outcome.standings) else 1)
+    sys.exit(0 if outcome.counts["done"] == len(outcome.jobs) else 1)
 
 
 def undisturbed(folder: Path, machines: Machines) -> Ending:

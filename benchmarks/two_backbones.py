@@ -32,10 +32,8 @@ from rich.table import Table
 from benchmarks.harness import write_result
 from benchmarks.sweeps import enter, make_phantoms, run_options
 from distributed_iac.config.run import RunConfig
-from distributed_iac.report.spans import spans_of
-from distributed_iac.report.timeline import Span
+from distributed_iac.report.timeline import Span, spans_of
 from distributed_iac.run.collect import collect_run
-from distributed_iac.run.sweep_folder import SweepFolder
 
 CONFIG = Path(__file__).with_suffix(".yaml")
 PATIENTS = 12
@@ -193,9 +191,8 @@ def look(config: RunConfig, console: Console) -> dict[str, Any]:
     Raises:
         AssertionError: A job is not done, a full search was stopped, or an LTH one was not.
     """
-    run_folder = SweepFolder(config.folder)
-    rows = collect_run(config.folder).jobs.to_pylist()
-    spans = spans_of(run_folder.plan().graph, run_folder.journal.read())
+    tables = collect_run(config.folder)
+    rows, spans = tables.jobs.to_pylist(), spans_of(tables.replay)
     arms = [searches_of(rows, arm, config.search.epochs) for arm in config.arms]
     flow = flow_of(spans, SLOTS)
     jobs = Counter(row["kind"] for row in rows)

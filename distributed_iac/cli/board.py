@@ -28,7 +28,8 @@ from rich.text import Text
 from distributed_iac.cli.progress import duration
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.run.forecast import epochs_planned, forecast
-from distributed_iac.run.standing import Replay, Standing
+from distributed_iac.run.replay import JobHistory, Replay
+from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.transient import patiently
 
@@ -59,22 +60,20 @@ class Board:
     def __init__(self, folder: Path) -> None:
         self._folder = SweepFolder(folder)
         self._graph = patiently(self._folder.plan).graph
-        self._replay = Replay(self._graph)
-        self._offset = 0
+        self._replay = Replay(self._graph, without=PAYLOAD_NAMES)
 
     def refresh(self) -> None:
         """Read what has happened since the last time."""
-        events, self._offset = self._folder.journal.read_from(self._offset)
-        self._replay.feed(events)
+        self._replay.follow(self._folder.journal)
 
     @property
     def is_over(self) -> bool:
         """Whether no job waits or runs."""
-        return not {"waiting", "running"} & {one.status for one in self._standings}
+        return not {"waiting", "running"} & {one.status for one in self._jobs}
 
     def line(self) -> str:
         """One line for pipes and titles."""
-        left = None if self.is_over else forecast(self._graph, self._replay.standings)
+        left = None if self.is_over else forecast(self._graph, self._replay.jobs)
         time = "" if left is None else f"; about {duration(left)} left"
         return f"{self._counts('running', 'failed', 'skipped')}{time}"
 
@@ -98,24 +97,24 @@ class Board:
 
     def notes(self) -> list[str]:
         """A line for every job that has something to be known of: data used with a warning."""
-        return [f"{one.job.key}: {one.note}" for one in self._standings if one.note]
+        return [f"{one.job.key}: {one.note}" for one in self._jobs if one.note]
 
     def failures(self) -> list[str]:
         """A block for every job that failed: which, and why."""
-        return [f"{one.job.key}: {one.error}" for one in self._standings if one.status == "failed"]
+        return [f"{one.job.key}: {one.error}" for one in self._jobs if one.status == "failed"]
 
     def _counts(self, *others: JobStatus) -> str:
-        counts = Counter(one.status for one in self._standings)
-        parts = [f"{counts['done']}/{len(self._standings)} jobs done"]
+        counts = Counter(one.status for one in self._jobs)
+        parts = [f"{counts['done']}/{len(self._jobs)} jobs done"]
         return ", ".join(parts + [f"{counts[one]} {one}" for one in others if counts[one]])
 
     def _title(self) -> str:
         driven = "" if self.is_over or self._folder.is_driven() else "; nobody drives it now"
         return f"{self._folder.path.name}: {self.line()}{driven}"
 
-    def _table(self, shown: Sequence[Standing], columns: Sequence[str]) -> Table:
+    def _table(self, shown: Sequence[JobHistory], columns: Sequence[str]) -> Table:
         table = Table(title=self._title(), box=None, title_justify="left", pad_edge=False)
-        if hidden := len(self._standings) - len(shown):
+        if hidden := len(self._jobs) - len(shown):
             table.caption = f"{hidden} more neither run nor failed"
             table.caption_justify = "left"
         table.add_column("job", overflow="fold")
@@ -135,31 +134,31 @@ class Board:
         return table
 
     @property
-    def _standings(self) -> list[Standing]:
-        return list(self._replay.standings.values())
+    def _jobs(self) -> list[JobHistory]:
+        return list(self._replay.jobs.values())
 
-    def _shown(self, lines: int) -> list[Standing]:
-        groups = len({one.job.group for one in self._standings})
-        if len(self._standings) + groups <= lines:
-            return self._standings
-        return [one for one in self._standings if one.status in ("running", "failed")]
+    def _shown(self, lines: int) -> list[JobHistory]:
+        groups = len({one.job.group for one in self._jobs})
+        if len(self._jobs) + groups <= lines:
+            return self._jobs
+        return [one for one in self._jobs if one.status in ("running", "failed")]
 
 
-def _cells(one: Standing) -> dict[str, str]:
+def _cells(one: JobHistory) -> dict[str, str]:
     """What the columns say of a job."""
     last = one.last
     planned, dice, live = epochs_planned(one), last.get("val_dice"), last.get("live_edges")
-    epoch = str(max(one.rows)) if one.rows else ""
+    epoch = str(max(one.epochs)) if one.epochs else ""
     return {
         "epoch": f"{epoch}/{planned}" if planned and one.status != "done" else epoch,
         "Dice": f"{float(dice):.3f}" if dice is not None else "",
         "stable": f"{last['stable_edges']}/{live}" if live is not None else "",
-        "time": duration(one.seconds) if one.rows else "",
+        "time": duration(one.seconds) if one.epochs else "",
         "remark": _remark(one),
     }
 
 
-def _remark(one: Standing) -> str:
+def _remark(one: JobHistory) -> str:
     parts = []
     if one.status in ("failed", "skipped"):
         parts.append(str(one.error).splitlines()[0])

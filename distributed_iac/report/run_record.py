@@ -29,8 +29,7 @@ from distributed_iac.errors import RunError
 from distributed_iac.evaluation.tables import merge_patients, read_patients
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
-from distributed_iac.report.spans import spans_of
-from distributed_iac.report.timeline import Span
+from distributed_iac.report.timeline import Span, spans_of
 from distributed_iac.run.cells import SearchResult, candidate_of, read_search
 from distributed_iac.run.collect import RunTables, collect_run
 from distributed_iac.run.result import read_result
@@ -158,7 +157,7 @@ def read_run(folder: Path) -> RunRecord:
         searches=searches,
         selections=tuple(_selections(config, searches)),
         comparison=_compare(config, tables, patients, searches),
-        spans=spans_of(graph, run.journal.read()),
+        spans=spans_of(tables.replay),
     )
 
 

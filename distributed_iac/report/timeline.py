@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,9 +24,7 @@ from matplotlib.ticker import MaxNLocator
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import JobKind
-
-Ending = Literal["done", "failed", "lost", "running"]
-"""lost: its worker, or the whole driver, went away; the job was started again later, if it was."""
+from distributed_iac.run.replay import AttemptStatus, Replay
 
 KIND_COLOURS: dict[JobKind, str] = {
     "prepare": "#8d99ae",
@@ -37,7 +34,12 @@ KIND_COLOURS: dict[JobKind, str] = {
     "baseline": "#8e5ea2",
     "evaluate": "#e08e0b",
 }
-HATCHES: dict[Ending, str] = {"done": "", "failed": "xxxx", "lost": "////", "running": "\\\\\\\\"}
+HATCHES: dict[AttemptStatus, str] = {
+    "done": "",
+    "failed": "xxxx",
+    "lost": "////",
+    "running": "\\\\\\\\",
+}
 UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 """The largest unit of which a run took at least three is shown."""
 
@@ -61,7 +63,7 @@ class Span:
     kind: JobKind
     start: float
     end: float
-    status: Ending = "done"
+    status: AttemptStatus = "done"
 
     def __post_init__(self) -> None:
         if not self.start <= self.end:
@@ -73,6 +75,26 @@ class Span:
     def group(self) -> str:
         """Data set and backbone; only the data set for ``prepare``."""
         return "/".join(self.key.split("/")[: 1 if self.kind == "prepare" else 2])
+
+
+def spans_of(replay: Replay) -> tuple[Span, ...]:
+    """A span for every attempt at a job, by start, then key.
+
+    One that still runs reaches to the last event of the journal; no clock is asked, so that the
+    same journal gives the same picture. Jobs whose results were found did not run.
+    """
+    spans = [
+        Span(
+            history.job.key,
+            history.job.kind,
+            attempt.began,
+            max(attempt.began, replay.now) if attempt.ended is None else attempt.ended,
+            attempt.status,
+        )
+        for history in replay.jobs.values()
+        for attempt in history.attempts
+    ]
+    return tuple(sorted(spans, key=lambda span: (span.start, span.key)))
 
 
 def lanes(spans: Sequence[Span]) -> tuple[int, ...]:

@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 from distributed_iac.files import write_atomically
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.reading import reading
+from distributed_iac.run.replay import JobHistory, Replay
 from distributed_iac.run.result import read_result
-from distributed_iac.run.standing import Standing, stand
+from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder, SweepPlan
 from distributed_iac.run.work.contract import WEIGHTS
 from distributed_iac.transient import patiently
@@ -70,11 +71,13 @@ class RunTables:
         jobs: A row a job, :data:`JOBS_SCHEMA`.
         epochs: A row a job and epoch: ``key`` and the epoch's scalars.
         folders: Local folder of the kept files by job key, finished jobs only.
+        replay: What the journal says.
     """
 
     jobs: pa.Table
     epochs: pa.Table
     folders: Mapping[str, Path]
+    replay: Replay
 
 
 def collect_run(folder: Path) -> RunTables:
@@ -89,15 +92,16 @@ def collect_run(folder: Path) -> RunTables:
     """
     run = SweepFolder(folder)
     plan = patiently(run.plan)
-    standings = stand(plan.graph, run.journal.read())
-    folders = _folders(plan, standings)
+    replay = Replay(plan.graph, without=PAYLOAD_NAMES)
+    replay.follow(run.journal)
+    folders = _folders(plan, replay.jobs)
     jobs, epochs = [], []
-    for key, standing in standings.items():
+    for key, history in replay.jobs.items():
         result = read_result(folders[key]) if key in folders else {}
-        rows = _rows(standing, folders.get(key))
-        jobs.append(_job_row(standing, plan, result, rows))
+        rows = _rows(history, folders.get(key))
+        jobs.append(_job_row(history, plan, result, rows))
         epochs += [{"key": key, **row} for row in rows]
-    return RunTables(pa.Table.from_pylist(jobs, JOBS_SCHEMA), _table(epochs), folders)
+    return RunTables(pa.Table.from_pylist(jobs, JOBS_SCHEMA), _table(epochs), folders, replay)
 
 
 def refresh_tables(folder: Path) -> None:
@@ -120,17 +124,17 @@ def write_tables(folder: Path, tables: RunTables) -> None:
         write_atomically(folder / f"{name}.parquet", buffer.getvalue())
 
 
-def _folders(plan: SweepPlan, standings: Mapping[str, Standing]) -> dict[str, Path]:
+def _folders(plan: SweepPlan, jobs: Mapping[str, JobHistory]) -> dict[str, Path]:
     artifacts = Artifacts(plan.artifacts)
     found = {
-        key: artifacts.fetch(standing.digest, without=(WEIGHTS,))
-        for key, standing in standings.items()
-        if standing.status == "done" and standing.digest is not None
+        key: artifacts.fetch(history.digest, without=(WEIGHTS,))
+        for key, history in jobs.items()
+        if history.status == "done" and history.digest is not None
     }
     return {key: folder for key, folder in found.items() if folder is not None}
 
 
-def _rows(standing: Standing, folder: Path | None) -> list[dict[str, Any]]:
+def _rows(history: JobHistory, folder: Path | None) -> list[dict[str, Any]]:
     """Epochs as the finished job kept them, else as they were reported."""
     kept = None if folder is None else folder / "epochs.parquet"
     if kept is not None and kept.exists():
@@ -138,8 +142,8 @@ def _rows(standing: Standing, folder: Path | None) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = patiently(lambda: pq.read_table(kept)).to_pylist()
         return rows
     return [
-        {name: value for name, value in standing.rows[epoch].items() if name not in _ABOUT_JOB}
-        for epoch in sorted(standing.rows)
+        {name: value for name, value in epoch.values.items() if name not in _ABOUT_JOB}
+        for epoch in history.dated_epochs()
     ]
 
 
@@ -148,12 +152,12 @@ _ABOUT_JOB = frozenset({"digest", "note", "outcome", "epochs_planned"})
 
 
 def _job_row(
-    standing: Standing, plan: SweepPlan, result: Mapping[str, Any], rows: list[dict[str, Any]]
+    history: JobHistory, plan: SweepPlan, result: Mapping[str, Any], rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    job = standing.job
+    job = history.job
     known = {**(rows[-1] if rows else {}), **result}
     seconds = sum(float(row.get("seconds") or 0.0) for row in rows)
-    code, reason = _why(standing, known)
+    code, reason = _why(history, known)
     return {
         "key": job.key,
         "kind": job.kind,
@@ -162,7 +166,7 @@ def _job_row(
         "name": job.name,
         "arm": job.arm,
         "seed": job.seed,
-        "status": standing.status,
+        "status": history.status,
         "stop_code": code,
         "stop_reason": reason,
         "epochs": len(rows),
@@ -172,25 +176,25 @@ def _job_row(
         "full_epochs": _number(known.get("full_epochs")),
         "val_dice": _number(known.get("val_dice")),
         "genotype_id": known.get("genotype_id"),
-        "digest": standing.digest,
-        "losses": standing.losses,
-        "note": standing.note,
-        "error": standing.error,
+        "digest": history.digest,
+        "losses": history.losses,
+        "note": history.note,
+        "error": history.error,
     }
 
 
-def _why(standing: Standing, known: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def _why(history: JobHistory, known: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Why it was stopped: as the journal heard, else as its result says.
 
     The journal did not hear of it where the result was found, kept by another sweep or by a worker
     whose driver was killed before it took the report.
     """
-    if standing.stop_code is not None:
-        return standing.stop_code, standing.stop_reason
+    if history.stop_code is not None:
+        return history.stop_code, history.stop_reason
     code, _, sentence = str(known.get("stop_reason")).partition(": ")
     if stop_code(code) is not None:
         return code, sentence
-    return None, standing.stop_reason or known.get("reason")
+    return None, history.stop_reason or known.get("reason")
 
 
 def _number(value: Any) -> float | None:

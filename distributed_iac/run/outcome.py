@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distributed_iac.jobs.progress import JobStatus
-from distributed_iac.run.standing import Standing
+from distributed_iac.run.replay import JobHistory
 
 
 @dataclass(frozen=True)
@@ -15,25 +15,25 @@ class SweepOutcome:
     """What became of the jobs.
 
     Args:
-        standings: Every job, by key.
+        jobs: Every job, by key.
     """
 
-    standings: Mapping[str, Standing]
+    jobs: Mapping[str, JobHistory]
 
     @property
     def counts(self) -> Counter[JobStatus]:
         """Jobs by status."""
-        return Counter(one.status for one in self.standings.values())
+        return Counter(one.status for one in self.jobs.values())
 
     @property
-    def unfinished(self) -> tuple[Standing, ...]:
+    def unfinished(self) -> tuple[JobHistory, ...]:
         """Jobs that an interrupt left waiting or running; the same sweep continues them."""
         return self._with("waiting", "running")
 
     @property
-    def failed(self) -> tuple[Standing, ...]:
+    def failed(self) -> tuple[JobHistory, ...]:
         """Jobs that failed; those that need them were skipped."""
         return self._with("failed")
 
-    def _with(self, *statuses: JobStatus) -> tuple[Standing, ...]:
-        return tuple(one for one in self.standings.values() if one.status in statuses)
+    def _with(self, *statuses: JobStatus) -> tuple[JobHistory, ...]:
+        return tuple(one for one in self.jobs.values() if one.status in statuses)

@@ -3,7 +3,7 @@
 ::
 
     experiment = Experiment("/my/runs/acdc/ray", results="/my/runs/artifacts", ...)
-    experiment.run(journal)
+    experiment.run(journal, replay.opened)
 
 The journal knows whether the last experiment came to its end. If it did not, Tune restores it from
 its snapshot. A snapshot that cannot be read (none was written before the kill, it is damaged, or
@@ -15,7 +15,7 @@ place: the paths in it are absolute, and of a run that was copied they are those
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,13 +70,15 @@ class Experiment:
     max_failures: int
     workers: Literal["fresh", "reused"] = "fresh"
 
-    def run(self, journal: Journal) -> None:
+    def run(self, journal: Journal, past: Sequence[Mapping[str, Any] | None]) -> None:
         """Run to the end, or to an interrupt.
 
         Args:
             journal: Of the sweep; gets the names of experiments.
+            past: The experiments so far, as the journal has them; the last is None if the sweep
+                came to its end.
         """
-        opened = _opened(journal)
+        opened = [None if one is None else _Opened.read(one) for one in past]
         if opened and opened[-1] is not None:
             restored = self._restored(opened[-1], journal)
             if restored is not None:
@@ -153,18 +155,11 @@ class _Opened:
     places: Mapping[str, str]
     version: object
 
-
-def _opened(journal: Journal) -> list[_Opened | None]:
-    """The experiments so far; the last is None if the sweep came to its end."""
-    opened: list[_Opened | None] = []
-    for event in journal.read():
-        if event.kind == "open":
-            places = {name: event.values[name] for name in PLACES if name in event.values}
-            version = event.values.get(SNAPSHOT.key, 1)
-            opened.append(_Opened(str(event.values["experiment"]), places, version))
-        elif event.kind == "close":
-            opened.append(None)
-    return opened
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> _Opened:
+        """Read the values of the journal's event."""
+        places = {name: values[name] for name in PLACES if name in values}
+        return cls(str(values["experiment"]), places, values.get(SNAPSHOT.key, 1))
 
 
 def _foreign(last: _Opened) -> str | None:

@@ -33,7 +33,8 @@ from distributed_iac.run.collect import refresh_tables
 from distributed_iac.run.job_run import Pace
 from distributed_iac.run.journal import Journal
 from distributed_iac.run.outcome import SweepOutcome
-from distributed_iac.run.standing import stand
+from distributed_iac.run.replay import Replay
+from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.storage import absolute
 from distributed_iac.run.sweep_folder import SweepFolder, SweepPlan
 from distributed_iac.run.workshop import Workshop
@@ -96,7 +97,9 @@ class Sweep:
                 self._note_finished(searcher, run.journal)
             else:
                 self._drive(run)
-            outcome = SweepOutcome(stand(self.workshop.graph, run.journal.read()))
+            replay = Replay(self.workshop.graph, without=PAYLOAD_NAMES)
+            replay.follow(run.journal)
+            outcome = SweepOutcome(replay.jobs)
             if not outcome.unfinished:
                 run.journal.write("close")
             refresh_tables(self.folder)
@@ -119,7 +122,7 @@ class Sweep:
                     max_failures=self.settings.max_failures,
                     workers=self.settings.workers,
                 )
-                _persist(experiment, run.journal)
+                _persist(experiment, Replay(plan.graph, without=PAYLOAD_NAMES), run.journal)
 
     def _describe(self, run: SweepFolder, capacity: Capacity) -> SweepPlan:
         reserved = reserve(self.settings.resources, capacity, self.device)
@@ -163,19 +166,17 @@ class Sweep:
         return f"{absolute(self.settings.storage.rstrip('/'))}/{here.name}-{place}"
 
 
-def _persist(experiment: Experiment, journal: Journal) -> None:
+def _persist(experiment: Experiment, replay: Replay, journal: Journal) -> None:
     """Run an experiment, and take it up again when storage fails under Tune's own snapshots."""
-    reports, in_vain = _reports(journal), 0
+    replay.follow(journal)
+    in_vain = 0
     while True:
+        before = replay.reports
         try:
-            return experiment.run(journal)
+            return experiment.run(journal, replay.opened)
         except Exception as error:  # Tune hands on what storage raises
-            before, reports = reports, _reports(journal)
-            in_vain = in_vain + 1 if reports == before else 0
+            replay.follow(journal)
+            in_vain = in_vain + 1 if replay.reports == before else 0
             if in_vain == IN_VAIN or not may_pass(error):
                 raise
             LOGGER.warning("taking the experiment up again: %s", error)
-
-
-def _reports(journal: Journal) -> int:
-    return sum(event.kind in ("report", "end") for event in journal.read())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from distributed_iac.jobs.job import Job
+from distributed_iac.run.replay import Replay
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.tune.scripted import ScriptedWorkshop
 
@@ -48,13 +49,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         JobTrainable, workshop=workshop, shelves=str(tmp_path / "checkpoints"), pace=Pace(60.0)
     )
     flag = tmp_path / "broken"
-    return lambda: Experiment(
+    experiment = Experiment(
         storage=str(tmp_path / "ray"),
         results=artifacts,
         trainable=trainable,
         begin=lambda: Parts(JobSearcher(workshop), FIFOScheduler(), (breaking(flag),)),
         max_failures=0,
-    ).run(SweepFolder(tmp_path).journal)
+    )
+
+    def run() -> None:
+        journal, replay = SweepFolder(tmp_path).journal, Replay(workshop.graph)
+        replay.follow(journal)
+        experiment.run(journal, replay.opened)
+
+    return run
 
 
 def opened(folder: Path) -> list[tuple[str, str]]:

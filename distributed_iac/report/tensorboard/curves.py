@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distributed_iac.report.tensorboard.course import Epoch
 from distributed_iac.report.tensorboard.record import Record, scalar
+from distributed_iac.run.replay import Epoch
 
 TAGS: Mapping[str, str] = {
     "val_dice": "dice/val",

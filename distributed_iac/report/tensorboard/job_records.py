@@ -2,8 +2,8 @@
 
 ::
 
-    job_records(course, None, settings)             # while it runs: from its reports
-    job_records(course, read_kept(folder), settings)    # finished: from its own files
+    job_records(history, None, settings)             # while it runs: from its reports
+    job_records(history, read_kept(folder), settings)    # finished: from its own files
 
 A pure function, so that the same journal and files always give the same records.
 """
@@ -20,7 +20,6 @@ from distributed_iac.importance.history import EpochImportance
 from distributed_iac.importance.layout import Layout
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.report.overlay_figure import overlay_figure
-from distributed_iac.report.tensorboard.course import Course, Epoch
 from distributed_iac.report.tensorboard.curves import number, scalars
 from distributed_iac.report.tensorboard.importance import (
     Dated,
@@ -40,19 +39,25 @@ from distributed_iac.report.tensorboard.trials import (
 )
 from distributed_iac.report.tensorboard.words import decision_record, ending_record
 from distributed_iac.run.cells import SearchResult
+from distributed_iac.run.replay import Epoch, JobHistory
 from distributed_iac.run.search_payload import decision_of, importance_of
 
+OVER = ("done", "failed")
+"""Statuses of a job of which nothing more is to be expected."""
 
-def job_records(course: Course, kept: Kept | None, settings: Mapping[str, Setting]) -> list[Record]:
+
+def job_records(
+    history: JobHistory, kept: Kept | None, settings: Mapping[str, Setting]
+) -> list[Record]:
     """Records of a job that has begun.
 
     Args:
-        course: What the journal says.
+        history: What the journal says.
         kept: What it left behind; None while it runs, or if it failed.
         settings: Of its trial.
     """
-    epochs = course.epochs(None if kept is None else kept.rows)
-    records = [trial_opening(settings, _began(course, epochs))]
+    epochs = history.dated_epochs(None if kept is None else kept.rows)
+    records = [trial_opening(settings, _began(history, epochs))]
     dated: list[Dated] = []
     found = _importance(epochs, kept)
     layout = _layout(epochs, kept, found)
@@ -64,16 +69,16 @@ def job_records(course: Course, kept: Kept | None, settings: Mapping[str, Settin
             records += epoch_importance(layout, dated)
         if epoch.number in decisions:
             records.append(decision_record(decisions[epoch.number], epoch.at))
-    if layout is not None and dated and course.ending != "open":
+    if layout is not None and dated and history.status in OVER:
         records += closing_importance(layout, dated)
-    return [*records, *_closing(course, kept, epochs)]
+    return [*records, *_closing(history, kept, epochs)]
 
 
-def _closing(course: Course, kept: Kept | None, epochs: Sequence[Epoch]) -> Iterator[Record]:
+def _closing(history: JobHistory, kept: Kept | None, epochs: Sequence[Epoch]) -> Iterator[Record]:
     """Results and last words of a job that is over."""
-    if course.ending == "open" or course.ended is None:
+    if history.status not in OVER or history.ended is None:
         return
-    step, at = epochs[-1].number if epochs else 0, course.ended
+    step, at = epochs[-1].number if epochs else 0, history.ended
     search = None if kept is None else kept.search
     if search is not None:
         yield _cell_record(search, step, at)
@@ -83,8 +88,8 @@ def _closing(course: Course, kept: Kept | None, epochs: Sequence[Epoch]) -> Iter
         yield from trial_result(_metrics(kept), step, at)
     result = {} if kept is None else kept.result
     genotype = None if search is None else search.genotype
-    yield ending_record(course, result, genotype, step, at)
-    yield trial_closing(course.ending, at)
+    yield ending_record(history, result, genotype, step, at)
+    yield trial_closing(history.status, at)
 
 
 def _cell_record(search: SearchResult, step: int, at: float) -> Record:
@@ -116,13 +121,13 @@ def mean_score(rows: Sequence[PatientRow], metric: Metric) -> float:
     return pair(rows, rows, metric).block(MEAN, "candidate").mean
 
 
-def _began(course: Course, epochs: Sequence[Epoch]) -> float:
+def _began(history: JobHistory, epochs: Sequence[Epoch]) -> float:
     """When a job began; of one whose result was found already, when it would have."""
-    if course.began is not None:
-        return course.began
+    if history.attempts:
+        return history.attempts[0].began
     if epochs:
         return epochs[0].at - (number(epochs[0].values.get("seconds")) or 0.0)
-    return course.ended or 0.0
+    return history.ended or 0.0
 
 
 def _importance(epochs: Sequence[Epoch], kept: Kept | None) -> dict[int, EpochImportance]:

@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
-from distributed_iac.report.tensorboard.course import Ending, Epoch
+from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.tensorboard.curves import TAGS, number
 from distributed_iac.report.tensorboard.protocol import custom_scalar, layout, layout_value
 from distributed_iac.report.tensorboard.record import Record, scalar
+from distributed_iac.run.replay import Epoch
 
 QUANTITIES: Mapping[str, str] = {
     "val_dice": "val Dice of the supernet",
@@ -48,7 +49,7 @@ Point = tuple[float, float]
 class _Seed:
     """What is known of one search: quantity -> epoch -> point."""
 
-    ending: Ending = "open"
+    status: JobStatus = "waiting"
     curves: dict[str, dict[int, Point]] = field(default_factory=dict)
 
 
@@ -73,7 +74,7 @@ class SearchMeans:
             found.setdefault(group, []).append(arm)
         return found
 
-    def take(self, job: Job, epochs: Sequence[Epoch], ending: Ending) -> None:
+    def take(self, job: Job, epochs: Sequence[Epoch], status: JobStatus) -> None:
         """Note how far a search has come; jobs of other kinds are passed over."""
         if job.kind != "search":
             return
@@ -83,7 +84,7 @@ class SearchMeans:
                 value = number(epoch.values.get(name))
                 if value is not None:
                     curve[epoch.number] = (epoch.at, value)
-        self._seeds[job.group, job.name][job.key] = _Seed(ending, curves)
+        self._seeds[job.group, job.name][job.key] = _Seed(status, curves)
 
     def records(self) -> dict[str, list[Record]]:
         """Mean, least and largest value over seeds by arm, in order of time."""
@@ -131,8 +132,8 @@ def layout_record(arms: Mapping[str, Sequence[str]], at: float) -> Record:
 
 
 def _counted(seeds: Mapping[str, _Seed], quantity: str) -> list[Mapping[int, Point]]:
-    done = [seed for seed in seeds.values() if seed.ending == "done"]
-    running = [seed for seed in seeds.values() if seed.ending == "open" and seed.curves]
+    done = [seed for seed in seeds.values() if seed.status == "done"]
+    running = [seed for seed in seeds.values() if seed.status != "failed" and seed.curves]
     return [seed.curves[quantity] for seed in done or running]
 
 

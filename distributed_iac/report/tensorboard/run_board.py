@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from distributed_iac.report.drawing import Drawing
 from distributed_iac.report.tables import Table, markdown
-from distributed_iac.report.tensorboard.course import Course, Courses
 from distributed_iac.report.tensorboard.event_folder import EventFolder
 from distributed_iac.report.tensorboard.job_records import job_records
 from distributed_iac.report.tensorboard.kept import read_kept
@@ -31,6 +30,7 @@ from distributed_iac.report.tensorboard.pictures import picture_of
 from distributed_iac.report.tensorboard.record import Picture, Record, digest, image, text
 from distributed_iac.report.tensorboard.trials import experiment, trial_settings
 from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.replay import JobHistory, Replay
 from distributed_iac.run.run_folder import MARK
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.run.work.contract import EPOCHS, WEIGHTS
@@ -52,15 +52,13 @@ class RunBoard:
     def __init__(self, folder: Path) -> None:
         run = SweepFolder(folder)
         plan = patiently(run.plan)
-        self._journal, self._offset = run.journal, 0
+        self._journal, self._replay = run.journal, Replay(plan.graph)
         self._artifacts = Artifacts(plan.artifacts)
         self._jobs = [job for job in plan.graph.jobs() if job.kind != "prepare"]
-        self._courses = Courses(plan.graph)
         self._means = SearchMeans(plan.graph)
         self._events = EventFolder(folder / TENSORBOARD)
         arms = _arms(folder)
         self._settings = {job.key: trial_settings(job, arms) for job in self._jobs}
-        self._began: float | None = None
         self._due: dict[str, None] = {}
 
     def update(self) -> None:
@@ -71,41 +69,38 @@ class RunBoard:
             CheckpointError: A kept result is damaged.
             OSError: Disk full or folder unwritable; the next update makes good for it.
         """
-        events, self._offset = self._journal.read_from(self._offset)
-        if self._began is None and events:
-            self._began = events[0].at
-        touched = self._courses.feed(events)
+        touched = self._replay.follow(self._journal)
         self._due |= {key: None for key in touched if key in self._settings}
         if not self._due:
             return
         with self._events.claimed():
             for key in self._due:
-                self._write(self._courses[key])
+                self._write(self._replay[key])
             self._summarise()
         self._due = {}
 
     @property
     def last_event(self) -> float:
         """When the last thing happened that is shown; 0 before the first."""
-        times = (self._courses[job.key].last for job in self._jobs)
+        times = (self._replay[job.key].last_event for job in self._jobs)
         return max((at for at in times if at is not None), default=0.0)
 
-    def _write(self, course: Course) -> None:
-        job, stamp = course.job, course.stamp
+    def _write(self, history: JobHistory) -> None:
+        job, stamp = history.job, history.stamp
         folder = None
-        if course.ending == "done" and course.digest is not None:
-            folder = self._artifacts.fetch(course.digest, without=(WEIGHTS,))
+        if history.status == "done" and history.digest is not None:
+            folder = self._artifacts.fetch(history.digest, without=(WEIGHTS,))
         if not self._events.is_current(run_name(job), stamp):
             kept = None if folder is None else read_kept(folder)
-            records = job_records(course, kept, self._settings[job.key])
+            records = job_records(history, kept, self._settings[job.key])
             self._events.sync(run_name(job), records, stamp)
         if job.kind == "search":
-            self._means.take(job, course.epochs(_rows(folder)), course.ending)
+            self._means.take(job, history.dated_epochs(_rows(folder)), history.status)
         if folder is not None:
-            course.forget_rows()
+            history.epochs.clear()  # of a finished job its own table says the same
 
     def _summarise(self) -> None:
-        began = self._began or 0.0
+        began = self._replay.began or 0.0
         records = [
             experiment(self._settings.values(), began),
             layout_record(self._means.arms, began),

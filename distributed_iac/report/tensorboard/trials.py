@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.tensorboard.protocol import (
     HParamsPluginData,
     SessionEndInfo,
@@ -125,10 +126,10 @@ def trial_result(metrics: Mapping[str, float | None], step: int, at: float) -> I
             yield scalar(f"final/{name}", step, at, value)
 
 
-def trial_closing(ending: Literal["done", "failed"], at: float) -> Record:
+def trial_closing(status: JobStatus, at: float) -> Record:
     """A job is over."""
-    status = "STATUS_SUCCESS" if ending == "done" else "STATUS_FAILURE"
-    content = SessionEndInfo(status=hparams_api.Status.Value(status), end_time_secs=at)
+    name = "STATUS_SUCCESS" if status == "done" else "STATUS_FAILURE"
+    content = SessionEndInfo(status=hparams_api.Status.Value(name), end_time_secs=at)
     message = HParamsPluginData(session_end_info=content)
     return _message(hparams.SESSION_END_INFO_TAG, 0, at, message)
 

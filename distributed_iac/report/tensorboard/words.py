@@ -3,7 +3,7 @@
 ::
 
     decision_record(decision, at)
-    ending_record(course, kept, step)
+    ending_record(history, kept, step)
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from distributed_iac.genotype import Genotype
 from distributed_iac.pruning.decision import PruneDecision
-from distributed_iac.report.tensorboard.course import Course
 from distributed_iac.report.tensorboard.record import Record, text
+from distributed_iac.run.replay import JobHistory
 
 
 def decision_record(decision: PruneDecision, at: float) -> Record:
@@ -25,19 +25,19 @@ def decision_record(decision: PruneDecision, at: float) -> Record:
 
 
 def ending_record(
-    course: Course, result: Mapping[str, Any], genotype: Genotype | None, step: int, at: float
+    history: JobHistory, result: Mapping[str, Any], genotype: Genotype | None, step: int, at: float
 ) -> Record:
     """How a job ended, and what it found.
 
     Args:
-        course: The job; over.
+        history: The job; over.
         result: Its ``result.json``; empty if it failed.
         genotype: What a search found.
         step: Its last epoch.
         at: When that was.
     """
-    lines = [f"`{course.job.key}` {course.ending}"]
-    reasons = (course.error, course.stop or result.get("stop_reason"))
+    lines = [f"`{history.job.key}` {history.status}"]
+    reasons = (history.error, history.stop_reason or result.get("stop_reason"))
     lines += [str(reason) for reason in reasons if reason]
     if genotype is not None:
         described = "\n".join(f"    {line}" for line in genotype.describe().splitlines())

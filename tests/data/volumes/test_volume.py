@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
-from distributed_iac.data.volumes import nifti
 from distributed_iac.data.contract import Case, Channel, SliceLayout
 from distributed_iac.data.faults import FaultError
+from distributed_iac.data.volumes import nifti
 from distributed_iac.data.volumes.volume import load_case, read_grid_of
 
 LAYOUT = SliceLayout("as_stored", 2)
