@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from distributed_iac.cli.streams import show_what_they_can
-from distributed_iac.cli.system_errors import refusal
+from distributed_iac.cli.system import readable, show_what_they_can
 from distributed_iac.errors import DistributedIacError
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def main() -> None:
         console.print("a job failed, see above; `make quickstart` tries it again", highlight=False)
         sys.exit(stop.exit_code)
     except (DistributedIacError, OSError) as error:
-        shown = refusal(error) if isinstance(error, OSError) else error
+        shown = readable(error)
         console.print(f"error: {shown}", highlight=False, markup=False)
         sys.exit(shown.exit_code)
     except KeyboardInterrupt:

@@ -66,7 +66,7 @@ def predict(
 
     Exits with 3 if some images cannot be used; they are listed, and the others are done.
     """
-    from distributed_iac.cli.steps import follow
+    from distributed_iac.cli.live_progress import follow
     from distributed_iac.deploy.images import find_images
     from distributed_iac.deploy.model import load_model
     from distributed_iac.deploy.predict import predict_images

@@ -111,7 +111,7 @@ def _assign(
                 came=repr(holder),
                 where=option,
             )
-        key = _index(holder, part, option) if isinstance(holder, list) else part
+        key: Any = _index(holder, part, option) if isinstance(holder, list) else part
         if depth + 1 == len(parts):
             holder[key] = value
         elif isinstance(holder, dict) and holder.get(key) is None:

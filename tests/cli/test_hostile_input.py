@@ -30,8 +30,8 @@ import pytest
 import torch
 import yaml
 
+from distributed_iac.cli.live_progress import StageProgress
 from distributed_iac.cli.main import main
-from distributed_iac.cli.progress import StageProgress
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 
