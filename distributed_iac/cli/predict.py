@@ -23,7 +23,7 @@ from distributed_iac.errors import DataError
 
 if TYPE_CHECKING:
     from distributed_iac.data.prepare.skipped import Skipped
-    from distributed_iac.deploy.predict import Outcome
+    from distributed_iac.deploy.segment_cases import CaseOutcome
 
 
 class _Modality(StrEnum):
@@ -69,7 +69,7 @@ def predict(
     from distributed_iac.cli.live_progress import follow
     from distributed_iac.deploy.images import find_images
     from distributed_iac.deploy.model import load_model
-    from distributed_iac.deploy.predict import predict_images
+    from distributed_iac.deploy.segment_cases import predict_images
     from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, has_unknown_axes
 
     loaded = load_model(model, device=device, batch_size=batch_size)
@@ -103,7 +103,7 @@ def _summary(counts: dict[str, int], out: Path) -> str:
     return "; ".join(parts)
 
 
-def _warn(done: Sequence[Outcome]) -> None:
+def _warn(done: Sequence[CaseOutcome]) -> None:
     """Say on standard error what images were used with, each kind once with its first image."""
     from distributed_iac.data.store.notes import summarise_notes
 

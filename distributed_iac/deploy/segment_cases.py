@@ -28,7 +28,7 @@ Status = Literal["written", "present", "refused"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseOutcome:
     """What became of one case.
 
     Args:
@@ -53,7 +53,7 @@ def predict_images(
     *,
     existing: Existing = "keep",
     dtype: LabelDtype = "source",
-) -> Iterator[Outcome]:
+) -> Iterator[CaseOutcome]:
     """Segment every case into ``out/<case>.nii.gz``.
 
     Args:
@@ -93,23 +93,23 @@ def _outcomes(
     targets: dict[str, Path],
     existing: Existing,
     dtype: LabelDtype,
-) -> Iterator[Outcome]:
+) -> Iterator[CaseOutcome]:
     for unusable in images.unusable:
         path = out / f"{unusable.case_id}.nii.gz"
-        yield Outcome(unusable.case_id, "refused", path, unusable)
+        yield CaseOutcome(unusable.case_id, "refused", path, unusable)
     for case in images.cases:
         path = targets[case.case_id]
         if existing == "keep" and path.exists():
-            yield Outcome(case.case_id, "present", path)
+            yield CaseOutcome(case.case_id, "present", path)
         else:
             yield _predict_one(model, case, path, dtype)
 
 
-def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> Outcome:
+def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> CaseOutcome:
     try:
         found = model.segment(case)
     except DataError as error:
-        return Outcome(case.case_id, "refused", path, Skipped.from_error(case, error))
+        return CaseOutcome(case.case_id, "refused", path, Skipped.from_error(case, error))
     try:
         write_image(label_image(found.labels, case.channels[0].path, dtype), path)
     except OSError as error:
@@ -120,7 +120,7 @@ def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> Out
             "continues",
             where=path,
         ) from error
-    return Outcome(case.case_id, "written", path, faults=found.faults)
+    return CaseOutcome(case.case_id, "written", path, faults=found.faults)
 
 
 def _require_apart(images: Images, targets: dict[str, Path]) -> None:
