@@ -39,9 +39,10 @@ from distributed_iac.run.collect import collect_run
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.tune.journal_keeper import JournalKeeper
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
-from distributed_iac.tune.scripted import ScriptedWorkshop
+from distributed_iac.tune.scripted import ScriptedWorkload
 from distributed_iac.tune.searcher import JobSearcher
-from distributed_iac.tune.sweep import REPORTED, Sweep
+from distributed_iac.tune.sweep import Sweep
+from distributed_iac.verdict.report import REPORTED
 
 Part = Literal["all", "sweeps", "bookkeeping"]
 Workers = Literal["fresh", "reused"]
@@ -116,8 +117,8 @@ def sweep_overhead(
         resources=KindResources(**dict.fromkeys(KindResources.model_fields, one)),
         workers=workers,
     )
-    workshop = ScriptedWorkshop(searches(jobs), {"search": epochs}, artifacts, seconds / epochs)
-    sweep = Sweep(workshop, folder / "run", artifacts, settings, SchedulerSettings())
+    workload = ScriptedWorkload(searches(jobs), {"search": epochs}, artifacts, seconds / epochs)
+    sweep = Sweep(workload, folder / "run", artifacts, settings, SchedulerSettings())
     begun = time.perf_counter()
     outcome = sweep.run()
     wall = time.perf_counter() - begun
@@ -208,11 +209,11 @@ def bookkeeping(count: int, folder: Path) -> Bookkeeping:
     """Drive a number of jobs, in a folder of its own."""
     kinds: tuple[JobKind, ...] = get_args(JobKind)
     marks = [time.process_time()]
-    workshop = ScriptedWorkshop(searches(count), {}, str(folder / "artifacts"))
-    searcher, run = JobSearcher(workshop), SweepFolder(folder / "run")
+    workload = ScriptedWorkload(searches(count), {}, str(folder / "artifacts"))
+    searcher, run = JobSearcher(workload), SweepFolder(folder / "run")
     run.path.mkdir(parents=True)
     reserved = {kind: Reserved(1.0) for kind in kinds}
-    run.describe(SweepPlan(workshop.graph, workshop.artifacts, reserved))
+    run.describe(SweepPlan(workload.graph, workload.artifacts, reserved))
     marks.append(time.process_time())
     Tune(searcher, run).run()
     marks.append(time.process_time())

@@ -28,6 +28,7 @@ from distributed_iac.selection.candidate import Candidate
 from distributed_iac.selection.decision import Selection
 from distributed_iac.selection.select import select
 from distributed_iac.transient import patiently
+from distributed_iac.verdict.verdict import stored_verdict
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def read_search(folder: Path) -> SearchResult:
         rows = patiently(lambda: pq.read_table(path)).to_pylist()
     result = read_result(folder)
     with reading(folder / RESULT):
-        seconds, reason = result["seconds"], result["stop_reason"]
+        seconds, verdict = result["seconds"], stored_verdict(result)
+        reason = str(verdict) if verdict else result["stop_reason"]
     return SearchResult(folder, _read_cell(folder), history, rows, seconds, reason)
 
 

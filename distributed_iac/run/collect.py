@@ -30,7 +30,7 @@ from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder, SweepPlan
 from distributed_iac.run.work.contract import WEIGHTS
 from distributed_iac.transient import patiently
-from distributed_iac.verdict.verdict import stop_code
+from distributed_iac.verdict.verdict import stored_verdict
 
 _TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int64()
 
@@ -191,9 +191,8 @@ def _why(history: JobHistory, known: Mapping[str, Any]) -> tuple[str | None, str
     """
     if history.stop_code is not None:
         return history.stop_code, history.stop_reason
-    code, _, sentence = str(known.get("stop_reason")).partition(": ")
-    if stop_code(code) is not None:
-        return code, sentence
+    if verdict := stored_verdict(known):
+        return verdict.code, verdict.sentence
     return None, history.stop_reason or known.get("reason")
 
 

@@ -2,7 +2,8 @@
 
 ::
 
-    run = JobRun(job, workshop, Shelf(folder), Pace(seconds=60.0), clock=time.monotonic)
+    interval = CheckpointInterval(seconds=60.0)
+    run = JobRun(job, workload, JobCheckpoints(folder), interval, clock=time.monotonic)
     while not (row := run.advance())["done"]:
         ...                             # row: the epoch's scalars
     row["outcome"]                      # "done"
@@ -23,16 +24,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from distributed_iac.errors import RunError
 from distributed_iac.jobs.job import Job
+from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
+from distributed_iac.run.result import Result
 from distributed_iac.run.search_payload import payload_text
-from distributed_iac.run.shelf import Shelf
 from distributed_iac.run.work.contract import Work
-from distributed_iac.run.workshop import Result, Workshop
+from distributed_iac.run.workload import Workload
 from distributed_iac.training.memory import forget_peak, lack_of_memory_named, peak_memory
 from distributed_iac.training.stage import Scalar, StepReport
 
@@ -40,31 +41,14 @@ Outcome = Literal["running", "done", "reused"]
 Row = dict[str, Scalar]
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How often a job writes a checkpoint.
-
-    Args:
-        seconds: Work after which the end of an epoch is a moment for one.
-        epochs: Epochs after which it is; None: only the seconds count.
-    """
-
-    seconds: float
-    epochs: int | None = None
-
-    def due(self, epochs: int, seconds: float) -> bool:
-        """Whether it is time, so many epochs and seconds after the last one."""
-        return seconds >= self.seconds or (self.epochs is not None and epochs >= self.epochs)
-
-
 class JobRun:
     """Carries out a job, with checkpoints.
 
     Args:
         job: What to do.
-        workshop: Where its work comes from and its result goes.
-        shelf: Its checkpoints.
-        pace: How often to write one.
+        workload: Where its work comes from and its result goes.
+        checkpoints: Its checkpoints.
+        interval: How often to write one.
         clock: Monotonic seconds.
         until: Epoch at which to end at the latest; None: when the work ends by itself.
     """
@@ -73,28 +57,34 @@ class JobRun:
     def __init__(
         self,
         job: Job,
-        workshop: Workshop,
-        shelf: Shelf,
-        pace: Pace,
+        workload: Workload,
+        checkpoints: JobCheckpoints,
+        interval: CheckpointInterval,
         clock: Callable[[], float],
         *,
         until: int | None = None,
     ) -> None:
         self.job = job
-        self.digest = workshop.digest(job)
+        self.digest = workload.digest(job)
         self.rows: list[Row] = []
         self.notes: tuple[str, ...] = ()
         forget_peak()
-        self._workshop, self._shelf, self._pace, self._clock = workshop, shelf, pace, clock
+        self._workload, self._checkpoints = workload, checkpoints
+        self._interval, self._clock = interval, clock
         self._until = until
         self._seconds = 0.0
         self._saved_epoch, self._saved_seconds = 0, 0.0
         self._health: Literal["sound", "broken"] = "sound"
-        self._result = workshop.finished(job)
+        self._result = workload.finished(job)
         self._work: Work | None = None
         if self._result is None:
-            self._work = workshop.open(job)
+            self._work = workload.open(job)
             self._resume(self._work)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the job takes at the most; 0 if there is nothing left to run."""
+        return 0 if self._work is None else self._work.stage.epochs
 
     @lack_of_memory_named()
     def advance(self) -> Row:
@@ -124,7 +114,7 @@ class JobRun:
             return
         if work.stage.epoch == self._saved_epoch:
             return
-        self._shelf.store(
+        self._checkpoints.store(
             {
                 "identity": self.digest,
                 "stage": work.stage.state_dict(),
@@ -135,13 +125,13 @@ class JobRun:
         self._saved_epoch, self._saved_seconds = work.stage.epoch, self._seconds
 
     def _resume(self, work: Work) -> None:
-        kept = self._shelf.newest()
+        kept = self._checkpoints.newest()
         self.notes = kept.notes
         if kept.state is None:
             return
         if kept.state["identity"] != self.digest:
             raise RunError(
-                f"the checkpoints in {self._shelf.folder} are those of {self.digest}",
+                f"the checkpoints in {self._checkpoints.folder} are those of {self.digest}",
                 came=str(kept.state["identity"]),
                 remedy="delete that folder",
             )
@@ -182,7 +172,7 @@ class JobRun:
             # Whoever is to decide on the report of a stop gets it as one of a running job.
             return {**result, **row, **seen, **self._about("done"), "done": self._is_over(work)}
         since = work.stage.epoch - self._saved_epoch
-        if self._pace.due(since, self._seconds - self._saved_seconds):
+        if self._interval.due(since, self._seconds - self._saved_seconds):
             self.save()
         return {**row, **seen, **self._about("running"), "done": False}
 
@@ -191,9 +181,16 @@ class JobRun:
         with tempfile.TemporaryDirectory(prefix="distributed-iac-") as scratch:
             folder = Path(scratch) / "result"
             folder.mkdir()
-            final = work.finish(folder, self.rows)
-            self._result = self._workshop.keep(self.job, folder, self.rows, final)
-        self._shelf.clear()
+            try:
+                final = work.finish(folder, self.rows)
+            except RunError as error:
+                again = f"to try again as it is, delete {self._checkpoints.folder}"
+                remedy = f"{error.remedy}; {again}" if error.remedy else again
+                raise RunError(
+                    error.message, came=error.came, remedy=remedy, where=self.job.key
+                ) from error
+            self._result = self._workload.keep(self.job, folder, self.rows, final)
+        self._checkpoints.clear()
         return self._ended("done")
 
     def _ended(self, outcome: Outcome) -> Row:

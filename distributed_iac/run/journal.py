@@ -32,6 +32,9 @@ it. end: its result is kept. failed: for good. close: nothing is left to do."""
 
 _KINDS = get_args(EventKind)
 
+ROW_ONLY = frozenset({"done", "stop_code", "stop_reason"})
+"""What a row says and a report does not: it becomes an event of its own."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -85,6 +88,25 @@ class Journal:
         torn = self._is_torn()
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"\n{line}\n" if torn else f"{line}\n")
+
+    def write_row(self, job: str, row: Mapping[str, Any]) -> None:
+        """Append the events that a job's row tells of: an epoch, a stop, its end.
+
+        Args:
+            job: Which.
+            row: Of :meth:`~distributed_iac.run.job_run.JobRun.advance`, or of a job that failed.
+        """
+        outcome = row["outcome"]
+        if outcome == "failed":
+            self.write("failed", job, {"error": row.get("error")})
+            return
+        if outcome != "reused":
+            report = {name: value for name, value in row.items() if name not in ROW_ONLY}
+            self.write("report", job, report)
+        if row.get("stop_code") is not None:
+            self.write("stop", job, {"code": row["stop_code"], "reason": row.get("stop_reason")})
+        if outcome in ("done", "reused"):
+            self.write("end", job, {"digest": row.get("digest")})
 
     def read(self) -> Iterator[Event]:
         """Yield all events in order; none if nothing has happened yet.

@@ -3,54 +3,49 @@
 ::
 
     sweep = LocalSweep(config, plan_jobs(config), observe)
-    progress = sweep.run()                      # everything; failures skip what needs them
+    outcome = sweep.run()                       # everything; failures skip what needs them
     folder = sweep.result("acdc/basic_unet-tiny/search/lth/seed0")     # one job and its needs
     sweep.conclude()                            # jobs.parquet, epochs.parquet
 
-A job works in ``runs/NAME/<key>/``, where it keeps checkpoints and resumes after a kill. What it
-leaves behind goes under its digest into ``<out>/artifacts`` and is linked into that folder; a job
-whose result is there already, from whatever run, is not run again. What happened is written
-into the run folder's journal as a sweep with Ray writes it, so that status and report read both.
-While it works, the run is locked as a sweep with Ray locks it.
+Each job is carried out by the same :class:`JobRun` as in a sweep with Ray, with the same
+checkpoints, results and journal: what is interrupted here continues there, and the other way
+round. A result is linked into ``runs/NAME/<key>/``. While it works, the run is locked as a sweep
+with Ray locks it.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 
 from distributed_iac.config.run import RunConfig
-from distributed_iac.errors import DistributedIacError, OccupiedError, RunError
+from distributed_iac.errors import CheckpointError, DistributedIacError, OccupiedError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
-from distributed_iac.jobs.progress import Progress
 from distributed_iac.nets.follow import follow_backbones
 from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
 from distributed_iac.run.collect import refresh_tables
-from distributed_iac.run.digest import Digests
-from distributed_iac.run.local import LocalOutcome, forget_checkpoints, run_locally
-from distributed_iac.run.result import read_result, write_result
-from distributed_iac.run.run_folder import artifacts_of, claim_run_folder
+from distributed_iac.run.job_run import JobRun
+from distributed_iac.run.outcome import SweepOutcome
+from distributed_iac.run.replay import Replay
+from distributed_iac.run.result import read_result
+from distributed_iac.run.run_folder import artifacts_of, claim_run_folder, storage_of
+from distributed_iac.run.run_workload import RunWorkload
+from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
-from distributed_iac.run.work.build import build_work
-from distributed_iac.run.work.contract import Work
+from distributed_iac.training.checkpoint import read_checkpoint
 from distributed_iac.training.device import choose_device
-from distributed_iac.training.memory import lack_of_memory_named
-from distributed_iac.training.stage import Stage, StepReport
 from distributed_iac.transient import may_pass
 
 Observe = Callable[[str, dict[str, object], int], None]
 """``(job key, the epoch's values, epochs at the most)``."""
-
-CHECKPOINT_EVERY = 5
-"""Epochs between checkpoints. Our choice: at most five epochs are lost to a kill."""
 
 
 class LocalSweep:
@@ -78,9 +73,9 @@ class LocalSweep:
         self.config = config
         self.graph = graph
         self.artifacts = Artifacts(artifacts_of(config))
+        self._workload = RunWorkload(config, str(self.artifacts.root))
         self._observe = observe
         self._clock = clock
-        self._digests = Digests(config, graph)
         self._results: dict[str, Path] = {}
         self._folder = SweepFolder(config.folder)
         self._journal = self._folder.journal
@@ -89,7 +84,7 @@ class LocalSweep:
             self._folder.describe(SweepPlan(graph, str(self.artifacts.root), _reserved(config)))
             self._journal.write("open", values={"experiment": "in one process"})
 
-    def run(self) -> Progress:
+    def run(self) -> SweepOutcome:
         """Carry out everything, in the graph's order.
 
         A failed job costs the jobs that need it and no others.
@@ -97,24 +92,19 @@ class LocalSweep:
         Returns:
             Which jobs are done, failed or skipped, with reasons.
         """
+        replay = Replay(self.graph, without=PAYLOAD_NAMES)
         with self._folder.claimed():
-            progress = self._carry_out_all()
+            for job in self.graph.jobs():
+                replay.follow(self._journal)
+                if replay[job.key].status == "skipped":
+                    continue
+                try:
+                    self._carry_out(job)
+                except DistributedIacError:
+                    continue  # the journal has it
             self.conclude()
-        return progress
-
-    def _carry_out_all(self) -> Progress:
-        progress = Progress(self.graph)
-        for job in self.graph.jobs():
-            if progress.status(job.key) == "skipped":
-                continue
-            progress.start(job.key)
-            try:
-                self._carry_out(job)
-            except DistributedIacError as error:
-                progress.fail(job.key, str(error))
-            else:
-                progress.finish(job.key)
-        return progress
+            replay.follow(self._journal)
+        return SweepOutcome(replay.jobs)
 
     def conclude(self) -> None:
         """Note that this process does no more, and write the tables of all jobs so far."""
@@ -139,24 +129,19 @@ class LocalSweep:
     def _carry_out(self, job: Job) -> None:
         if job.key in self._results:
             return
-        folder, digest = self.config.folder / job.key, self._digests[job.key]
-        # A store is no artifact: it may have been deleted since, and finding it there is quick.
-        if job.kind == "prepare" or digest not in self.artifacts:
-            self._persist(job, folder, digest)
-        found = self.artifacts.fetch(digest)
+        self._attempt(job)
+        found = self.artifacts.fetch(self._workload.digest(job))
         assert found is not None
         read_result(found)  # refuses a damaged one, and one of a release that cannot be read
-        self._journal.write("end", job.key, {"digest": digest})
+        folder = self.config.folder / job.key
         _link(found, folder)
-        forget_checkpoints(folder)
         self._results[job.key] = folder
 
-    def _persist(self, job: Job, folder: Path, digest: str) -> None:
+    def _attempt(self, job: Job) -> None:
         """Work, from the last checkpoint again if it fails of something that may pass."""
         for left in reversed(range(self.config.sweep.max_failures + 1)):
-            self._journal.write("start", job.key)
             try:
-                self._work(job, folder, digest)
+                self._run(job)
             except (DistributedIacError, OSError) as error:
                 again = left > 0 and may_pass(error)
                 self._journal.write("again" if again else "failed", job.key, {"error": str(error)})
@@ -165,47 +150,30 @@ class LocalSweep:
             else:
                 return
 
-    @lack_of_memory_named()
-    def _work(self, job: Job, folder: Path, digest: str) -> None:
-        work = build_work(self.config, job, self.artifacts)
+    def _run(self, job: Job) -> None:
+        digest, settings = self._workload.digest(job), self.config.sweep
+        storage = storage_of(self.config.folder, settings.storage)
+        checkpoints = JobCheckpoints(f"{storage}/checkpoints/{digest}")
+        if self._workload.finished(job) is None:
+            self._journal.write("start", job.key)
+            _adopt(self.config.folder / job.key, checkpoints, digest)
+        interval = CheckpointInterval(settings.checkpoint_seconds, settings.checkpoint_epochs)
+        run = JobRun(job, self._workload, checkpoints, interval, self._clock)
         try:
-            outcome = self._run(work, job, folder, digest)
-        except OccupiedError as error:
-            waits = {"epoch": 0, "note": str(error.came)}
-            self._journal.write("report", job.key, waits)
-            self._observe(job.key, waits, work.stage.epochs)
-            outcome = self._run(work, job, folder, digest)  # which waits
-        with tempfile.TemporaryDirectory() as scratch:
-            left = Path(scratch)
-            try:
-                final = work.finish(left, outcome.rows)
-            except RunError as error:
-                raise RunError(
-                    error.message,
-                    came=error.came,
-                    remedy=f"{error.remedy}; to try again as it is, delete {folder}",
-                    where=job.key,
-                ) from error
-            write_result(left, job, digest, outcome.rows, final)
-            self.artifacts.put(digest, left)
-        if outcome.rows[-1].get("stopped"):
-            code, _, reason = str(final["stop_reason"]).partition(": ")
-            self._journal.write("stop", job.key, {"code": code, "reason": reason})
+            while self._advance(run, job) == "running":
+                pass
+        finally:  # an interrupt loses nothing but the epoch that it came in
+            run.save()
 
-    def _run(self, work: Work, job: Job, folder: Path, digest: str) -> LocalOutcome:
-        def observer(report: StepReport, running: Stage) -> None:
-            self._journal.write("report", job.key, {**report.values, "digest": digest})
-            self._observe(job.key, dict(report.values), running.epochs)
-
-        return run_locally(
-            work.stage,
-            folder,
-            identity=f"{job.key} {digest}",
-            clock=self._clock,
-            observer=observer,
-            checkpoint_every=CHECKPOINT_EVERY,
-            stop_when=work.stops,
-        )
+    def _advance(self, run: JobRun, job: Job) -> object:
+        try:
+            row = run.advance()
+        except OccupiedError as error:  # told before it is waited for, in the next step
+            row = {"outcome": "running", "note": str(error.came), "epoch": 0}
+        self._journal.write_row(job.key, row)
+        if row["outcome"] != "reused":
+            self._observe(job.key, dict(row), run.epochs)
+        return row["outcome"]
 
 
 def _reserved(config: RunConfig) -> dict[JobKind, Reserved]:
@@ -213,6 +181,31 @@ def _reserved(config: RunConfig) -> dict[JobKind, Reserved]:
     gpus = 1.0 if choose_device(config.device).type == "cuda" else 0.0
     all_of_it = Reserved(float(config.threads or torch.get_num_threads()), gpus)
     return dict.fromkeys(get_args(JobKind), all_of_it)
+
+
+OLDER = ("last.pt", "before.pt")
+"""Checkpoints that release 0.1.0 kept in a job's own folder, newest first."""
+
+
+def _adopt(folder: Path, checkpoints: JobCheckpoints, digest: str) -> None:
+    """Continue from the checkpoint that release 0.1.0 left of the same job."""
+    paths = [folder / name for name in OLDER]
+    for path in [one for one in paths if one.exists()]:
+        try:
+            state = read_checkpoint(path)
+        except CheckpointError as error:
+            if error.retriable:
+                raise
+            continue  # damaged: the one before it, or the job's first epoch
+        if str(state.get("identity")).split()[-1] == digest:
+            checkpoints.store(_without_notes(state) | {"identity": digest})
+        break
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _without_notes(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name != "notes"}
 
 
 def _link(found: Path, folder: Path) -> None:

@@ -17,10 +17,13 @@ from typing import Any
 from distributed_iac import versions
 from distributed_iac.files import write_json
 from distributed_iac.jobs.job import Job
-from distributed_iac.run.artifacts import FILES, RESULT, checksums
+from distributed_iac.run.artifacts import FILES, RESULT, Artifacts, checksums
 from distributed_iac.run.reading import reading
 from distributed_iac.training.stage import Scalar
 from distributed_iac.transient import patiently
+
+Result = Mapping[str, Scalar]
+"""Flat scalars that a finished job is known by."""
 
 
 def write_result(
@@ -61,6 +64,47 @@ def write_result(
     return content
 
 
+def keep_result(
+    artifacts: Artifacts,
+    job: Job,
+    digest: str,
+    folder: Path,
+    rows: Sequence[Mapping[str, Scalar]],
+    final: Mapping[str, Scalar],
+) -> Result:
+    """Keep a finished job's files; the first result that comes under a digest stays.
+
+    Args:
+        artifacts: Where to.
+        job: The job.
+        digest: What the result was made from.
+        folder: The job's files.
+        rows: As for :func:`write_result`.
+        final: The same.
+
+    Returns:
+        What :func:`find_result` is going to return.
+
+    Raises:
+        OSError: Storage full or out of reach.
+    """
+    content = write_result(folder, job, digest, rows, final)
+    artifacts.put(digest, folder)
+    return find_result(artifacts, digest) or _scalars(content)
+
+
+def find_result(artifacts: Artifacts, digest: str) -> Result | None:
+    """Flat scalars of a finished job; None if it is not finished.
+
+    Raises:
+        CheckpointError: As :func:`parse_result`.
+        OSError: The storage cannot be reached.
+    """
+    content = artifacts.read(digest)
+    where = f"{digest} in {artifacts.root}"
+    return None if content is None else _scalars(parse_result(content, where))
+
+
 def read_result(folder: Path) -> dict[str, Any]:
     """Read a job's ``result.json``.
 
@@ -88,6 +132,16 @@ def parse_result(content: bytes, where: str) -> dict[str, Any]:
             raise TypeError(f"a mapping is expected, not a {type(parsed).__name__}")
     versions.require_version(versions.RESULT, parsed, where)
     return {name: value for name, value in parsed.items() if name != versions.RESULT.key}
+
+
+def _scalars(content: Mapping[str, Any]) -> Result:
+    """What fits a flat report; ``epochs`` counts as the last epoch's number."""
+    flat = {
+        name: value
+        for name, value in content.items()
+        if value is None or isinstance(value, float | int | str | bool)
+    }
+    return {**flat, "epoch": flat.get("epochs")}
 
 
 def _plain(value: Scalar) -> Scalar:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
 from distributed_iac.provenance import describe_environment
+from distributed_iac.run.storage import absolute
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.transient import patiently
 from distributed_iac.versions import UPGRADE
@@ -32,6 +34,21 @@ MARK = "config.json"
 def artifacts_of(config: RunConfig) -> str:
     """Folder or URI of the run's results; relative to the working folder if the settings are."""
     return config.sweep.artifacts or str(config.out / "artifacts")
+
+
+def storage_of(folder: Path, storage: str | None) -> str:
+    """Folder or URI of what jobs and Ray write while they run.
+
+    Args:
+        folder: The run's.
+        storage: ``sweep.storage`` of its settings.
+    """
+    here = folder.absolute()
+    if storage is None:
+        return str(here)
+    # A copy of the run folder must not write where the original does.
+    place = hashlib.sha256(str(here).encode()).hexdigest()[:8]
+    return f"{absolute(storage.rstrip('/'))}/{here.name}-{place}"
 
 
 def claim_run_folder(config: RunConfig) -> None:

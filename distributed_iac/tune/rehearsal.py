@@ -18,7 +18,7 @@ from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import KindResources, ResourceSettings, SweepSettings
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.run.outcome import SweepOutcome
-from distributed_iac.tune.scripted import ScriptedWorkshop, checksum
+from distributed_iac.tune.scripted import ScriptedWorkload, checksum
 from distributed_iac.tune.sweep import Sweep
 
 EPOCHS: Mapping[JobKind, int] = {"pretrain": 4, "search": 12, "retrain": 4}
@@ -54,10 +54,10 @@ def rehearsal(
     """
     jobs, artifacts = rehearsal_jobs(groups), str(folder.absolute() / "artifacts")
     searches = [job.key for job in jobs if job.kind == "search" and job.name == "lth"]
-    workshop = ScriptedWorkshop(
+    workload = ScriptedWorkload(
         jobs, EPOCHS, artifacts, seconds, converges=dict.fromkeys(searches, CONVERGES)
     )
-    return Sweep(workshop, folder, artifacts, settings or small_settings(), SchedulerSettings())
+    return Sweep(workload, folder, artifacts, settings or small_settings(), SchedulerSettings())
 
 
 def small_settings(address: str | None = None) -> SweepSettings:

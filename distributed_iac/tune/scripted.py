@@ -1,9 +1,9 @@
-"""A workshop of jobs that replay numbers: the fake beside the real one.
+"""A workload of jobs that replay numbers: the fake beside the real one.
 
 ::
 
-    workshop = ScriptedWorkshop(jobs, {"search": 20}, artifacts=str(folder), seconds=0.05)
-    Sweep(workshop, ...).run()          # kills, restarts, schedulers: all real but the training
+    workload = ScriptedWorkload(jobs, {"search": 20}, artifacts=str(folder), seconds=0.05)
+    Sweep(workload, ...).run()          # kills, restarts, schedulers: all real but the training
 
 For tests of everything that happens between jobs, and for rehearsing a cluster without data or
 GPUs.
@@ -26,9 +26,8 @@ from distributed_iac.errors import RunError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.run.artifacts import Artifacts
-from distributed_iac.run.kept_results import KeptResults
+from distributed_iac.run.result import Result, find_result, keep_result
 from distributed_iac.run.work.contract import Work
-from distributed_iac.run.workshop import Result
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.outputs import write_rows
 from distributed_iac.training.stage import StepReport
@@ -103,12 +102,13 @@ class ScriptedWork:
         """Write the epochs; the sum over them goes into the result."""
         write_rows(folder / "epochs.parquet", rows)
         last = rows[-1]
-        why = f"converged: {last['reason']}" if last["converged"] else None
-        return {"checksum": self._sum, "val_dice": last["val_dice"], "stop_reason": why}
+        code = "converged" if last["converged"] else None
+        why = {"stop_code": code, "stop_reason": last["reason"]}
+        return {"checksum": self._sum, "val_dice": last["val_dice"], **why}
 
 
 @dataclass(frozen=True)
-class ScriptedWorkshop:
+class ScriptedWorkload:
     """Scripted jobs.
 
     Args:
@@ -138,7 +138,7 @@ class ScriptedWorkshop:
 
     def finished(self, job: Job) -> Result | None:
         """The kept result."""
-        return self._kept.find(self.digest(job))
+        return find_result(Artifacts(self.artifacts), self.digest(job))
 
     def open(self, job: Job) -> Work:
         """Begin a script; what the job needs must be there, as for a real one.
@@ -159,8 +159,5 @@ class ScriptedWorkshop:
 
     def keep(self, job: Job, folder: Path, rows: Sequence[Result], final: Result) -> Result:
         """Keep a finished script."""
-        return self._kept.put(job, self.digest(job), folder, rows, final)
-
-    @cached_property
-    def _kept(self) -> KeptResults:
-        return KeptResults(Artifacts(self.artifacts))
+        artifacts = Artifacts(self.artifacts)
+        return keep_result(artifacts, job, self.digest(job), folder, rows, final)

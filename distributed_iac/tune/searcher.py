@@ -2,7 +2,7 @@
 
 ::
 
-    searcher = JobSearcher(workshop)
+    searcher = JobSearcher(workload)
     tune.Tuner(trainable, tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1))
 
 Tune asks for a configuration whenever it could start a trial: it gets the next ready job
@@ -27,8 +27,8 @@ from ray.tune.search import Searcher
 
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
-from distributed_iac.run.workshop import Workshop
-from distributed_iac.tune.experiment_state import resuming_trials
+from distributed_iac.run.workload import Workload
+from distributed_iac.tune.ray_internals import resuming_trials
 from distributed_iac.tune.resources import Room
 from distributed_iac.tune.trial_config import TrialConfig
 
@@ -39,7 +39,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
     """Hands out jobs.
 
     Args:
-        workshop: The jobs; asked whether a result is there already.
+        workload: The jobs; asked whether a result is there already.
         seconds: Expected duration by kind, for the order of ready jobs.
         slots: How many jobs run at the same time, for the same; None: nobody knows.
         room: What fits; None: nobody knows, as on a cluster that may grow.
@@ -47,13 +47,13 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
 
     def __init__(
         self,
-        workshop: Workshop,
+        workload: Workload,
         seconds: Mapping[JobKind, float] = EQUAL_SECONDS,
         slots: float | None = None,
         room: Room | None = None,
     ) -> None:
         super().__init__()
-        self._workshop, self._slots, self._room = workshop, slots, room
+        self._workload, self._slots, self._room = workload, slots, room
         self._seconds = dict(seconds)
         self._trials: dict[str, str] = {}
         self._until: dict[str, int] = {}
@@ -121,7 +121,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         """A job that waits for its conclusion, else the next of those that are ready."""
         for key, until in self._until.items():
             if key not in self._trials.values():
-                return TrialConfig.of(self._workshop.graph[key]).concluding(until)
+                return TrialConfig.of(self._workload.graph[key]).concluding(until)
         ready = self.progress.next_ready()
         if ready is None or not self._has_room(ready):
             return None
@@ -132,7 +132,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         """Whether a job fits beside those that were handed out."""
         if self._room is None:
             return True
-        running = [self._workshop.graph[key].kind for key in self._trials.values()]
+        running = [self._workload.graph[key].kind for key in self._trials.values()]
         return self._room.has([*running, job.kind])
 
     def _begin(self, taken_up: Collection[str]) -> Progress:
@@ -141,11 +141,11 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         Args:
             taken_up: Jobs that have a trial already, or are going to be concluded by one.
         """
-        progress = Progress(self._workshop.graph, self._seconds, self._slots)
-        for job in self._workshop.graph.jobs():
+        progress = Progress(self._workload.graph, self._seconds, self._slots)
+        for job in self._workload.graph.jobs():
             if any(progress.status(need) != "done" for need in job.needs):
                 continue  # its digest may not even be known
-            finished = self._workshop.finished(job) is not None
+            finished = self._workload.finished(job) is not None
             if finished or job.key in taken_up:
                 progress.start(job.key)
             if finished and job.key not in self._trials.values():

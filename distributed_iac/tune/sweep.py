@@ -1,8 +1,8 @@
-"""All jobs of a workshop, driven to their end by Ray Tune.
+"""All jobs of a workload, driven to their end by Ray Tune.
 
 ::
 
-    sweep = Sweep(workshop, folder, artifacts, config.sweep, config.scheduler, device="auto")
+    sweep = Sweep(workload, folder, artifacts, config.sweep, config.scheduler, device="auto")
     outcome = sweep.run()
     outcome.counts["done"], outcome.failed
 
@@ -10,13 +10,12 @@ Calling it again continues a sweep that was interrupted or killed, driver, worke
 Three layers carry that, each enough for what it has:
 
 * finished jobs are found by what they were made from (``run/artifacts.py``);
-* jobs that were running continue from their own checkpoints (``run/shelf.py``);
+* jobs that were running continue from their own checkpoints (``run/checkpoints.py``);
 * Tune's snapshot brings back trials, and with them what schedulers know (``tune/experiment.py``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from dataclasses import dataclass
@@ -29,15 +28,16 @@ from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import SweepSettings
 from distributed_iac.locks import own_command
 from distributed_iac.report.tensorboard.live import live_tensorboard
+from distributed_iac.run.checkpoints import CheckpointInterval
 from distributed_iac.run.collect import refresh_tables
-from distributed_iac.run.job_run import Pace
 from distributed_iac.run.journal import Journal
 from distributed_iac.run.outcome import SweepOutcome
 from distributed_iac.run.replay import Replay
+from distributed_iac.run.run_folder import storage_of
 from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.storage import absolute
 from distributed_iac.run.sweep_folder import SweepFolder, SweepPlan
-from distributed_iac.run.workshop import Workshop
+from distributed_iac.run.workload import Workload
 from distributed_iac.transient import may_pass
 from distributed_iac.tune.experiment import Experiment, Parts
 from distributed_iac.tune.journal_keeper import JournalKeeper
@@ -53,13 +53,11 @@ from distributed_iac.tune.resources import (
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.searcher import JobSearcher
 from distributed_iac.tune.trainable import JobTrainable
-from distributed_iac.verdict.report import ReportKeys
+from distributed_iac.verdict.report import REPORTED
 
 LOGGER = logging.getLogger(__name__)
 IN_VAIN = 5
 """Times that an experiment is taken up in a row without a report between. Our choice."""
-REPORTED = ReportKeys(seconds="total_seconds")
-"""Training time over all restarts is counted by the jobs themselves."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Sweep:
     """A sweep.
 
     Args:
-        workshop: The jobs.
+        workload: The jobs.
         folder: Run folder.
         artifacts: Folder or URI of results, for those who read the run folder.
         settings: Resources, storage, failures.
@@ -75,7 +73,7 @@ class Sweep:
         device: The run's device; ``cpu`` reserves no GPUs.
     """
 
-    workshop: Workshop
+    workload: Workload
     folder: Path
     artifacts: str
     settings: SweepSettings
@@ -91,13 +89,13 @@ class Sweep:
         """
         run = SweepFolder(self.folder)
         with run.claimed():
-            searcher = JobSearcher(self.workshop)
+            searcher = JobSearcher(self.workload)
             if searcher.progress.finished:
                 self._describe(run, Capacity(float(os.cpu_count() or 1), 0.0, 0.0))
                 self._note_finished(searcher, run.journal)
             else:
                 self._drive(run)
-            replay = Replay(self.workshop.graph, without=PAYLOAD_NAMES)
+            replay = Replay(self.workload.graph, without=PAYLOAD_NAMES)
             replay.follow(run.journal)
             outcome = SweepOutcome(replay.jobs)
             if not outcome.unfinished:
@@ -106,7 +104,7 @@ class Sweep:
         return outcome
 
     def _drive(self, run: SweepFolder) -> None:
-        jobs = self.workshop.graph.jobs()
+        jobs = self.workload.graph.jobs()
         with ray_session(self.settings, len(jobs)) as capacity:
             plan = self._describe(run, capacity)
             room = None  # a cluster may grow
@@ -126,7 +124,7 @@ class Sweep:
 
     def _describe(self, run: SweepFolder, capacity: Capacity) -> SweepPlan:
         reserved = reserve(self.settings.resources, capacity, self.device)
-        plan = SweepPlan(self.workshop.graph, self.artifacts, reserved)
+        plan = SweepPlan(self.workload.graph, self.artifacts, reserved)
         run.describe(plan)
         return plan
 
@@ -134,9 +132,11 @@ class Sweep:
         kinds = {job.key: job.kind for job in plan.graph.jobs()}
         trainable = tune.with_parameters(
             JobTrainable,
-            workshop=self.workshop,
-            shelves=f"{self._storage}/checkpoints",
-            pace=Pace(self.settings.checkpoint_seconds, self.settings.checkpoint_epochs),
+            workload=self.workload,
+            checkpoints=f"{self._storage}/checkpoints",
+            interval=CheckpointInterval(
+                self.settings.checkpoint_seconds, self.settings.checkpoint_epochs
+            ),
             home=Path.cwd(),
             command=own_command(),
         )
@@ -144,26 +144,20 @@ class Sweep:
 
     def _parts(self, journal: Journal, room: Room | None) -> Parts:
         slots = None if room is None else search_slots(room.reserved, room.capacity)
-        searcher = JobSearcher(self.workshop, slots=slots, room=room)
+        searcher = JobSearcher(self.workload, slots=slots, room=room)
         self._note_finished(searcher, journal)
         scheduler = StabilityScheduler(self.scheduler, reports=REPORTED)
         return Parts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
 
     def _note_finished(self, searcher: JobSearcher, journal: Journal) -> None:
         """Jobs that need not run, because their results are kept already."""
-        for job in self.workshop.graph.jobs():
+        for job in self.workload.graph.jobs():
             if searcher.progress.status(job.key) == "done":
-                journal.write("end", job.key, {"digest": self.workshop.digest(job)})
+                journal.write("end", job.key, {"digest": self.workload.digest(job)})
 
     @property
     def _storage(self) -> str:
-        """Folder or URI of what Ray and the jobs write while they run."""
-        here = self.folder.absolute()
-        if self.settings.storage is None:
-            return str(here)
-        # A copy of the run folder must not write where the original does.
-        place = hashlib.sha256(str(here).encode()).hexdigest()[:8]
-        return f"{absolute(self.settings.storage.rstrip('/'))}/{here.name}-{place}"
+        return storage_of(self.folder, self.settings.storage)
 
 
 def _persist(experiment: Experiment, replay: Replay, journal: Journal) -> None:

@@ -3,7 +3,7 @@
 ::
 
     trainable = tune.with_parameters(
-        JobTrainable, workshop=workshop, shelves="s3://bucket/checkpoints", pace=Pace(60.0)
+        JobTrainable, workload=workload, checkpoints="s3://bucket/checkpoints", interval=interval
     )
     tune.Tuner(trainable, ...)          # configurations come from ``JobSearcher``
 
@@ -30,9 +30,9 @@ from ray import tune
 
 from distributed_iac.errors import DistributedIacError, OccupiedError
 from distributed_iac.locks import introduce
-from distributed_iac.run.job_run import JobRun, Pace
-from distributed_iac.run.shelf import Shelf
-from distributed_iac.run.workshop import Workshop
+from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
+from distributed_iac.run.job_run import JobRun
+from distributed_iac.run.workload import Workload
 from distributed_iac.tune.trial_config import TrialConfig
 
 
@@ -43,9 +43,9 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
         self,
         config: dict[str, Any],
         *,
-        workshop: Workshop,
-        shelves: str,
-        pace: Pace,
+        workload: Workload,
+        checkpoints: str,
+        interval: CheckpointInterval,
         home: Path | None = None,
         command: str | None = None,
     ) -> None:
@@ -53,9 +53,9 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
 
         Args:
             config: A :class:`TrialConfig` as mapping.
-            workshop: Where work comes from.
-            shelves: Folder or URI of all jobs' checkpoints.
-            pace: How often to write one.
+            workload: Where work comes from.
+            checkpoints: Folder or URI of all jobs' checkpoints.
+            interval: How often to write one.
             home: Folder that relative paths start from, if this node has it.
             command: The sweep's, for those who wait for this process.
         """
@@ -63,19 +63,19 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
             os.chdir(home)
         if command is not None:
             introduce(command)
-        self._workshop, self._shelves, self._pace = workshop, shelves, pace
+        self._workload, self._checkpoints, self._interval = workload, checkpoints, interval
         self._take_up(TrialConfig.read(config))
 
     def _take_up(self, trial: TrialConfig) -> None:
-        job = self._workshop.graph[trial.job]
+        job = self._workload.graph[trial.job]
         self._failure: DistributedIacError | None = None
         self._run: JobRun | None = None
         try:
             self._run = JobRun(
                 job,
-                self._workshop,
-                Shelf(f"{self._shelves}/{self._workshop.digest(job)}"),
-                self._pace,
+                self._workload,
+                JobCheckpoints(f"{self._checkpoints}/{self._workload.digest(job)}"),
+                self._interval,
                 time.monotonic,
                 until=trial.until,
             )

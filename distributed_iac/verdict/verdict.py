@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 StopCode = Literal["converged", "diverged", "collapsed", "budget", "consensus", "dominated"]
 """Why a search was stopped from outside.
@@ -35,9 +36,25 @@ class Verdict:
     code: StopCode
     sentence: str
 
+    def __str__(self) -> str:
+        """``converged: js_max 0.004 at or below 0.01 for 3 reports``."""
+        return f"{self.code}: {self.sentence}"
+
     def to_result(self) -> dict[str, str]:
         """The two columns that a stopped search carries in its last result."""
         return {STOP_CODE: self.code, STOP_REASON: self.sentence}
+
+
+def stored_verdict(result: Mapping[str, Any]) -> Verdict | None:
+    """The verdict in a stored result; None if nothing stopped the search from outside.
+
+    Release 0.1.0 kept ``"code: sentence"`` under ``stop_reason`` and no code of its own.
+    """
+    code, sentence = result.get(STOP_CODE), str(result.get(STOP_REASON))
+    if STOP_CODE not in result:
+        code, _, sentence = sentence.partition(": ")
+    known = stop_code(code)
+    return None if known is None else Verdict(known, sentence)
 
 
 def stop_code(value: object) -> StopCode | None:

@@ -64,6 +64,6 @@ def finished(make_config: MakeConfig) -> LocalSweep:
     """A run of which everything is done."""
     config = make_config()
     sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
-    progress = sweep.run()
-    assert set(progress.to_state()["status"].values()) == {"done"}, progress.to_state()["reasons"]
+    outcome = sweep.run()
+    assert set(outcome.counts) == {"done"}, outcome.failed
     return sweep

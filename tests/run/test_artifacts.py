@@ -16,8 +16,7 @@ from pyarrow import fs
 from distributed_iac.errors import CheckpointError, RunError
 from distributed_iac.jobs.job import Job
 from distributed_iac.run.artifacts import Artifacts
-from distributed_iac.run.kept_results import KeptResults
-from distributed_iac.run.result import read_result, write_result
+from distributed_iac.run.result import find_result, read_result, write_result
 
 DIGEST = hashlib.sha256(b"job").hexdigest()
 JOB = Job("search", "acdc", "net", "lth", 0)
@@ -179,10 +178,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 def test_whether_a_job_is_finished_costs_one_small_file(bucket: Bucket, tmp_path: Path) -> None:
     artifacts = Artifacts("s3://bucket", tmp_path / "cache")
-    kept = KeptResults(artifacts)
-    assert kept.find(DIGEST) is None
+    assert find_result(artifacts, DIGEST) is None
     artifacts.put(DIGEST, files(tmp_path / "left"))
-    found = kept.find(DIGEST)
+    found = find_result(artifacts, DIGEST)
     assert found is not None
     assert found["val_dice"] == 0.5
     assert bucket.read == ["result.json"]

@@ -9,27 +9,27 @@ import pytest
 
 from distributed_iac.errors import CheckpointError, DistributedIacError, RunError
 from distributed_iac.jobs.job import Job
-from distributed_iac.run.job_run import JobRun, Pace
-from distributed_iac.run.shelf import Shelf
-from distributed_iac.tune.scripted import ScriptedWorkshop
+from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
+from distributed_iac.run.job_run import JobRun
+from distributed_iac.tune.scripted import ScriptedWorkload
 from distributed_iac.tune.trainable import JobTrainable
 from distributed_iac.tune.trial_config import TrialConfig
 
 JOB = Job("search", "a", "net", "lth", 0)
-EVERY_EPOCH = Pace(seconds=1e9, epochs=1)
+EVERY_EPOCH = CheckpointInterval(seconds=1e9, epochs=1)
 
 
 class Bench:
-    """One job's world: a workshop and a shelf, and any number of runs one after another."""
+    """One job's world: a workload and a checkpoints, and any number of runs one after another."""
 
-    def __init__(self, folder: Path, pace: Pace = EVERY_EPOCH) -> None:
-        self.folder, self.pace = folder, pace
+    def __init__(self, folder: Path, interval: CheckpointInterval = EVERY_EPOCH) -> None:
+        self.folder, self.interval = folder, interval
         self.converges: dict[str, int] = {}
         self.fails: dict[str, int] = {}
 
     @property
-    def workshop(self) -> ScriptedWorkshop:
-        return ScriptedWorkshop(
+    def workload(self) -> ScriptedWorkload:
+        return ScriptedWorkload(
             (JOB,),
             {"search": 6},
             str(self.folder / "artifacts"),
@@ -38,11 +38,11 @@ class Bench:
         )
 
     def begin(self, until: int | None = None) -> JobRun:
-        shelf = Shelf(str(self.folder / "shelf"))
-        return JobRun(JOB, self.workshop, shelf, self.pace, lambda: 0.0, until=until)
+        checkpoints = JobCheckpoints(str(self.folder / "checkpoints"))
+        return JobRun(JOB, self.workload, checkpoints, self.interval, lambda: 0.0, until=until)
 
     def checksum(self) -> object:
-        result = self.workshop.finished(JOB)
+        result = self.workload.finished(JOB)
         return None if result is None else (result["checksum"], result["epochs"])
 
 
@@ -81,11 +81,11 @@ def test_a_finished_job_reports_its_result_and_does_nothing(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize("killed_after", [1, 2, 5])
-@pytest.mark.parametrize("pace", [EVERY_EPOCH, Pace(seconds=1e9, epochs=3)])
+@pytest.mark.parametrize("interval", [EVERY_EPOCH, CheckpointInterval(seconds=1e9, epochs=3)])
 def test_a_killed_job_ends_as_if_it_had_not_been(
-    tmp_path: Path, undisturbed: object, killed_after: int, pace: Pace
+    tmp_path: Path, undisturbed: object, killed_after: int, interval: CheckpointInterval
 ) -> None:
-    bench = Bench(tmp_path, pace)
+    bench = Bench(tmp_path, interval)
     run = bench.begin()
     for _ in range(killed_after):
         run.advance()
@@ -103,7 +103,7 @@ def test_a_stop_that_was_announced_is_recorded_only_as_far_as_it_went(bench: Ben
     run.save()
     rows = to_the_end(bench.begin(until=4))
     assert [row["epoch"] for row in rows] == [3, 4]
-    result = bench.workshop.finished(JOB)
+    result = bench.workload.finished(JOB)
     assert result is not None
     assert result["epochs"] == 4
 
@@ -123,7 +123,7 @@ def test_a_converged_job_keeps_its_result_before_anybody_decides(bench: Bench) -
     rows = [run.advance() for _ in range(3)]
     assert rows[-1]["outcome"] == "done"
     assert rows[-1]["done"] is False, "the decision is the scheduler's"
-    result = bench.workshop.finished(JOB)
+    result = bench.workload.finished(JOB)
     assert result is not None
     assert result["epochs"] == 3
     assert run.advance()["done"] is True, "a scheduler that lets it run gets the same result"
@@ -137,37 +137,39 @@ def test_a_failed_epoch_is_never_saved(bench: Bench) -> None:
     with pytest.raises(RunError, match="script says"):
         run.advance()
     run.save()
-    state = Shelf(str(bench.folder / "shelf")).newest().state
+    state = JobCheckpoints(str(bench.folder / "checkpoints")).newest().state
     assert state is not None
     assert state["stage"]["epoch"] == 2
 
 
 def test_checkpoints_of_another_job_are_refused(bench: Bench) -> None:
-    Shelf(str(bench.folder / "shelf")).store({"identity": "another", "stage": {}, "rows": []})
+    JobCheckpoints(str(bench.folder / "checkpoints")).store(
+        {"identity": "another", "stage": {}, "rows": []}
+    )
     with pytest.raises(RunError, match="another"):
         bench.begin()
 
 
 def test_a_finished_job_leaves_no_checkpoints(bench: Bench) -> None:
     to_the_end(bench.begin())
-    assert Shelf(str(bench.folder / "shelf")).newest().state is None
+    assert JobCheckpoints(str(bench.folder / "checkpoints")).newest().state is None
 
 
 def test_a_checkpoint_is_due_after_seconds_or_epochs() -> None:
-    assert not Pace(60.0).due(epochs=100, seconds=59.0)
-    assert Pace(60.0).due(epochs=1, seconds=60.0)
-    assert Pace(60.0, epochs=5).due(epochs=5, seconds=0.0)
+    assert not CheckpointInterval(60.0).due(epochs=100, seconds=59.0)
+    assert CheckpointInterval(60.0).due(epochs=1, seconds=60.0)
+    assert CheckpointInterval(60.0, epochs=5).due(epochs=5, seconds=0.0)
 
 
 class Unreachable:
-    """A workshop whose storage fails so many times when a job is opened.
+    """A workload whose storage fails so many times when a job is opened.
 
     Args:
         inner: The real one.
         failures: What comes first.
     """
 
-    def __init__(self, inner: ScriptedWorkshop, failures: list[Exception]) -> None:
+    def __init__(self, inner: ScriptedWorkload, failures: list[Exception]) -> None:
         self._inner, self._failures = inner, failures
 
     def __getattr__(self, name: str) -> Any:
@@ -198,13 +200,13 @@ def damaged(number: int) -> CheckpointError:
 def test_what_may_pass_is_raised_so_that_ray_starts_the_job_again(
     bench: Bench, failure: DistributedIacError, ends: str
 ) -> None:
-    workshop: Any = Unreachable(bench.workshop, [failure])
-    shelves = str(bench.folder / "shelves")
+    workload: Any = Unreachable(bench.workload, [failure])
+    checkpoints = str(bench.folder / "checkpoints")
 
     def start() -> JobTrainable:
         trainable = JobTrainable.__new__(JobTrainable)
         config = TrialConfig.of(JOB).to_dict()
-        trainable.setup(config, workshop=workshop, shelves=shelves, pace=EVERY_EPOCH)
+        trainable.setup(config, workload=workload, checkpoints=checkpoints, interval=EVERY_EPOCH)
         return trainable
 
     if ends == "failed":

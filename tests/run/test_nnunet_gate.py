@@ -77,8 +77,7 @@ def sweep(place: Path, name: str, **backbone: Any) -> LocalSweep:
 def unheld(place: Path) -> LocalSweep:
     """A run of the model that nnU-Net has not validated."""
     made = sweep(place, "unheld")
-    status = made.run().to_state()["status"]
-    assert set(status.values()) == {"done"}
+    assert set(made.run().counts) == {"done"}
     return made
 
 
@@ -113,7 +112,7 @@ def test_without_nnunets_scores_a_run_goes_on_and_says_so(unheld: LocalSweep) ->
 
 def test_a_network_that_scores_as_in_nnunet_is_built_upon(place: Path, summary: Path) -> None:
     made = sweep(place, "held")
-    assert set(made.run().to_state()["status"].values()) == {"done"}
+    assert set(made.run().counts) == {"done"}
     folder = made.result(PLAIN)
     assert read_result(folder)["parity"] == "held"
     assert len((folder / "parity.csv").read_text().splitlines()) == 1 + 3 * len(HELD)
@@ -129,13 +128,12 @@ def test_a_network_that_scores_otherwise_stops_all_that_builds_upon_it(
 ) -> None:
     spoil(summary)
     made = sweep(place, "stopped")
-    state = made.run().to_state()
-    assert state["status"][PLAIN] == "failed"
-    assert {key: status for key, status in state["status"].items() if status != "skipped"} == {
+    jobs = made.run().jobs
+    assert {key: one.status for key, one in jobs.items() if one.status != "skipped"} == {
         "x/prepare": "done",
         PLAIN: "failed",
     }
-    reason = state["reasons"][PLAIN]
+    reason = str(jobs[PLAIN].error)
     for part in ("case0  MYO", "difference -0.5000", "orientation", "parity: report"):
         assert part in reason
     doubts = " ".join(parity_doubts(read_run(made.config.folder)))
@@ -161,5 +159,5 @@ def test_the_store_is_asked_when_the_source_was_not(place: Path, unheld: LocalSw
     values["data"][0] |= {"split": {"file": str(place / "split.json")}, "store": str(place / "s2")}
     config = RunConfig.model_validate(values | {"name": "unsettled"})
     made = LocalSweep(config, plan_jobs(config), lambda *_: None)
-    reason = made.run().to_state()["reasons"][PLAIN]
+    reason = str(made.run().jobs[PLAIN].error)
     assert "fold 0 has not been trained on" in reason

@@ -197,7 +197,7 @@ def test_a_search_is_stopped_by_its_budget_and_says_so(make_config: MakeConfig) 
     sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
     result = read_result(sweep.result(f"{UNET}/search/lth/seed0"))
     assert result["epochs"] == 2
-    assert result["stop_reason"] == "budget: 2 of 2 epochs spent"
+    assert (result["stop_code"], result["stop_reason"]) == ("budget", "2 of 2 epochs spent")
 
 
 def test_candidates_carry_what_rules_choose_by(finished: LocalSweep) -> None:

@@ -11,7 +11,7 @@ import pytest
 from distributed_iac.jobs.job import Job
 from distributed_iac.run.replay import Replay
 from distributed_iac.run.sweep_folder import SweepFolder
-from distributed_iac.tune.scripted import ScriptedWorkshop
+from distributed_iac.tune.scripted import ScriptedWorkload
 
 pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.slow]
 
@@ -38,27 +38,30 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     from ray import tune
     from ray.tune.schedulers import FIFOScheduler
 
-    from distributed_iac.run.job_run import Pace
+    from distributed_iac.run.checkpoints import CheckpointInterval
     from distributed_iac.tune.experiment import Experiment, Parts
     from distributed_iac.tune.searcher import JobSearcher
     from distributed_iac.tune.trainable import JobTrainable
 
     artifacts = str(tmp_path / "artifacts")
-    workshop = ScriptedWorkshop((Job("prepare", "a"),), {"prepare": EPOCHS}, artifacts, 0.1)
+    workload = ScriptedWorkload((Job("prepare", "a"),), {"prepare": EPOCHS}, artifacts, 0.1)
     trainable = tune.with_parameters(
-        JobTrainable, workshop=workshop, shelves=str(tmp_path / "checkpoints"), pace=Pace(60.0)
+        JobTrainable,
+        workload=workload,
+        checkpoints=str(tmp_path / "checkpoints"),
+        interval=CheckpointInterval(60.0),
     )
     flag = tmp_path / "broken"
     experiment = Experiment(
         storage=str(tmp_path / "ray"),
         results=artifacts,
         trainable=trainable,
-        begin=lambda: Parts(JobSearcher(workshop), FIFOScheduler(), (breaking(flag),)),
+        begin=lambda: Parts(JobSearcher(workload), FIFOScheduler(), (breaking(flag),)),
         max_failures=0,
     )
 
     def run() -> None:
-        journal, replay = SweepFolder(tmp_path).journal, Replay(workshop.graph)
+        journal, replay = SweepFolder(tmp_path).journal, Replay(workload.graph)
         replay.follow(journal)
         experiment.run(journal, replay.opened)
 

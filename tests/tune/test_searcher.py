@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 from distributed_iac.config.sweep import KindResources
 from distributed_iac.jobs.job import Job
 from distributed_iac.tune.resources import Capacity, Room, reserve
-from distributed_iac.tune.scripted import ScriptedWorkshop
+from distributed_iac.tune.scripted import ScriptedWorkload
 from distributed_iac.tune.searcher import JobSearcher
 
 PREPARE = Job("prepare", "a")
@@ -23,15 +23,15 @@ JOBS = (PREPARE, PRETRAIN, PLAIN, SEARCH, RETRAIN)
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> ScriptedWorkshop:
-    return ScriptedWorkshop(JOBS, {}, str(tmp_path / "artifacts"))
+def workload(tmp_path: Path) -> ScriptedWorkload:
+    return ScriptedWorkload(JOBS, {}, str(tmp_path / "artifacts"))
 
 
-def keep(workshop: ScriptedWorkshop, job: Job, folder: Path) -> None:
-    work = workshop.open(job)
+def keep(workload: ScriptedWorkload, job: Job, folder: Path) -> None:
+    work = workload.open(job)
     row = dict(work.stage.step().values)
     folder.mkdir(parents=True)
-    workshop.keep(job, folder, [row], work.finish(folder, [row]))
+    workload.keep(job, folder, [row], work.finish(folder, [row]))
 
 
 def handed_out(searcher: JobSearcher, trial: str) -> dict[str, object]:
@@ -47,25 +47,25 @@ def advance(searcher: JobSearcher, *jobs: Job) -> None:
         searcher.on_trial_complete(job.key, {"outcome": "done"})
 
 
-def test_a_job_is_handed_out_once_all_that_it_needs_is_done(workshop: ScriptedWorkshop) -> None:
-    searcher = JobSearcher(workshop)
+def test_a_job_is_handed_out_once_all_that_it_needs_is_done(workload: ScriptedWorkload) -> None:
+    searcher = JobSearcher(workload)
     assert handed_out(searcher, "t1")["job"] == PREPARE.key
     assert searcher.suggest("t2") is None
     searcher.on_trial_complete("t1", {"outcome": "done"})
     assert handed_out(searcher, "t3")["job"] == PRETRAIN.key
 
 
-def test_a_cheap_answer_goes_first(workshop: ScriptedWorkshop) -> None:
-    searcher = JobSearcher(workshop)
+def test_a_cheap_answer_goes_first(workload: ScriptedWorkload) -> None:
+    searcher = JobSearcher(workload)
     advance(searcher, PREPARE, PRETRAIN)
     order = [handed_out(searcher, trial)["job"] for trial in ("t3", "t4")]
     assert order == [PLAIN.key, SEARCH.key]
 
 
-def test_a_job_is_chosen_when_there_is_room_for_it(workshop: ScriptedWorkshop) -> None:
+def test_a_job_is_chosen_when_there_is_room_for_it(workload: ScriptedWorkload) -> None:
     """Chosen ahead, it would start before what becomes ready until then."""
     room = Room(reserve(KindResources(), ONE_CORE, "cpu"), ONE_CORE)
-    searcher = pickle.loads(pickle.dumps(JobSearcher(workshop, slots=1, room=room)))
+    searcher = pickle.loads(pickle.dumps(JobSearcher(workload, slots=1, room=room)))
     advance(searcher, PREPARE, PRETRAIN)
     assert handed_out(searcher, "t3")["job"] == PLAIN.key
     assert searcher.suggest("t4") is None
@@ -73,17 +73,17 @@ def test_a_job_is_chosen_when_there_is_room_for_it(workshop: ScriptedWorkshop) -
     assert handed_out(searcher, "t4")["job"] == SEARCH.key
 
 
-def test_the_searcher_is_finished_when_every_job_is(workshop: ScriptedWorkshop) -> None:
-    searcher = JobSearcher(workshop)
+def test_the_searcher_is_finished_when_every_job_is(workload: ScriptedWorkload) -> None:
+    searcher = JobSearcher(workload)
     advance(searcher, PREPARE, PRETRAIN, PLAIN, SEARCH, RETRAIN)
     assert searcher.suggest("t9") == Searcher.FINISHED
 
 
 @pytest.mark.parametrize("how", ["reported", "gave_up"])
 def test_a_failed_job_costs_what_needs_it_and_nothing_else(
-    workshop: ScriptedWorkshop, how: str
+    workload: ScriptedWorkload, how: str
 ) -> None:
-    searcher = JobSearcher(workshop)
+    searcher = JobSearcher(workload)
     advance(searcher, PREPARE, PRETRAIN, PLAIN)
     assert handed_out(searcher, "t3")["job"] == SEARCH.key
     if how == "reported":
@@ -97,9 +97,9 @@ def test_a_failed_job_costs_what_needs_it_and_nothing_else(
 
 
 def test_a_job_that_a_scheduler_stopped_is_concluded_where_it_was_stopped(
-    workshop: ScriptedWorkshop,
+    workload: ScriptedWorkload,
 ) -> None:
-    searcher = JobSearcher(workshop)
+    searcher = JobSearcher(workload)
     advance(searcher, PREPARE, PRETRAIN, PLAIN)
     handed_out(searcher, "t3")
     searcher.on_trial_complete("t3", {"outcome": "running", "epoch": 7, "stop_code": "dominated"})
@@ -111,11 +111,11 @@ def test_a_job_that_a_scheduler_stopped_is_concluded_where_it_was_stopped(
 
 
 def test_results_that_are_kept_are_not_made_again(
-    workshop: ScriptedWorkshop, tmp_path: Path
+    workload: ScriptedWorkload, tmp_path: Path
 ) -> None:
     for job in (PREPARE, PRETRAIN, PLAIN):
-        keep(workshop, job, tmp_path / job.kind)
-    assert handed_out(JobSearcher(workshop), "t1")["job"] == SEARCH.key
+        keep(workload, job, tmp_path / job.kind)
+    assert handed_out(JobSearcher(workload), "t1")["job"] == SEARCH.key
 
 
 def snapshot(folder: Path, searcher: JobSearcher, trials: dict[str, tuple[str, str]]) -> Path:
@@ -131,13 +131,13 @@ def snapshot(folder: Path, searcher: JobSearcher, trials: dict[str, tuple[str, s
 
 
 def test_after_a_restart_running_trials_keep_their_jobs(
-    workshop: ScriptedWorkshop, tmp_path: Path
+    workload: ScriptedWorkload, tmp_path: Path
 ) -> None:
-    keep(workshop, PREPARE, tmp_path / "prepare")
-    searcher = JobSearcher(workshop)
+    keep(workload, PREPARE, tmp_path / "prepare")
+    searcher = JobSearcher(workload)
     handed_out(searcher, "t2")
     path = snapshot(tmp_path, searcher, {"t2": (PRETRAIN.key, "RUNNING")})
-    again = JobSearcher(workshop)
+    again = JobSearcher(workload)
     again.restore(str(path))
     assert again.suggest("t3") is None
     again.on_trial_complete("t2", {"outcome": "done"})
@@ -145,40 +145,40 @@ def test_after_a_restart_running_trials_keep_their_jobs(
 
 
 def test_a_job_whose_trial_tune_does_not_know_is_handed_out_again(
-    workshop: ScriptedWorkshop, tmp_path: Path
+    workload: ScriptedWorkload, tmp_path: Path
 ) -> None:
-    keep(workshop, PREPARE, tmp_path / "prepare")
-    searcher = JobSearcher(workshop)
+    keep(workload, PREPARE, tmp_path / "prepare")
+    searcher = JobSearcher(workload)
     handed_out(searcher, "t2")
     path = snapshot(tmp_path, searcher, {"t1": (PREPARE.key, "TERMINATED")})
-    again = JobSearcher(workshop)
+    again = JobSearcher(workload)
     again.restore(str(path))
     assert handed_out(again, "t3")["job"] == PRETRAIN.key
 
 
 def test_a_job_that_finished_after_the_snapshot_counts_as_finished(
-    workshop: ScriptedWorkshop, tmp_path: Path
+    workload: ScriptedWorkload, tmp_path: Path
 ) -> None:
-    keep(workshop, PREPARE, tmp_path / "prepare")
-    searcher = JobSearcher(workshop)
+    keep(workload, PREPARE, tmp_path / "prepare")
+    searcher = JobSearcher(workload)
     handed_out(searcher, "t2")
     path = snapshot(tmp_path, searcher, {"t2": (PRETRAIN.key, "TERMINATED")})
-    keep(workshop, PRETRAIN, tmp_path / "pretrain")
-    again = JobSearcher(workshop)
+    keep(workload, PRETRAIN, tmp_path / "pretrain")
+    again = JobSearcher(workload)
     again.restore(str(path))
     assert handed_out(again, "t3")["job"] == PLAIN.key
 
 
 def test_a_stop_that_was_not_concluded_survives_a_restart(
-    workshop: ScriptedWorkshop, tmp_path: Path
+    workload: ScriptedWorkload, tmp_path: Path
 ) -> None:
     for job in (PREPARE, PRETRAIN, PLAIN):
-        keep(workshop, job, tmp_path / job.kind)
-    searcher = JobSearcher(workshop)
+        keep(workload, job, tmp_path / job.kind)
+    searcher = JobSearcher(workload)
     handed_out(searcher, "t3")
     searcher.on_trial_complete("t3", {"outcome": "running", "epoch": 5})
     path = snapshot(tmp_path, searcher, {"t3": (SEARCH.key, "TERMINATED")})
-    again = JobSearcher(workshop)
+    again = JobSearcher(workload)
     again.restore(str(path))
     config = handed_out(again, "t4")
     assert (config["job"], config["until"]) == (SEARCH.key, 5)

@@ -23,7 +23,7 @@ from distributed_iac.run.collect import collect_run
 from distributed_iac.run.journal import Event
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.tune.rehearsal import expected_checksums, small_settings
-from distributed_iac.tune.scripted import ScriptedWorkshop, checksum
+from distributed_iac.tune.scripted import ScriptedWorkload, checksum
 from distributed_iac.tune.sweep import Sweep
 
 PATIENCE = 480.0
@@ -49,9 +49,9 @@ def test_stops_failures_and_results_that_are_there_already(local_ray: Any, tmp_p
     assert local_ray.is_initialized()
     jobs, artifacts = (*group("a"), Job("prepare", "b")), str(tmp_path / "artifacts")
     fails = {"b/prepare": 1}
-    workshop = ScriptedWorkshop(jobs, {"search": 5}, artifacts, fails=fails)
+    workload = ScriptedWorkload(jobs, {"search": 5}, artifacts, fails=fails)
     scheduler = SchedulerSettings(budget=BudgetSettings(epochs=3))
-    sweep = Sweep(workshop, tmp_path / "run", artifacts, small_settings(), scheduler)
+    sweep = Sweep(workload, tmp_path / "run", artifacts, small_settings(), scheduler)
     outcome = sweep.run()
     rows = by_key(tmp_path / "run")
 
@@ -62,12 +62,12 @@ def test_stops_failures_and_results_that_are_there_already(local_ray: Any, tmp_p
     (failed,) = outcome.failed
     assert failed.job.key == "b/prepare"
     assert "script says" in str(failed.error)
-    result = workshop.finished(workshop.graph["a/net/search/lth/seed0"])
+    result = workload.finished(workload.graph["a/net/search/lth/seed0"])
     assert result is not None
     assert result["checksum"] == checksum("a/net/search/lth/seed0", 3)
 
     other = Sweep(
-        ScriptedWorkshop(tuple(group("a")), {}, artifacts),
+        ScriptedWorkload(tuple(group("a")), {}, artifacts),
         tmp_path / "other",
         artifacts,
         small_settings(),

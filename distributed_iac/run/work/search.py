@@ -24,10 +24,9 @@ from distributed_iac.training.outputs import write_cell, write_rows, write_weigh
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.verdict.judge import Judge
-from distributed_iac.verdict.report import ReportKeys
+from distributed_iac.verdict.report import REPORTED
 from distributed_iac.verdict.role import Role
-
-REPORTED = ReportKeys(iteration="epoch", seconds="total_seconds")
+from distributed_iac.verdict.verdict import Verdict
 
 
 class SearchWork:
@@ -48,13 +47,12 @@ class SearchWork:
         self._warnings = group.warnings  # now: a folder that is moved meanwhile costs nothing
         self._judge = Judge.from_settings(group.config.scheduler)
         self._judge.add(job.key, Role(job=job.key, group=job.group, arm=job.name))
-        self._stop_reason: str | None = None
+        self._verdict: Verdict | None = None
 
     def stops(self, report: StepReport) -> bool:
         """Whether the scheduler's rules would stop the search after this report."""
-        verdict = self._judge.report(self._job.key, REPORTED.read(report.values))
-        self._stop_reason = f"{verdict.code}: {verdict.sentence}" if verdict else None
-        return verdict is not None
+        self._verdict = self._judge.report(self._job.key, REPORTED.read(report.values))
+        return self._verdict is not None
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
         """Write the discrete cell, decisions, importance history, epochs and best weights."""
@@ -70,7 +68,8 @@ class SearchWork:
         return {
             "val_dice": stage.best.score,
             "best_epoch": stage.best.epoch,
-            "stop_reason": self._stop_reason or last.get("stop_reason") or last["reason"],
+            "stop_code": self._verdict.code if self._verdict else None,
+            "stop_reason": self._verdict.sentence if self._verdict else last["reason"],
             "op_evaluations": last["op_evaluations"],
             "full_epochs": last["full_epochs"],
             **self._cell(cell),

@@ -2,33 +2,30 @@
 
 ::
 
-    workshop.graph.jobs()
-    workshop.finished(job)              # the result of a job that was done before, or None
-    work = workshop.open(job)           # opens data, reads what the job needs
-    workshop.keep(job, folder, rows, work.finish(folder, rows))     # under the job's digest
+    workload.graph.jobs()
+    workload.finished(job)              # the result of a job that was done before, or None
+    work = workload.open(job)           # opens data, reads what the job needs
+    workload.keep(job, folder, rows, work.finish(folder, rows))     # under the job's digest
 
 The Ray side knows jobs only through this contract, so that a sweep of scripted jobs
-(``tune/scripted.py``) runs through exactly the code that a real one (``run/run_workshop.py``)
-runs through. A workshop travels to every worker, hence it is small, pickles, and holds no open
+(``tune/scripted.py``) runs through exactly the code that a real one (``run/run_workload.py``)
+runs through. A workload travels to every worker, hence it is small, pickles, and holds no open
 files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
+from distributed_iac.run.result import Result
 from distributed_iac.run.work.contract import Work
-from distributed_iac.training.stage import Scalar
-
-Result = Mapping[str, Scalar]
-"""Flat scalars that a finished job is known by."""
 
 
-class Workshop(Protocol):
+class Workload(Protocol):
     """The jobs of a sweep."""
 
     @property

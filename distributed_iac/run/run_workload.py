@@ -2,8 +2,8 @@
 
 ::
 
-    workshop = RunWorkshop(config, artifacts="runs/artifacts")
-    work = workshop.open(workshop.graph["acdc/basic_unet-tiny/pretrain"])
+    workload = RunWorkload(config, artifacts="runs/artifacts")
+    work = workload.open(workload.graph["acdc/basic_unet-tiny/pretrain"])
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.digest import Digests
-from distributed_iac.run.kept_results import KeptResults
+from distributed_iac.run.result import Result, find_result, keep_result
 from distributed_iac.run.work.build import build_work
 from distributed_iac.run.work.contract import Work
-from distributed_iac.run.workshop import Result
 
 
 @dataclass(frozen=True)
-class RunWorkshop:
+class RunWorkload:
     """A run's jobs.
 
     Args:
@@ -55,7 +54,7 @@ class RunWorkshop:
         """
         if job.kind == "prepare" and not self._is_prepared(job.dataset):
             return None
-        return self._kept.find(self.digest(job))
+        return find_result(Artifacts(self.artifacts), self.digest(job))
 
     def _is_prepared(self, name: str) -> bool:
         (dataset,) = [one for one in self.config.data if one.name == name]
@@ -73,12 +72,9 @@ class RunWorkshop:
 
     def keep(self, job: Job, folder: Path, rows: Sequence[Result], final: Result) -> Result:
         """Keep a finished job's files."""
-        return self._kept.put(job, self.digest(job), folder, rows, final)
+        artifacts = Artifacts(self.artifacts)
+        return keep_result(artifacts, job, self.digest(job), folder, rows, final)
 
     @cached_property
     def _digests(self) -> Digests:
         return Digests(self.config, self.graph)
-
-    @cached_property
-    def _kept(self) -> KeptResults:
-        return KeptResults(Artifacts(self.artifacts))

@@ -8,7 +8,7 @@ from pyarrow import fs
 
 from distributed_iac import versions
 from distributed_iac.errors import RunError
-from distributed_iac.run.shelf import SLOTS, Shelf
+from distributed_iac.run.checkpoints import SLOTS, JobCheckpoints
 
 
 def states(count: int) -> list[dict[str, object]]:
@@ -17,8 +17,8 @@ def states(count: int) -> list[dict[str, object]]:
 
 @pytest.fixture(params=["folder", "uri"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The same shelf as a plain folder and through pyarrow's file systems, as on S3."""
-    folder = tmp_path / "shelf"
+    """The same checkpoints as a plain folder and through pyarrow's file systems, as on S3."""
+    folder = tmp_path / "checkpoints"
     if request.param == "uri":
         fs.LocalFileSystem().create_dir(str(folder))
         return folder.as_uri()
@@ -32,18 +32,18 @@ def damage(place: str, name: str) -> None:
     path.write_bytes(bytes(data))
 
 
-def test_an_empty_shelf_keeps_nothing(place: str) -> None:
-    kept = Shelf(place).newest()
+def test_nothing_is_found_where_nothing_was_stored(place: str) -> None:
+    kept = JobCheckpoints(place).newest()
     assert kept.state is None
     assert kept.notes == ()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6])
 def test_the_newest_state_is_found_by_another_process(place: str, count: int) -> None:
-    shelf = Shelf(place)
+    checkpoints = JobCheckpoints(place)
     for state in states(count):
-        shelf.store(state)
-    kept = Shelf(place).newest()
+        checkpoints.store(state)
+    kept = JobCheckpoints(place).newest()
     assert kept.state is not None
     assert kept.state["epoch"] == count
     assert torch.equal(kept.state["weights"], torch.full((3,), float(count)))
@@ -51,53 +51,53 @@ def test_the_newest_state_is_found_by_another_process(place: str, count: int) ->
 
 @pytest.mark.parametrize("count", [2, 3, 6])
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(place: str, count: int) -> None:
-    shelf = Shelf(place)
+    checkpoints = JobCheckpoints(place)
     for state in states(count):
-        shelf.store(state)
+        checkpoints.store(state)
     damage(place, SLOTS[count % 2])
-    kept = Shelf(place).newest()
+    kept = JobCheckpoints(place).newest()
     assert kept.state is not None
     assert kept.state["epoch"] == count - 1
     assert "damaged checkpoint" in kept.notes[0]
 
 
 def test_after_a_fall_back_the_damaged_slot_is_written_first(place: str) -> None:
-    shelf = Shelf(place)
+    checkpoints = JobCheckpoints(place)
     for state in states(3):
-        shelf.store(state)
+        checkpoints.store(state)
     damage(place, SLOTS[3 % 2])
-    again = Shelf(place)
+    again = JobCheckpoints(place)
     again.newest()
     again.store({"epoch": 30})
-    kept = Shelf(place).newest()
+    kept = JobCheckpoints(place).newest()
     assert kept.state is not None
     assert kept.state["epoch"] == 30
     assert kept.notes == ()
 
 
 def test_two_damaged_checkpoints_are_as_good_as_none(place: str) -> None:
-    shelf = Shelf(place)
+    checkpoints = JobCheckpoints(place)
     for state in states(2):
-        shelf.store(state)
+        checkpoints.store(state)
     for name in SLOTS:
         damage(place, name)
-    kept = Shelf(place).newest()
+    kept = JobCheckpoints(place).newest()
     assert kept.state is None
     assert len(kept.notes) == 2
 
 
-def test_a_cleared_shelf_is_empty(place: str) -> None:
-    shelf = Shelf(place)
-    shelf.store({"epoch": 1})
-    shelf.clear()
-    shelf.clear()
-    assert Shelf(place).newest().state is None
+def test_what_was_cleared_is_gone(place: str) -> None:
+    checkpoints = JobCheckpoints(place)
+    checkpoints.store({"epoch": 1})
+    checkpoints.clear()
+    checkpoints.clear()
+    assert JobCheckpoints(place).newest().state is None
 
 
 def test_a_checkpoint_of_a_newer_release_is_not_passed_over(place: str) -> None:
     """Else its job would begin again, and what was reached be overwritten."""
     state = {"epoch": 1, versions.CHECKPOINT.key: versions.CHECKPOINT.version + 1}
-    Shelf(place).store(state)
+    JobCheckpoints(place).store(state)
     with pytest.raises(RunError, match="reads a checkpoint") as caught:
-        Shelf(place).newest()
+        JobCheckpoints(place).newest()
     assert "upgrade" in str(caught.value.remedy)

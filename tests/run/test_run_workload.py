@@ -10,9 +10,9 @@ import pytest
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import StoreError
 from distributed_iac.phantom import make_phantom
-from distributed_iac.run.job_run import JobRun, Pace
-from distributed_iac.run.run_workshop import RunWorkshop
-from distributed_iac.run.shelf import Shelf
+from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
+from distributed_iac.run.job_run import JobRun
+from distributed_iac.run.run_workload import RunWorkload
 from distributed_iac.tune.searcher import JobSearcher
 
 PREPARE, PRETRAIN = "acdc/prepare", "acdc/basic_unet-tiny/pretrain"
@@ -41,15 +41,17 @@ def prepared(source: Path, tmp_path: Path) -> RunConfig:
     return config
 
 
-def workshop_of(config: RunConfig) -> RunWorkshop:
+def workload_of(config: RunConfig) -> RunWorkload:
     """As another process finds it: nothing is remembered."""
-    return RunWorkshop(config, str(config.out / "artifacts"))
+    return RunWorkload(config, str(config.out / "artifacts"))
 
 
 def prepare(config: RunConfig) -> object:
-    workshop = workshop_of(config)
-    shelf = Shelf(str(config.out / "shelf"))
-    run = JobRun(workshop.graph[PREPARE], workshop, shelf, Pace(60.0), lambda: 0.0)
+    workload = workload_of(config)
+    checkpoints = JobCheckpoints(str(config.out / "checkpoints"))
+    run = JobRun(
+        workload.graph[PREPARE], workload, checkpoints, CheckpointInterval(60.0), lambda: 0.0
+    )
     return run.advance()["outcome"]
 
 
@@ -60,14 +62,14 @@ def suggested(searcher: JobSearcher, trial: str) -> object:
 
 def test_a_prepared_store_is_not_prepared_again(prepared: RunConfig) -> None:
     assert prepare(prepared) == "reused"
-    assert suggested(JobSearcher(workshop_of(prepared)), "one") == PRETRAIN
+    assert suggested(JobSearcher(workload_of(prepared)), "one") == PRETRAIN
 
 
 def test_a_deleted_store_is_prepared_again_before_anything_needs_it(prepared: RunConfig) -> None:
     store = prepared.stores / "acdc"
     identity = (store / "manifest.json").read_bytes()
     shutil.rmtree(store)
-    searcher = JobSearcher(workshop_of(prepared))
+    searcher = JobSearcher(workload_of(prepared))
     assert suggested(searcher, "one") == PREPARE
     assert suggested(searcher, "two") is None
     assert prepare(prepared) == "done"
@@ -79,7 +81,7 @@ def test_a_deleted_store_is_prepared_again_before_anything_needs_it(prepared: Ru
 def test_a_damaged_store_is_neither_finished_nor_overwritten(prepared: RunConfig) -> None:
     manifest = prepared.stores / "acdc" / "manifest.json"
     manifest.write_bytes(manifest.read_bytes()[:-9])
-    assert suggested(JobSearcher(workshop_of(prepared)), "one") == PREPARE
+    assert suggested(JobSearcher(workload_of(prepared)), "one") == PREPARE
     with pytest.raises(StoreError, match=r"manifest\.json cannot be read") as caught:
         prepare(prepared)
     assert "delete the folder" in str(caught.value)

@@ -2,9 +2,9 @@
 
 ::
 
-    shelf = Shelf("s3://bucket/runs/acdc/checkpoints/5f0c")
-    shelf.store(state)                  # into the slot that holds the older state
-    kept = shelf.newest()               # the newest state that is whole
+    checkpoints = JobCheckpoints("s3://bucket/runs/acdc/checkpoints/5f0c")
+    checkpoints.store(state)                  # into the slot that holds the older state
+    kept = checkpoints.newest()               # the newest state that is whole
     kept.state, kept.notes              # None where there is none
 
 Jobs keep their own checkpoints instead of handing them to Ray Tune, for three reasons that were
@@ -38,7 +38,24 @@ NUMBER = "checkpoint_number"
 
 
 @dataclass(frozen=True)
-class Kept:
+class CheckpointInterval:
+    """How often a job writes a checkpoint.
+
+    Args:
+        seconds: Work after which the end of an epoch is a moment for one.
+        epochs: Epochs after which it is; None: only the seconds count.
+    """
+
+    seconds: float
+    epochs: int | None = None
+
+    def due(self, epochs: int, seconds: float) -> bool:
+        """Whether it is time, so many epochs and seconds after the last one."""
+        return seconds >= self.seconds or (self.epochs is not None and epochs >= self.epochs)
+
+
+@dataclass(frozen=True)
+class FoundCheckpoint:
     """A checkpoint that was found.
 
     Args:
@@ -52,7 +69,7 @@ class Kept:
 
 
 @dataclass
-class Shelf:
+class JobCheckpoints:
     """Checkpoints of one job.
 
     Args:
@@ -85,7 +102,7 @@ class Shelf:
                 patiently(lambda: write_object(system, f"{path}/{name}", content))
         self._number = number
 
-    def newest(self) -> Kept:
+    def newest(self) -> FoundCheckpoint:
         """Return the newest whole state.
 
         Raises:
@@ -105,7 +122,7 @@ class Shelf:
                 kept = state
         if kept is not None:
             self._number = int(kept[NUMBER])
-        return Kept(kept, tuple(notes))
+        return FoundCheckpoint(kept, tuple(notes))
 
     def clear(self) -> None:
         """Remove the checkpoints of a job that is finished."""
