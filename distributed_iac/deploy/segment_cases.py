@@ -67,10 +67,9 @@ def predict_images(
         ConfigError: A label map would overwrite an image, or the folder cannot be created.
         RunError: A label map cannot be written.
     """
-    targets = {case.case_id: out / f"{case.case_id}.nii.gz" for case in images.cases}
-    _require_apart(images, targets)
+    _require_apart(images, out)
     _make(out)
-    return _outcomes(model, images, out, targets, existing, dtype)
+    return _outcomes(model, images, out, existing, dtype)
 
 
 def _make(out: Path) -> None:
@@ -90,15 +89,13 @@ def _outcomes(
     model: Model,
     images: Images,
     out: Path,
-    targets: dict[str, Path],
     existing: Existing,
     dtype: LabelDtype,
 ) -> Iterator[CaseOutcome]:
     for unusable in images.unusable:
-        path = out / f"{unusable.case_id}.nii.gz"
-        yield CaseOutcome(unusable.case_id, "refused", path, unusable)
+        yield CaseOutcome(unusable.case_id, "refused", _path(out, unusable.case_id), unusable)
     for case in images.cases:
-        path = targets[case.case_id]
+        path = _path(out, case.case_id)
         if existing == "keep" and path.exists():
             yield CaseOutcome(case.case_id, "present", path)
         else:
@@ -123,9 +120,14 @@ def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> Cas
     return CaseOutcome(case.case_id, "written", path, faults=found.faults)
 
 
-def _require_apart(images: Images, targets: dict[str, Path]) -> None:
+def _path(out: Path, case_id: str) -> Path:
+    return out / f"{case_id}.nii.gz"
+
+
+def _require_apart(images: Images, out: Path) -> None:
     inputs = {path.resolve() for case in images.cases for path in case.files}
-    for path in targets.values():
+    for case in images.cases:
+        path = _path(out, case.case_id)
         if path.resolve() in inputs:
             raise ConfigError(
                 "label maps and images lie in different folders",
