@@ -42,7 +42,7 @@ from distributed_iac.errors import CheckpointError, SourceError
 from distributed_iac.evaluation.predict import Inference, slice_logits
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.nets.planned import build_planned
+from distributed_iac.nets.nnunet import build_planned
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
 from distributed_iac.training.device import choose_device

@@ -57,7 +57,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Place:
+class MaskGrid:
     """What masks lie on.
 
     Args:
@@ -119,7 +119,7 @@ def measure_pair(
             counted = label[box] != scheme.ignore
             guess, truth = guess & counted, truth & counted
         annotated = not set(target.values) <= set(unannotated)
-        place = Place(zooms, next((i for i, size in enumerate(label.shape) if size == 1), None))
+        place = MaskGrid(zooms, next((i for i, size in enumerate(label.shape) if size == 1), None))
         measured.append(
             _measure(target.name, guess, truth if annotated else None, place, conventions)
         )
@@ -148,7 +148,7 @@ def _union_box(target: Region, found: Sequence[Boxes]) -> Box:
 
 
 def _measure(
-    target: str, guess: Mask, truth: Mask | None, place: Place, conventions: Conventions
+    target: str, guess: Mask, truth: Mask | None, place: MaskGrid, conventions: Conventions
 ) -> Measured:
     """Measure one target; ``truth`` is None where it was never annotated."""
     voxel_ml = math.prod(place.zooms) / MM3_PER_ML
@@ -166,7 +166,7 @@ def _measure(
 
 
 def _scores(
-    guess: Mask, truth: Mask, place: Place, tolerance: float | None, conventions: Conventions
+    guess: Mask, truth: Mask, place: MaskGrid, tolerance: float | None, conventions: Conventions
 ) -> Scores:
     """Score two masks; what is not computed is NaN."""
     if not guess.any() or not truth.any():

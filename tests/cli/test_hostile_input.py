@@ -71,7 +71,10 @@ SPLIT = {
     "val": ["case2"],
     "test": ["case3", "case4"],
 }
-INTERRUPTED = ("search", "good.yaml", "--set", "name=cut", "--set", "search.epochs=12")
+INTERRUPTED = (
+    *("search", "good.yaml", "--set", "name=cut", "--set", "search.epochs=12"),
+    *("--set", "sweep.checkpoint_epochs=5"),
+)
 """A search that was interrupted after its second checkpoint."""
 ASK_CHECK = "distributed-iac check"
 """Where nothing is left to prepare, ``prepare`` sends to ``check``, which says why."""
@@ -552,7 +555,7 @@ STATE = (
     ),
     searching(
         "store-shard-cut",
-        "",
+        "sweep.artifacts=none-yet",
         3,
         "prepare",
         spoil=lambda here: [
@@ -562,7 +565,7 @@ STATE = (
     ),
     searching(
         "store-index-gone",
-        "",
+        "sweep.artifacts=none-yet",
         3,
         "prepare",
         spoil=lambda here: [path.unlink() for path in (here / "stores/lesion").glob("index*")],
