@@ -146,7 +146,7 @@ def test_the_default_rules_are_few_and_all_are_asked_in_order() -> None:
         "Converged",
         "Collapsed",
         "Budget",
-        "Consensus",
+        "Agreed",
         "Dominated",
     ]
 

@@ -5,7 +5,8 @@
     job_records(history, None, settings)             # while it runs: from its reports
     job_records(history, read_job_files(folder), settings)    # finished: from its own files
 
-A pure function, so that the same journal and files always give the same records.
+A pure function, so that the same journal and files always give the same records; those of a job
+that runs are the first of those that it has in the end, so that each is written once.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from distributed_iac.report.tensorboard.trials import (
 from distributed_iac.report.tensorboard.words import decision_record, ending_record
 from distributed_iac.run.cells import SearchResult
 from distributed_iac.run.replay import Epoch, JobHistory
-from distributed_iac.run.search_payload import decision_of, importance_of
+from distributed_iac.run.search_payload import decision_of, importance_of, shortened
 
 OVER = ("done", "failed")
 """Statuses of a job of which nothing more is to be expected."""
@@ -134,7 +135,8 @@ def _began(history: JobHistory, epochs: Sequence[Epoch]) -> float:
 
 def _importance(epochs: Sequence[Epoch], kept: JobFiles | None) -> dict[int, EpochImportance]:
     if kept is not None and kept.search is not None:
-        return {one.epoch: one for one in kept.search.history.epochs}
+        # As reports carry it: then a search that has finished only adds to what was shown.
+        return {one.epoch: shortened(one) for one in kept.search.history.epochs}
     reported = (importance_of(epoch.values) for epoch in epochs)
     return {one.epoch: one for one in reported if one is not None}
 
