@@ -142,6 +142,7 @@ class StageProgress:
         self._plain = not self._console.is_terminal
         self._last_plain = -PLAIN_SECONDS
         self._job = ""
+        self._note: object = None
         self._seconds: list[float] = []
 
     def __enter__(self) -> Self:
@@ -163,16 +164,19 @@ class StageProgress:
 
         Args:
             job: What is running.
-            values: The epoch's report with its ``seconds``; or a ``note`` alone, which is shown as
-                it is.
+            values: The epoch's report with its ``seconds``, or that of no epoch yet; its ``note``
+                is shown as it is, once.
             epochs: Epochs at the most.
         """
-        if values.get("note"):
-            line = f"{job}  {values['note']}"
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
-            return
         if job != self._job:
-            self._job, self._seconds = job, []
+            self._job, self._seconds, self._note = job, [], None
+        note = values.get("note")
+        if note and note != self._note:  # every report of a job repeats it
+            self._note = note
+            line = f"{job}  {note}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if not values.get("epoch"):
+            return
         self._seconds.append(_number(values.get("seconds")) or 0.0)
         over = bool(values.get("done") or values.get("stopped"))
         line = describe(job, values, epochs, self._seconds)

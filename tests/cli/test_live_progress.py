@@ -55,6 +55,23 @@ def test_piped_output_is_plain_and_always_has_the_last_epoch() -> None:
     assert len(lines) < 10
 
 
+def test_a_note_is_shown_once_and_hides_no_epoch() -> None:
+    stream = io.StringIO()
+    with StageProgress(Console(file=stream, width=100)) as progress:
+        progress.observe("job", {"epoch": 0, "note": "a shard was lost"}, 2)
+        for epoch in (1, 2):
+            values = {"epoch": epoch, "note": "a shard was lost", "done": epoch == 2}
+            progress.observe("job", values, 2)
+        progress.observe("other", {"epoch": 1, "note": "a shard was lost", "done": True}, 1)
+    assert stream.getvalue().splitlines() == [
+        "job  a shard was lost",
+        "job  epoch 1/2  at most 0 s left",
+        "job  epoch 2/2  done",
+        "other  a shard was lost",
+        "other  epoch 1/1  done",
+    ]
+
+
 def test_piped_progress_is_plain_and_says_what_is_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
