@@ -99,7 +99,8 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Train what is not there yet, then report."""
-    config = enter(run_options(__doc__).parse_args(), CONFIG)
+    given = run_options(__doc__).parse_args()
+    config = enter(given.folder, CONFIG, given.overrides)
     make_phantoms(config, PATIENTS_MADE, SEED)
     graph = without_searches(config)
     sweep = LocalSweep(config, graph, tell)

@@ -36,7 +36,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import write_result
+from benchmarks.harness import options, write_result
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.result import read_result
 from distributed_iac.run.sweep_folder import SweepFolder
@@ -396,7 +396,7 @@ def _counted(counts: Counter[str]) -> str:
 
 def main() -> None:
     """Run the rounds, print a table, write the result; exits with 1 if a round ended otherwise."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--kills", type=int, default=24, help="at least, full disks not counted")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=15.0, help="no new round after that")

@@ -20,7 +20,6 @@ show how far *other definitions* of HD95 lie from ours on the same pairs: they a
 
 from __future__ import annotations
 
-import argparse
 import math
 import tempfile
 from collections import defaultdict
@@ -39,7 +38,7 @@ from rich.table import Table
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from benchmarks.harness import write_result
+from benchmarks.harness import options, write_result
 from distributed_iac.data.contract import LabelScheme, Region
 from distributed_iac.evaluation.conventions import KITS_TOLERANCES_MM, POLICIES, Conventions
 from distributed_iac.evaluation.pair import Measured, measure_pair
@@ -249,18 +248,18 @@ def show(found: dict[str, Compared], pairs: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Compare, print, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    given = parser.parse_args()
     found: dict[str, Compared] = defaultdict(Compared)
     with tempfile.TemporaryDirectory() as folder:
-        for pair in random_pairs(options.pairs, np.random.default_rng(options.seed)):
+        for pair in random_pairs(given.pairs, np.random.default_rng(given.seed)):
             compare(pair, Path(folder), found)
-    results = show(found, options.pairs)
+    results = show(found, given.pairs)
     write_result(
         "metric_parity",
-        settings=vars(options),
+        settings=vars(given),
         results=results,
         packages=("nnunetv2", "surface-distance", "medpy", "monai", "scipy"),
     )

@@ -41,9 +41,8 @@ from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
 from distributed_iac.config.backbone import DynUnetSettings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.optimiser import AdamSettings
 from distributed_iac.config.pruning import PruningSettings
-from distributed_iac.config.training import RetrainSettings, SearchSettings
+from distributed_iac.config.training import AdamSettings, RetrainSettings, SearchSettings
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.files import write_json

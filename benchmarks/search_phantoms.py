@@ -263,9 +263,9 @@ def main() -> None:
     """Run everything that is not finished yet, then report."""
     parser = run_options(__doc__)
     parser.add_argument("--report", action="store_true", help="only report what is finished")
-    options = parser.parse_args()
-    config = enter(options, CONFIG)
-    if not options.report:
+    given = parser.parse_args()
+    config = enter(given.folder, CONFIG, given.overrides)
+    if not given.report:
         make_phantoms(config, COUNT, seed=0)
         for sweep in sweeps(config):
             run_sweep(sweep)

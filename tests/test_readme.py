@@ -22,7 +22,7 @@ import typer
 import yaml
 
 from distributed_iac.cli.main import app
-from distributed_iac.config.controls import CONTROLS
+from distributed_iac.config.comparison import CONTROLS
 from distributed_iac.config.load import load_config
 from distributed_iac.config.pruning import PolicyName, SignalSettings
 from distributed_iac.config.run import RunConfig

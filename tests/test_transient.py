@@ -31,7 +31,7 @@ DECIDED = {
     "run/sweep_folder.py": "a list of jobs that cannot be read is going to be written anew",
     "locks.py": "whether somebody holds a lock, and who: the note is only told; its own tests",
     "report/tensorboard/event_folder.py": "only a file that is missing; others go on",
-    "cli/interrupts.py": "only a lock that another holds",
+    "cli/system.py": "no signal has come",
     "data/prepare/work.py": "only a lock that another holds, or a file that is missing",
     "data/volumes/nifti.py": "what nibabel calls missing or no image is opened once more",
     "run/artifacts.py": "a missing result is none; of two that put it, the first wins",

@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Settings, to_identity
 from distributed_iac.config.dataset import DatasetSettings
-from distributed_iac.config.load import to_identity
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.identity import HOW_NOT_WHAT, content_key
 from distributed_iac.data.store.manifest import read_manifest

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from distributed_iac.cli.doubts import tell_doubts
+from distributed_iac.cli.configuration import tell_doubts
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store

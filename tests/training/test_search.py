@@ -14,9 +14,8 @@ import torch
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.optimiser import AdamSettings, SgdSettings
 from distributed_iac.config.pruning import PruningSettings, RankSettings, ScheduleSettings
-from distributed_iac.config.training import SearchSettings
+from distributed_iac.config.training import AdamSettings, SearchSettings, SgdSettings
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.errors import RunError

@@ -12,8 +12,12 @@ import torch
 from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.optimiser import AdamSettings, SgdSettings
-from distributed_iac.config.training import PretrainSettings, RetrainSettings
+from distributed_iac.config.training import (
+    AdamSettings,
+    PretrainSettings,
+    RetrainSettings,
+    SgdSettings,
+)
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.genotype import Genotype

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distributed_iac.config.difference import Difference, first_difference
-from distributed_iac.config.load import to_identity
+from distributed_iac.config.base import to_identity
+from distributed_iac.config.difference import FirstDifference, first_difference
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.prepare.case import PREPROCESS_VERSION
@@ -116,7 +116,7 @@ def store_identity(
     return plain
 
 
-def store_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> Difference | None:
+def store_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> FirstDifference | None:
     """The first reason why a stored store is not the one asked for; None if it is.
 
     Args:
@@ -129,7 +129,7 @@ def store_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> Dif
     version = require_version(PREPARATION, stored, "identity.json")
     for change in CHANGES:
         if version < change.version and change.concerns(asked):
-            return Difference("version", version, f"{change.version}, which {change.what}")
+            return FirstDifference("version", version, f"{change.version}, which {change.what}")
     return first_difference(stored, {**asked, "version": version})
 
 

@@ -28,7 +28,7 @@ Status = Literal["written", "present", "refused"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseOutcome:
     """What became of one case.
 
     Args:
@@ -53,7 +53,7 @@ def predict_images(
     *,
     existing: Existing = "keep",
     dtype: LabelDtype = "source",
-) -> Iterator[Outcome]:
+) -> Iterator[CaseOutcome]:
     """Segment every case into ``out/<case>.nii.gz``.
 
     Args:
@@ -67,10 +67,9 @@ def predict_images(
         ConfigError: A label map would overwrite an image, or the folder cannot be created.
         RunError: A label map cannot be written.
     """
-    targets = {case.case_id: out / f"{case.case_id}.nii.gz" for case in images.cases}
-    _require_apart(images, targets)
+    _require_apart(images, out)
     _make(out)
-    return _outcomes(model, images, out, targets, existing, dtype)
+    return _outcomes(model, images, out, existing, dtype)
 
 
 def _make(out: Path) -> None:
@@ -90,26 +89,24 @@ def _outcomes(
     model: Model,
     images: Images,
     out: Path,
-    targets: dict[str, Path],
     existing: Existing,
     dtype: LabelDtype,
-) -> Iterator[Outcome]:
+) -> Iterator[CaseOutcome]:
     for unusable in images.unusable:
-        path = out / f"{unusable.case_id}.nii.gz"
-        yield Outcome(unusable.case_id, "refused", path, unusable)
+        yield CaseOutcome(unusable.case_id, "refused", _path(out, unusable.case_id), unusable)
     for case in images.cases:
-        path = targets[case.case_id]
+        path = _path(out, case.case_id)
         if existing == "keep" and path.exists():
-            yield Outcome(case.case_id, "present", path)
+            yield CaseOutcome(case.case_id, "present", path)
         else:
             yield _predict_one(model, case, path, dtype)
 
 
-def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> Outcome:
+def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> CaseOutcome:
     try:
         found = model.segment(case)
     except DataError as error:
-        return Outcome(case.case_id, "refused", path, Skipped.from_error(case, error))
+        return CaseOutcome(case.case_id, "refused", path, Skipped.from_error(case, error))
     try:
         write_image(label_image(found.labels, case.channels[0].path, dtype), path)
     except OSError as error:
@@ -120,12 +117,17 @@ def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> Out
             "continues",
             where=path,
         ) from error
-    return Outcome(case.case_id, "written", path, faults=found.faults)
+    return CaseOutcome(case.case_id, "written", path, faults=found.faults)
 
 
-def _require_apart(images: Images, targets: dict[str, Path]) -> None:
+def _path(out: Path, case_id: str) -> Path:
+    return out / f"{case_id}.nii.gz"
+
+
+def _require_apart(images: Images, out: Path) -> None:
     inputs = {path.resolve() for case in images.cases for path in case.files}
-    for path in targets.values():
+    for case in images.cases:
+        path = _path(out, case.case_id)
         if path.resolve() in inputs:
             raise ConfigError(
                 "label maps and images lie in different folders",

@@ -19,6 +19,7 @@ import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -27,7 +28,6 @@ from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.deploy.model import load_model
-from distributed_iac.deploy.network import without_paths
 from distributed_iac.deploy.readme import describe_model
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
@@ -76,7 +76,7 @@ def export_model(
         write_weights(unfinished / WEIGHTS, weights)
         digest = hashlib.sha256((unfinished / WEIGHTS).read_bytes()).hexdigest()
         card = ModelCard(
-            without_paths(backbone),
+            _without_paths(backbone),
             plan,
             None if genotype is None else cell,
             genotype,
@@ -113,3 +113,17 @@ def _require_unused(folder: Path) -> None:
             remedy="name another folder, or delete this one",
             where=folder,
         )
+
+
+def _without_paths(settings: BackboneSettings) -> BackboneSettings:
+    """Drop what points into the file system of the training: the weights come with the model.
+
+    Of an nnU-Net folder its name stays, because it is part of the backbone's key.
+    """
+    # Names were translated when the weights were loaded: the exported ones are in their order.
+    changes: dict[str, Any] = {"weights": None, "channel_names": {}, "label_names": {}}
+    if isinstance(settings, NnUnetSettings):
+        changes["folder"] = Path(settings.folder.name)
+    if "encoder_weights" in type(settings).model_fields:
+        changes["encoder_weights"] = None
+    return settings.model_copy(update=changes)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from distributed_iac.cli.interrupts import interrupts
+from distributed_iac.cli.system import interrupts
 
 
 def test_an_interrupt_is_told_once_and_still_handled() -> None:
