@@ -24,12 +24,12 @@ from typing import Any, Literal
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Problem, Source
-from distributed_iac.data.formats.problems import warnings_in_brief
 from distributed_iac.data.prepare.build import build
 from distributed_iac.data.prepare.order import Crew, Order
 from distributed_iac.data.prepare.progress import Progress, Silence
 from distributed_iac.data.prepare.skipped import Skipped, refusal
 from distributed_iac.data.prepare.work import claimed_work
+from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import split_patients
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import describe_cases, store_difference, store_identity

@@ -18,7 +18,7 @@ from typing import Any
 
 from distributed_iac.data.contract import Problem
 from distributed_iac.data.faults import CODES
-from distributed_iac.data.formats.problems import CODES as READER_CODES
+from distributed_iac.data.problems import CODES as READER_CODES
 
 
 def count_notes(notes: Iterable[Problem]) -> dict[str, int]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from distributed_iac.config.dataset import DatasetSettings, PatientSettings
 from distributed_iac.data.formats.owners import doubts, owners_of
-from distributed_iac.data.formats.problems import Findings, warnings_in_brief
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.prepare.progress import Silence
+from distributed_iac.data.problems import Findings, warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.fingerprint import Fingerprint
