@@ -22,7 +22,7 @@ import typer
 from distributed_iac.errors import DataError
 
 if TYPE_CHECKING:
-    from distributed_iac.data.prepare.skipped import Skipped
+    from distributed_iac.data.store.notes import Skipped
     from distributed_iac.deploy.predict import Outcome
 
 

@@ -22,13 +22,12 @@ import typer
 from distributed_iac.errors import DistributedIacError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
 
     from distributed_iac.config.dataset import DatasetSettings
     from distributed_iac.config.run import RunConfig
     from distributed_iac.data.prepare.prepare import Preparation
-    from distributed_iac.data.prepare.progress import Progress
+    from distributed_iac.data.prepare.stage_runner import PreparationObserver
 
 PLAIN_INTERVAL = 10.0
 """Seconds between progress lines where no terminal can show a bar."""
@@ -127,7 +126,7 @@ def _summary(name: str, done: Preparation) -> str:
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Progress]:
+def _progress(name: str) -> Iterator[PreparationObserver]:
     """Show bars on a terminal and lines in a pipe, on standard error."""
     from rich.console import Console
 
@@ -135,8 +134,13 @@ def _progress(name: str) -> Iterator[Progress]:
     if not console.is_terminal:
         yield _Lines(name)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -144,12 +148,12 @@ def _progress(name: str) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with RichProgress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True) as bars:
         yield _Bars(name, bars)
 
 
 class _Bars:
-    def __init__(self, name: str, bars: RichProgress) -> None:
+    def __init__(self, name: str, bars: Progress) -> None:
         self._name = name
         self._bars = bars
         self._task: TaskID | None = None

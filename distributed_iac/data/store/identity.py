@@ -27,12 +27,14 @@ from distributed_iac.config.difference import Difference, first_difference
 from distributed_iac.config.load import to_identity
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.data.contract import Case, Source
-from distributed_iac.data.prepare.case import PREPROCESS_VERSION
 from distributed_iac.data.splits.split import Split
 from distributed_iac.data.store.fingerprint import labels_to_json
 from distributed_iac.errors import SourceError, StoreError
 from distributed_iac.transient import may_pass, patiently
 from distributed_iac.versions import Format, require_version
+
+PREPROCESS_VERSION = 2
+"""Raised with every change of the preparation that alters a stored byte."""
 
 GZIP_TRAILER = 8
 """A gzip file ends in the CRC-32 and the length of its content, four bytes each."""

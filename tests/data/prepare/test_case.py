@@ -17,7 +17,7 @@ from distributed_iac.data.prepare.case import (
     compare_with_native,
     preprocess_case,
 )
-from distributed_iac.data.prepare.recipe import Recipe
+from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.intensity import ZScore
 from distributed_iac.errors import DataError, SourceError
 
