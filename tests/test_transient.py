@@ -25,7 +25,6 @@ PACKAGE = Path(distributed_iac.__file__).parent
 DECIDED = {
     "files.py": "what is left of a write that failed is tidied up; the failure itself goes on",
     "provenance.py": "facts about the machine, from /proc and git: none is as good as some",
-    "data/store/sink.py": "the failure before goes on; after a full disk closing fails once more",
     "cli/sweep.py": "tables for those who watch; the end writes them, or says why not",
     "run/local_sweep.py": "a copy where a link is refused; the copy says what storage says",
     "run/sweep_folder.py": "a list of jobs that cannot be read is going to be written anew",

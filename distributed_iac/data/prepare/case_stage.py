@@ -20,15 +20,15 @@ from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.prepare.case import PreparedCase, compare_with_native, preprocess_case
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.stage_runner import StageRunner
-from distributed_iac.data.prepare.work import CaseFiles, CaseRecord, write_record
+from distributed_iac.data.prepare.work import CaseFiles, CaseRecord, storage_errors, write_record
 from distributed_iac.data.store.fingerprint import labels_to_json
 from distributed_iac.data.store.identity import PREPROCESS_VERSION, content_key
 from distributed_iac.data.store.native import compress
 from distributed_iac.data.store.notes import Skipped, note_to_json
 from distributed_iac.data.store.recipe import Recipe
-from distributed_iac.data.store.sink import WholeFile, storage_errors
 from distributed_iac.data.volumes.reading import class_bits
 from distributed_iac.errors import DataError, StoreError
+from distributed_iac.files import hashed_file
 from distributed_iac.transient import patiently
 
 GIGABYTE = 1e9
@@ -165,9 +165,9 @@ def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
     if task.keep == "whole_slices" and plane.whole != plane:
         arrays[files.whole] = prepared.whole_images
     for path, array in arrays.items():
-        with WholeFile(path) as file:
+        with hashed_file(path) as file:
             np.lib.format.write_array(file, array, allow_pickle=False)
-    with WholeFile(files.native) as file:
+    with hashed_file(files.native) as file:
         file.write(compress(prepared.native_label))
     counts = compare_with_native(prepared, task.scheme) if task.compare == "with_native" else {}
     record = CaseRecord(

@@ -37,10 +37,9 @@ from distributed_iac.data.store.manifest import (
 )
 from distributed_iac.data.store.native import write_native_labels
 from distributed_iac.data.store.notes import count_notes, note_from_json, note_to_json
-from distributed_iac.data.store.sink import FileDigest, digest_of
 from distributed_iac.data.store.tables import cases_table, index_table, write_table
 from distributed_iac.data.volumes.duplicates import duplicate_problems
-from distributed_iac.files import write_json
+from distributed_iac.files import FileDigest, digest_of, write_json
 from distributed_iac.transient import patiently
 
 

@@ -48,7 +48,7 @@ from distributed_iac.data.prepare.stage_runner import (
     StageRunner,
 )
 from distributed_iac.data.prepare.survey import survey_stage
-from distributed_iac.data.prepare.work import claimed_work
+from distributed_iac.data.prepare.work import claimed_work, storage_errors
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store.fingerprint import Fingerprint
@@ -67,7 +67,6 @@ from distributed_iac.data.store.manifest import (
 )
 from distributed_iac.data.store.notes import Skipped, note_from_json
 from distributed_iac.data.store.recipe import Recipe
-from distributed_iac.data.store.sink import storage_errors
 from distributed_iac.data.store.tables import StoredCase
 from distributed_iac.data.workers import Workers, worker_count
 from distributed_iac.errors import DataError, StoreError

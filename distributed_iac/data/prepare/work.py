@@ -13,6 +13,7 @@ A key that does not fit is work of other settings and is done again; nothing is 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -22,10 +23,12 @@ from typing import Any
 
 from distributed_iac.data.prepare.case import TargetCounts
 from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
-from distributed_iac.data.store.sink import FileDigest
-from distributed_iac.files import write_json
+from distributed_iac.errors import StoreError
+from distributed_iac.files import FileDigest, write_json
 from distributed_iac.locks import locked, wait_aloud
 from distributed_iac.transient import patiently
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,27 @@ def claimed_work(store: Path, busy: Callable[[str], None] = wait_aloud) -> Itera
         for left_by_a_kill in store.rglob(".*.tmp"):
             left_by_a_kill.unlink()
         yield work
+
+
+@contextlib.contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn what a disk can do to a writer into one readable error.
+
+    Raises:
+        StoreError: In place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in _FULL
+        raise StoreError(
+            "the store's disk must have room" if full else "the store's folder must be writable",
+            came=error.strerror or str(error),
+            where=folder,
+            remedy="free some space and run the same command again, it continues"
+            if full
+            else "correct permissions or choose another folder, then run the command again",
+        ) from error
 
 
 def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:

@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from distributed_iac.data.store.sink import FileDigest, WholeFile
 from distributed_iac.errors import StoreError
+from distributed_iac.files import FileDigest, hashed_file
 from distributed_iac.transient import patiently
 
 BATCH_ROWS = 64
@@ -84,7 +84,7 @@ def write_shard(path: Path, cases: Sequence[CaseRows], metadata: Mapping[str, st
     )
     schema = pa.schema([*tensors, *FACTS], metadata=dict(metadata))
     facts = pa.concat_tables([case.facts for case in cases]).combine_chunks()
-    with WholeFile(path) as file, pa.ipc.new_file(file, schema) as writer:
+    with hashed_file(path) as file, pa.ipc.new_file(file, schema) as writer:
         start = 0
         for images, labels in _regrouped(cases):
             rows = facts.slice(start, len(images))
