@@ -22,6 +22,7 @@ from torch import Tensor
 from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
+from distributed_iac.data.targets import output_values
 from distributed_iac.deploy.export import export_model
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.evaluation.mirror import mirror_axes
@@ -41,7 +42,6 @@ from distributed_iac.run.result import read_result
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.run.work.contract import PATIENTS, WEIGHTS
 from distributed_iac.training.outputs import read_weights
-from distributed_iac.training.targets import TargetCoder
 
 CONFIG = "config.yaml"
 
@@ -183,7 +183,7 @@ class FinishedRun:
         backbone = build_backbone(
             settings,
             len(facts.channel_names),
-            TargetCoder(facts.labels).outputs,
+            len(output_values(facts.labels)),
             Fingerprint2d(facts.recipe.patch, facts.recipe.spacing),
             store=card_of_store(facts),
         )

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.data.targets import output_values
 from distributed_iac.errors import CheckpointError
 from distributed_iac.nets.card import ModelCard
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.planned import build_planned
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
-from distributed_iac.training.targets import TargetCoder
 
 LISTED = 5
 """Names of misfitting tensors shown in a message."""
@@ -77,7 +77,7 @@ def load_exactly(network: nn.Module, weights: Mapping[str, Tensor], where: Path 
 
 def _backbone(card: ModelCard) -> Backbone:
     fingerprint = card.fingerprint
-    channels, outputs = len(fingerprint.channel_names), TargetCoder(fingerprint.labels).outputs
+    channels, outputs = len(fingerprint.channel_names), len(output_values(fingerprint.labels))
     if isinstance(card.backbone, NnUnetSettings):
         assert card.nnunet is not None
         with torch.random.fork_rng(devices=[]):

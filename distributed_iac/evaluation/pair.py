@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from distributed_iac.data.contract import LabelScheme, Region
+from distributed_iac.data.targets import membership
 from distributed_iac.errors import GeometryError
 from distributed_iac.evaluation.conventions import UNDEFINED, Conventions, Scores
 from distributed_iac.evaluation.surfaces import Mask, Spacing, hd95, surface_dice
@@ -110,11 +111,9 @@ def measure_pair(
         )
     found = [ndimage.find_objects(volume) for volume in (predicted, label)]
     measured = []
-    for target in scheme.targets:
+    for target, member in zip(scheme.targets, membership(scheme), strict=True):
         box = _union_box(target, found)
-        table = np.zeros(np.iinfo(np.uint8).max + 1, dtype=bool)
-        table[list(target.values)] = True
-        guess, truth = table[predicted[box]], table[label[box]]
+        guess, truth = member[predicted[box]], member[label[box]]
         if scheme.ignore is not None:
             counted = label[box] != scheme.ignore
             guess, truth = guess & counted, truth & counted

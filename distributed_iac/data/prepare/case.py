@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.faults import Fault
 from distributed_iac.data.store.recipe import Recipe
+from distributed_iac.data.targets import membership
 from distributed_iac.data.volumes.geometry import SliceGeometry, slice_geometry
 from distributed_iac.data.volumes.intensity import nonzero_mask
 from distributed_iac.data.volumes.plane import Box, CaseGeometry, InPlaneTransform
@@ -252,6 +253,7 @@ def compare_with_native(prepared: PreparedCase, scheme: LabelScheme) -> Mapping[
     inside, whole = plane.inside(), plane.whole
     stored = prepared.labels if whole == plane else whole.labels(native)
     assert stored is not None
+    members = membership(scheme)
     counts = {target.name: TargetCounts(0, 0, 0, 0) for target in scheme.targets}
     for place, before in enumerate(native):
         if not before.any():
@@ -260,8 +262,8 @@ def compare_with_native(prepared: PreparedCase, scheme: LabelScheme) -> Mapping[
         if depth is not None and not depth[0] <= place < depth[1]:
             after[...] = 0
         known = before != scheme.ignore if scheme.ignore is not None else np.True_
-        for target in scheme.targets:
-            old, new = (np.isin(labels, target.values) & known for labels in (before, after))
+        for target, member in zip(scheme.targets, members, strict=True):
+            old, new = member[before] & known, member[after] & known
             counts[target.name] += TargetCounts(
                 int(old.sum()), int((old & inside).sum()), int(new.sum()), int((old & new).sum())
             )
