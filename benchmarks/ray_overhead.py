@@ -41,7 +41,8 @@ from distributed_iac.tune.journal_keeper import JournalKeeper
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.scripted import ScriptedWorkload
 from distributed_iac.tune.searcher import JobSearcher
-from distributed_iac.tune.sweep import REPORTED, Sweep
+from distributed_iac.tune.sweep import Sweep
+from distributed_iac.verdict.report import REPORTED
 
 Part = Literal["all", "sweeps", "bookkeeping"]
 Workers = Literal["fresh", "reused"]

@@ -3,7 +3,7 @@
 ::
 
     ready = ReadyJobs(graph, EQUAL_SECONDS, slots=2)
-    ready.refill(["acdc/prepare", "brats/prepare"])
+    ready.add("acdc/prepare")
     ready.next(left=116.0)              # acdc/prepare: group by group while there is much to do
 
 Four rules, each where those before leave a choice:
@@ -26,7 +26,7 @@ they bring, and that they cost at most 1 %.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
@@ -64,25 +64,19 @@ class ReadyJobs:
         def in_turn(job: Job) -> tuple[bool, int, int]:
             return job.kind not in CHEAP, groups[job.group], seeds[job.seed]
 
-        self._longest = _Line(longest)
-        self._urgent = _Line(sorted(longest, key=urgent))
-        self._in_turn = _Line(sorted(longest, key=in_turn))
-
-    def refill(self, keys: Iterable[str]) -> None:
-        """These are ready, and no others."""
-        ready = tuple(keys)
-        for line in (self._longest, self._urgent, self._in_turn):
-            line.refill(ready)
+        self._longest = _Queue(longest)
+        self._urgent = _Queue(sorted(longest, key=urgent))
+        self._in_turn = _Queue(sorted(longest, key=in_turn))
 
     def add(self, key: str) -> None:
-        """This one is ready, too."""
-        for line in (self._longest, self._urgent, self._in_turn):
-            line.add(key)
+        """A job is ready."""
+        for queue in (self._longest, self._urgent, self._in_turn):
+            queue.add(key)
 
     def remove(self, key: str) -> None:
-        """This one has started."""
-        for line in (self._longest, self._urgent, self._in_turn):
-            line.remove(key)
+        """It has started."""
+        for queue in (self._longest, self._urgent, self._in_turn):
+            queue.remove(key)
 
     def next(self, left: float) -> Job | None:
         """The job to start; None if none is ready.
@@ -101,16 +95,13 @@ class ReadyJobs:
         return self._longest.jobs()
 
 
-class _Line:
+class _Queue:
     """Ready jobs in one order."""
 
     def __init__(self, order: list[Job]) -> None:
         self._order = order
         self._place = {job.key: place for place, job in enumerate(order)}
         self._ready: list[int] = []
-
-    def refill(self, keys: Iterable[str]) -> None:
-        self._ready = sorted(self._place[key] for key in keys)
 
     def add(self, key: str) -> None:
         insort(self._ready, self._place[key])

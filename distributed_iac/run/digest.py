@@ -2,9 +2,8 @@
 
 ::
 
-    job_digest(config, plan_jobs(config), job)          # 64 hexadecimal digits
-    digests = Digests(config, graph)                    # many of one run: files are read once
-    digests[job.key]
+    digests = Digests(config, plan_jobs(config))        # files are read once
+    digests[job.key]                                    # 64 hexadecimal digits
 
 A digest covers the job's key, the settings that it depends on, the identity of the data set's
 store, the content (not the name) of given weights, and the digests of the jobs it needs. It does
@@ -54,11 +53,6 @@ GATE_SETTINGS = ("seen_test", "parity", "parity_tolerance")
 """What an nnU-Net backbone is held to before anything builds upon it; it changes no network."""
 
 StoreIdentity = Callable[[DatasetSettings], str]
-
-
-def job_digest(config: RunConfig, graph: JobGraph, job: Job) -> str:
-    """Name a job's result; see :class:`Digests`."""
-    return Digests(config, graph)[job.key]
 
 
 class Digests:

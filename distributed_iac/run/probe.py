@@ -10,6 +10,7 @@ that is measured.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,8 +23,11 @@ from distributed_iac.errors import RunError
 
 ProbedKind = Literal["pretrain", "search", "retrain", "baseline"]
 
+MEASURE = "distributed_iac.run.measure"
+"""By name: this process stays free of torch, which its import would bring."""
+
 LIBRARIES = [
-    "distributed_iac.run.measure",
+    MEASURE,
     "monai.networks.nets",
     "torch._dynamo",
 ]
@@ -82,6 +86,5 @@ def probe(config: RunConfig, kind: ProbedKind) -> Probe:
 
 
 def _measure(config: RunConfig, kind: ProbedKind) -> Probe:
-    from distributed_iac.run.measure import measure
-
-    return measure(config, kind)
+    found: Probe = importlib.import_module(MEASURE).measure(config, kind)
+    return found

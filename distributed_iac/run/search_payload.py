@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,19 +26,6 @@ IMPORTANCE, DECISION = "importance", "decision"
 PAYLOAD_NAMES = frozenset({IMPORTANCE, DECISION})
 DIGITS = 4
 """Of a weight. Enough to be looked at, and a sixth of the bytes of full precision."""
-
-
-@dataclass(frozen=True, eq=False)
-class SearchPayload:
-    """The payload of a search's report, of an epoch in which it looked at its importance.
-
-    Args:
-        importance: Mean weights of the epoch.
-        decision: What was decided after it; None where nothing was asked.
-    """
-
-    importance: EpochImportance
-    decision: PruneDecision | None
 
 
 def payload_text(payload: Mapping[str, Any]) -> dict[str, str]:

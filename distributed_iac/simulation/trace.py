@@ -17,11 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributed_iac.jobs.job import JobKind
-from distributed_iac.verdict.report import Report, ReportKeys
+from distributed_iac.verdict.report import REPORTED, Report
 
 Row = Mapping[str, Any]
-REPORTED = ReportKeys(seconds="total_seconds")
-"""Names under which a sweep's jobs report."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from distributed_iac.run.journal import Journal
-from distributed_iac.tune.experiment_state import snapshot_problem
+from distributed_iac.tune.ray_internals import snapshot_problem
 from distributed_iac.tune.trial_config import TrialConfig
 from distributed_iac.versions import SNAPSHOT, versioned
 

@@ -11,20 +11,15 @@ write the whole configuration with every result and nothing that the journal lac
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
-from ray.tune.result import AUTO_RESULT_KEYS
 
 from distributed_iac.errors import DistributedIacError
 from distributed_iac.run.journal import Journal
+from distributed_iac.tune.ray_internals import TUNES_OWN, written_error
 from distributed_iac.tune.trial_config import TrialConfig
-
-_TUNES_OWN = (frozenset(AUTO_RESULT_KEYS) - {"hostname", "done"}) | {"config", "experiment_tag"}
-"""What Tune adds to a result, besides the name of the machine."""
 
 
 class JournalKeeper(Callback):  # type: ignore[misc]  # Ray's classes are untyped
@@ -49,7 +44,7 @@ class JournalKeeper(Callback):  # type: ignore[misc]  # Ray's classes are untype
     ) -> None:
         """An epoch is over; perhaps the job as well."""
         del iteration, trials, info
-        row = {name: value for name, value in result.items() if name not in _TUNES_OWN}
+        row = {name: value for name, value in result.items() if name not in TUNES_OWN}
         self._journal.write_row(_job(trial), row)
 
     def on_trial_recover(
@@ -71,24 +66,9 @@ def _job(trial: Trial) -> str:
     return TrialConfig.read(trial.config).job
 
 
-def _written_by_tune(trial: Trial) -> object:
-    """The error that Tune wrote down a moment ago on this machine.
-
-    Not ``trial.get_pickled_error()``: that reads the copy in the sweep's storage, which Tune
-    uploads in the background, so that it may be cut or out of reach, and an error here would end
-    the sweep instead of one attempt of one job.
-    """
-    try:
-        if trial.pickled_error_file is not None:
-            return cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-        return "unknown" if trial.error_file is None else Path(trial.error_file).read_text()
-    except Exception as error:  # unpickling runs the constructors of foreign exceptions
-        return f"unknown: what Tune wrote down cannot be read ({error!r})"
-
-
 def _last_error(trial: Trial) -> str:
     """What a worker died of: one line, or an error of ours as it is."""
-    error = _written_by_tune(trial)
+    error = written_error(trial)
     cause = getattr(error, "cause", None)  # Ray's wrapper of what a worker raised
     if isinstance(cause, DistributedIacError):
         return str(cause)

@@ -17,13 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 from distributed_iac.errors import RunError
+from distributed_iac.tune.ray_internals import SESSION, SOCKETS
 
 LONGEST = 103 if sys.platform == "darwin" else 107
 """Bytes of a socket's path: ``sun_path`` of unix(7) without its final zero."""
-SESSION = "ray/session_2026-11-29_01-44-51_000000_{pid}/sockets/{socket}"
-"""Below the temporary folder (``ray._private.node``, 2.60)."""
-SOCKETS = {"off": "plasma_store", "local": "dash_TaskEventsHead"}
-"""The longest names of sockets, without and with the dashboard."""
 SHORT = "set RAY_TMPDIR to a short path that can be written, such as /tmp"
 HOME_OR_TOKEN = "set HOME to a folder that can be written, or RAY_AUTH_TOKEN to a secret of yours"
 VARIABLES = ("RAY_TMPDIR",) if sys.platform == "darwin" else ("RAY_TMPDIR", "TMPDIR")

@@ -21,14 +21,20 @@ import ray
 from distributed_iac.config.sweep import SweepSettings
 from distributed_iac.errors import RunError
 from distributed_iac.tune.address import no_cluster, require_answer
+from distributed_iac.tune.ray_internals import (
+    QUIET,
+    SNAPSHOT_SECONDS,
+    START_SECONDS,
+    TRIALS_AHEAD,
+)
 from distributed_iac.tune.ray_place import require_place
 from distributed_iac.tune.resources import Capacity
 
 LOOPBACK = "127.0.0.1"
 AHEAD_OF_GPUS = 8
 """Jobs that Tune asks for ahead where some wait for GPUs; see :func:`jobs_ahead`. Our choice."""
-START_SECONDS, JOIN_TRIES = 120, 3
-"""``RAY_gcs_server_port_wait_time_s``: seconds for a Ray that is started here (30 by default, which
+PATIENCE, JOIN_TRIES = 120, 3
+"""For :data:`START_SECONDS`: seconds for a Ray that is started here (30 by default, which
 a busy machine was seen to miss); tries of up to 40 seconds for one that is joined."""
 START_TRIES = 3
 """A Ray that is started here gives its own helpers about 15 seconds, which no setting changes, and
@@ -45,7 +51,7 @@ def ray_session(settings: SweepSettings, jobs: int) -> Iterator[Capacity]:
 
     Args:
         settings: Address, cores, dashboard.
-        jobs: How many there are, for the pace of Tune's snapshots.
+        jobs: How many there are, for how often Tune writes a snapshot.
 
     Yields:
         What the cluster has.
@@ -62,7 +68,7 @@ def ray_session(settings: SweepSettings, jobs: int) -> Iterator[Capacity]:
         try:
             capacity = Capacity.of(ray.cluster_resources())
             ahead = str(jobs_ahead(capacity, settings.address))
-            with _environment({"TUNE_MAX_PENDING_TRIALS_PG": ahead}):
+            with _environment({TRIALS_AHEAD: ahead}):
                 yield capacity
         finally:
             if ours:
@@ -139,15 +145,9 @@ def _variables(settings: SweepSettings, jobs: int) -> dict[str, str]:
     other users' processes out.
     """
     return {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_GLOBAL_CHECKPOINT_S": f"{settings.snapshot_period(jobs):g}",
-        "RAY_gcs_server_port_wait_time_s": str(
-            START_SECONDS if settings.address is None else JOIN_TRIES
-        ),
-        "RAY_AIR_NEW_OUTPUT": "0",
-        # Relative paths of a configuration start where the sweep was started.
-        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        **QUIET,
+        SNAPSHOT_SECONDS: f"{settings.snapshot_period(jobs):g}",
+        START_SECONDS: str(PATIENCE if settings.address is None else JOIN_TRIES),
     }
 
 

@@ -45,6 +45,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.utils import flatten_dict
 
 from distributed_iac.config.scheduler import SchedulerSettings
+from distributed_iac.tune.ray_internals import note_in_last_result
 from distributed_iac.verdict.judge import Judge
 from distributed_iac.verdict.report import ReportKeys
 from distributed_iac.verdict.role import RoleKeys
@@ -137,9 +138,7 @@ class StabilityScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray's classes 
             return
         verdict = self._judge.end(trial.trial_id, self._reports.read(result))
         if verdict is not None:
-            trial.last_result.update(verdict.to_result())
-            # What the next snapshot writes is cached, and a change inside goes unseen.
-            trial.run_metadata.invalidate_cache()
+            note_in_last_result(trial, verdict.to_result())
 
     @_contained(None)
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:

@@ -28,7 +28,7 @@ from ray.tune.search import Searcher
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
 from distributed_iac.run.workload import Workload
-from distributed_iac.tune.experiment_state import resuming_trials
+from distributed_iac.tune.ray_internals import resuming_trials
 from distributed_iac.tune.resources import Room
 from distributed_iac.tune.trial_config import TrialConfig
 

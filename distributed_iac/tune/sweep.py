@@ -53,13 +53,11 @@ from distributed_iac.tune.resources import (
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.searcher import JobSearcher
 from distributed_iac.tune.trainable import JobTrainable
-from distributed_iac.verdict.report import ReportKeys
+from distributed_iac.verdict.report import REPORTED
 
 LOGGER = logging.getLogger(__name__)
 IN_VAIN = 5
 """Times that an experiment is taken up in a row without a report between. Our choice."""
-REPORTED = ReportKeys(seconds="total_seconds")
-"""Training time over all restarts is counted by the jobs themselves."""
 
 
 @dataclass(frozen=True)

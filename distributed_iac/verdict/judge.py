@@ -23,11 +23,18 @@ from typing import Literal
 
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.verdict.group import Group
-from distributed_iac.verdict.group_rules import Consensus, Dominated
 from distributed_iac.verdict.record import TrialRecord
 from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
-from distributed_iac.verdict.rules import Budget, Collapsed, Converged, Diverged, Rule
+from distributed_iac.verdict.rules import (
+    Budget,
+    Collapsed,
+    Consensus,
+    Converged,
+    Diverged,
+    Dominated,
+    Rule,
+)
 from distributed_iac.verdict.status import GroupStatus, group_statuses
 from distributed_iac.verdict.verdict import Verdict
 

@@ -154,6 +154,11 @@ class ReportKeys:
         return skips + pools >= edges
 
 
+REPORTED = ReportKeys(iteration="epoch", seconds="total_seconds")
+"""Names under which a sweep's own jobs report: they count epochs and training time over all
+restarts themselves."""
+
+
 def _float(value: object) -> float | None:
     """Python and numpy numbers and zero-dimensional tensors; no text, no flags, no arrays."""
     if isinstance(value, float | int) and not isinstance(value, bool):

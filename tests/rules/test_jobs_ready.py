@@ -74,7 +74,8 @@ def test_a_way_presses_when_it_is_a_quarter_of_what_is_left_for_each_slot() -> N
     graph = sweep(groups=2, seeds=1)
     late, early = graph["d1/prepare"], graph["d0/net/search/lth/seed0"]
     ready = ReadyJobs(graph, EQUAL_SECONDS, slots=2)
-    ready.refill([late.key, early.key])
+    for job in (late, early):
+        ready.add(job.key)
     way = 4.0  # of prepare, pretrain, search and retrain
     assert ready.next(left=2 * way / PRESSES) == late
     assert ready.next(left=2 * way / PRESSES + 1) == early
@@ -90,7 +91,8 @@ def test_what_comes_and_goes_is_what_is_there(
         (ready.remove if key in there else ready.add)(key)
         there ^= {key}
     anew = ReadyJobs(graph, EQUAL_SECONDS, slots)
-    anew.refill(there)
+    for key in there:
+        anew.add(key)
     assert ready.next(left) == anew.next(left)
     assert ready.longest_first() == anew.longest_first()
     found = ready.next(left)

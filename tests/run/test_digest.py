@@ -11,7 +11,7 @@ from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, StoreError
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.run.digest import Digests, job_digest
+from distributed_iac.run.digest import Digests
 
 UNET = "acdc/basic_unet-tiny"
 PRETRAIN, PLAIN = f"{UNET}/pretrain", f"{UNET}/evaluate/plain"
@@ -168,8 +168,8 @@ def test_a_store_is_known_by_its_manifest_once_it_is_there(tmp_path: Path) -> No
     run = config(stores=tmp_path)
     graph = plan_jobs(run)
     with pytest.raises(StoreError):
-        job_digest(run, graph, graph[PRETRAIN])
-    assert len(job_digest(run, graph, graph["acdc/prepare"])) == 64
+        Digests(run, graph)[PRETRAIN]
+    assert len(Digests(run, graph)["acdc/prepare"]) == 64
 
 
 def test_how_a_store_is_made_is_no_part_of_its_job() -> None:

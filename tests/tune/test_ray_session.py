@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from distributed_iac.errors import RunError
-from distributed_iac.tune.ray_place import LONGEST, SESSION, SOCKETS, require_place
+from distributed_iac.tune.ray_internals import SESSION, SOCKETS
+from distributed_iac.tune.ray_place import LONGEST, require_place
 from distributed_iac.tune.ray_session import jobs_ahead
 from distributed_iac.tune.resources import Capacity
 

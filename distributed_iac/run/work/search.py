@@ -24,11 +24,9 @@ from distributed_iac.training.outputs import write_cell, write_rows, write_weigh
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.verdict.judge import Judge
-from distributed_iac.verdict.report import ReportKeys
+from distributed_iac.verdict.report import REPORTED
 from distributed_iac.verdict.role import Role
 from distributed_iac.verdict.verdict import Verdict
-
-REPORTED = ReportKeys(iteration="epoch", seconds="total_seconds")
 
 
 class SearchWork:

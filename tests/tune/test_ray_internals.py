@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
+import ray
 from ray import cloudpickle
+from ray.tune.experiment import Trial
 
-from distributed_iac.tune.experiment_state import resuming_trials, snapshot_problem
+from distributed_iac.tune import ray_internals
+from distributed_iac.tune.ray_internals import resuming_trials, snapshot_problem
 
 OLD, NEW = "2026-01-01_10-00-00", "2026-01-02_09-00-00"
 
@@ -57,3 +61,35 @@ def test_the_newest_session_counts(tmp_path: Path) -> None:
     write_snapshot(tmp_path, NEW, {"a": "TERMINATED", "b": "ERROR", "c": "PENDING"})
     assert snapshot_problem(str(tmp_path)) is None
     assert resuming_trials(tmp_path) == {"b": "job of b", "c": "job of c"}
+
+
+def said_by_ray(name: str) -> bool:
+    """Whether some module of the installed Ray mentions a name."""
+    folder = Path(ray.__file__).parent
+    modules = (*folder.glob("tune/**/*.py"), *folder.glob("_common/usage/*.py"))
+    return any(name in path.read_text(encoding="utf-8") for path in modules)
+
+
+def test_ray_is_the_version_whose_insides_are_used() -> None:
+    """After an upgrade: look at every test here, then raise the version in both places."""
+    (pin,) = [one for one in requires("distributed-iac") or () if one.startswith("ray[")]
+    assert "==2.60.*" in pin.replace(" ", "")
+    assert version("ray").startswith("2.60.")
+
+
+def test_ray_knows_every_variable_that_is_set() -> None:
+    variables = {*ray_internals.QUIET, ray_internals.SNAPSHOT_SECONDS, ray_internals.TRIALS_AHEAD}
+    assert {name for name in variables if not said_by_ray(name)} == set()
+    node = (Path(ray.__file__).parent / "_private" / "node.py").read_text(encoding="utf-8")
+    assert ray_internals.START_SECONDS.removeprefix("RAY_") in node
+    assert '"sockets"' in node
+    assert ray_internals.SOCKETS["off"] in node
+
+
+def test_a_note_in_the_last_result_reaches_the_next_snapshot() -> None:
+    trial = Trial("__fake", stub=True, config={})
+    trial.update_last_result({"training_iteration": 1})
+    trial.get_json_state()  # cached from here on
+    ray_internals.note_in_last_result(trial, {"stop_code": "budget"})
+    assert trial.last_result["stop_code"] == "budget"
+    assert "budget" in str(trial.get_json_state())
