@@ -24,8 +24,7 @@ from distributed_iac.data.prepare.case import preprocess_case
 from distributed_iac.data.prepare.decide import decide_recipe
 from distributed_iac.data.prepare.survey import survey_case
 from distributed_iac.data.targets import decode_logits
-from distributed_iac.evaluation.mirror import mirror_axes
-from distributed_iac.evaluation.predict import Inference, slice_logits
+from distributed_iac.evaluation.predict import Inference, mirror_axes, slice_logits
 from distributed_iac.nets.follow import follow_backbones
 from distributed_iac.nets.registry import build_backbone
 
