@@ -25,7 +25,7 @@ from torch import Tensor
 
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.data.batches.augment import Augmentation
-from distributed_iac.data.batches.augment_recipe import RECIPES
+from distributed_iac.data.batches.augment_strength import STRENGTHS
 from distributed_iac.data.batches.sampler import SliceSampler
 from distributed_iac.seeds import derive_seed
 
@@ -138,7 +138,7 @@ class Batches:
         if settings.augmentation != "none":
             generator = torch.Generator().manual_seed(derive_seed(seed, "augmentation", *parts))
             self._augmentation = Augmentation(
-                RECIPES[settings.augmentation],
+                STRENGTHS[settings.augmentation],
                 mirror_axes=settings.mirror_axes,
                 generator=generator,
             )
