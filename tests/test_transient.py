@@ -14,7 +14,7 @@ import distributed_iac
 from distributed_iac import transient
 from distributed_iac.config.yaml_file import read_yaml
 from distributed_iac.data.formats.listing import peek
-from distributed_iac.data.store.identity import content_mark
+from distributed_iac.data.prepare.source_files import content_mark
 from distributed_iac.data.volumes.volume import read_grid_of
 from distributed_iac.errors import CheckpointError, DataError, SourceError, StoreError
 from distributed_iac.files import write_atomically

@@ -17,10 +17,10 @@ from distributed_iac.data.contract import Problem
 from distributed_iac.data.prepare.case import TargetCounts
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.shard_stage import PlannedShard, StoreContent
+from distributed_iac.data.prepare.source_files import relative_to
 from distributed_iac.data.prepare.work import WorkFolder
 from distributed_iac.data.splits.split import PARTS, Part
 from distributed_iac.data.store.fingerprint import Fingerprint, PartCounts, TargetFidelity
-from distributed_iac.data.store.identity import relative_to
 from distributed_iac.data.store.manifest import (
     CASES,
     FINGERPRINT,

@@ -189,15 +189,6 @@ class Store:
                 self._native = NativeLabels(self.path / NATIVE_LABELS)
         return self._native.read(position)
 
-    def restore(self, case_id: str, slices: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Bring label slices (Z, H, W) back to the grid of the file, (X, Y, Z).
-
-        Raises:
-            StoreError: The case is not in this store.
-            GeometryError: The slices are not all of this case's.
-        """
-        return self.case(case_id).geometry.restore_labels(slices)
-
     def whole_slices(self, case_id: str) -> NDArray[np.float16]:
         """All of every normalised slice, (Z, C, h', w'), at least as large as the patch.
 

@@ -209,5 +209,5 @@ def test_pictures_are_prepared_as_one_slice_each(
     for case in source.cases:
         stored = store.case(case.case_id)
         assert stored.geometry.slices.slices_shape == (1, 28, 24)
-        restored = store.restore(case.case_id, store.labels(stored.rows))
+        restored = stored.geometry.restore_labels(store.labels(stored.rows))
         np.testing.assert_array_equal(restored, store.native_label(case.case_id))

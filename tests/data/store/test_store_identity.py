@@ -17,8 +17,9 @@ from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.prepare.request import make_request
+from distributed_iac.data.prepare.source_files import content_mark
 from distributed_iac.data.store import identity
-from distributed_iac.data.store.identity import PREPROCESS_VERSION, Change, content_mark
+from distributed_iac.data.store.identity import PREPROCESS_VERSION, Change
 from distributed_iac.data.store.manifest import read_manifest
 from distributed_iac.errors import StoreError
 
