@@ -42,6 +42,21 @@ ROOMS = {
     "cli": 8,
     "quickstart": 9,
 }
+DATA_ROOMS = {
+    "contract": 0,
+    "workers": 0,
+    "faults": 1,
+    "problems": 1,
+    "targets": 1,
+    "formats": 2,
+    "volumes": 2,
+    "splits": 3,
+    "store": 4,
+    "prepare": 5,
+    "batches": 5,
+    "check": 5,
+}
+"""Floors of ``data``: a room imports from below, never from one beside it."""
 HEAVY = {"torch", "ray", "monai"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -90,6 +105,21 @@ def test_imports_only_go_down(path: Path) -> None:
         if parts[0] != "distributed_iac" or len(parts) < 2 or parts[1] not in ROOMS:
             continue
         assert ROOMS[parts[1]] <= level, f"{path.relative_to(PACKAGE)} imports upwards: {name}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in MODULES if room_of(p) == "data" and p.parent.name + p.stem != "data__init__"],
+    ids=lambda p: str(p.relative_to(PACKAGE)),
+)
+def test_rooms_of_data_import_from_below(path: Path) -> None:
+    room = path.relative_to(PACKAGE / "data").parts[0].removesuffix(".py")
+    for name in imports(path):
+        if name.startswith("distributed_iac.data."):
+            other = name.split(".")[2]
+            assert other == room or DATA_ROOMS[other] < DATA_ROOMS[room], (
+                f"{path.relative_to(PACKAGE)} imports {name}"
+            )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -34,8 +34,6 @@ def batch(count: int = 12, channels: int = 2) -> tuple[torch.Tensor, torch.Tenso
 def make(
     strength: AugmentationStrength, axes: Collection[Axis] = (), seed: int = 0
 ) -> Augmentation:
-    strength: AugmentationStrength, axes: Collection[Axis] = (), seed: int = 0
-) -> Augmentation:
     generator = torch.Generator().manual_seed(seed)
     return Augmentation(strength, mirror_axes=axes, generator=generator)
 

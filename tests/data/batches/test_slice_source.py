@@ -1,4 +1,4 @@
-"""The laws of ``SliceSource`` and ``CaseSource``, over every implementation."""
+"""The laws of ``CaseSource``, over every implementation."""
 
 from __future__ import annotations
 
