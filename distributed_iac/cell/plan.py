@@ -2,13 +2,13 @@
 
 ::
 
-    plan = Plan.of(cell, like=edge_weights)
+    plan = CellPlan.of(cell, like=edge_weights)
     for departure in plan.departures: ...            # what leaves each node, in order
     plan.weights(operation_weights, edge_weights)    # what weighs what it sends
 
 A plan holds the modules themselves, and looks their weights up in every pass: loading a state or
 moving the cell leaves it valid. It is made anew when what is alive, K, device or precision change
-(:meth:`Plan.fits`).
+(:meth:`CellPlan.fits`).
 
 Shapes: E edges, O operations, C width, P channels that pass through the operations.
 """
@@ -64,7 +64,7 @@ class Departure:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class CellPlan:
     """What is computed together, and where its weights are found.
 
     Args:
@@ -88,8 +88,8 @@ class Plan:
     pieces: tuple[int, ...]
 
     @classmethod
-    def of(cls, cell: SearchCell, like: Tensor) -> Plan:
-        """Plan a cell; constants get device and precision of ``like``."""
+    def of(cls, cell: SearchCell, like: Tensor) -> CellPlan:
+        """CellPlan a cell; constants get device and precision of ``like``."""
         nodes = range(cell.shape.topology.inputs + cell.shape.topology.nodes)
         departures = tuple(_departure(cell, node) for node in nodes)
         channels, width = cell.shape.operation_channels, cell.shape.width

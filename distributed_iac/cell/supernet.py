@@ -5,7 +5,7 @@
     cell = SupernetCell(shape)
     nodes = cell([skip, decoder], operation_weights, edge_weights)      # (B, nodes * C, H, W)
 
-It is held to :class:`~distributed_iac.cell.oracle.OracleCell` by tests, gradients included, at
+It is held to ``benchmarks/oracle_cell.py`` by tests, gradients included, at
 every stage of pruning. What it does differently:
 
 1. Poolings and skips depend on an edge's source alone: once for all edges that leave a node.
@@ -17,7 +17,7 @@ every stage of pruning. What it does differently:
 5. Weights are gathered, and running statistics moved, once a pass.
 
 What is computed together is planned when the structure changes
-(:class:`~distributed_iac.cell.plan.Plan`), from what is alive: after a pruning the next pass is
+(:class:`~distributed_iac.cell.plan.CellPlan`), from what is alive: after a pruning the next pass is
 smaller by what was removed. Shapes are those of :mod:`distributed_iac.cell.search_cell`; tensors
 inside are (B, H, W, C) in memory, because the kernels for few channels want them so.
 """
@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 from distributed_iac.cell.grouped import channels_first, fan_out, pixels_last, side_by_side
 from distributed_iac.cell.operations import POOLINGS
-from distributed_iac.cell.plan import Convolutions, Departure, Plan
+from distributed_iac.cell.plan import CellPlan, Convolutions, Departure
 from distributed_iac.cell.search_cell import SearchCell
 from distributed_iac.cell.statistics import Statistics
 
@@ -41,7 +41,7 @@ from distributed_iac.cell.statistics import Statistics
 class SupernetCell(SearchCell):
     """A searched cell that computes together what leaves the same node."""
 
-    _plan: Plan | None = None
+    _plan: CellPlan | None = None
 
     def forward(
         self, inputs: Sequence[Tensor], operation_weights: Tensor, edge_weights: Tensor
@@ -52,11 +52,11 @@ class SupernetCell(SearchCell):
         run = _Pass(self, self._planned(edge_weights), operation_weights, edge_weights)
         return channels_first(torch.cat(run.nodes(states), dim=-1))
 
-    def _planned(self, like: Tensor) -> Plan:
+    def _planned(self, like: Tensor) -> CellPlan:
         if self._plan is None or not self._plan.fits(self, like):
             # Also made for later passes, which may need gradients.
             with torch.inference_mode(mode=False):
-                self._plan = Plan.of(self, like)
+                self._plan = CellPlan.of(self, like)
         return self._plan
 
 
@@ -71,7 +71,7 @@ class _Pass:
     """
 
     def __init__(
-        self, cell: SearchCell, plan: Plan, operation_weights: Tensor, edge_weights: Tensor
+        self, cell: SearchCell, plan: CellPlan, operation_weights: Tensor, edge_weights: Tensor
     ) -> None:
         self._plan = plan
         self._channels = cell.shape.operation_channels

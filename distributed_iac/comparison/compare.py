@@ -25,12 +25,12 @@ from distributed_iac.comparison.contrast import Contrast, contrast
 from distributed_iac.comparison.gaps import gaps
 from distributed_iac.comparison.likeness import (
     EarlyOperations,
-    Evidence,
     Likeness,
+    SearchEvidence,
     early_operations,
     likenesses,
 )
-from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.comparison.signed_rank import LARGEST_EXACT
 from distributed_iac.comparison.speed import SpeedUp, speed
 from distributed_iac.config.comparison import ComparisonSettings
@@ -93,12 +93,12 @@ class Comparison:
 
 def compare(
     jobs: Sequence[JobRow],
-    patients: Sequence[PatientRow],
+    patients: Sequence[ScoreRow],
     settings: ComparisonSettings,
     *,
     planned_epochs: int | None = None,
     controls: Sequence[str] = (),
-    evidence: Sequence[Evidence] = (),
+    evidence: Sequence[SearchEvidence] = (),
 ) -> Comparison:
     """Compare the candidate arm with the reference, and with everything else that was scored.
 
@@ -133,7 +133,7 @@ def compare(
 
 
 def _labels(
-    patients: Sequence[PatientRow], settings: ComparisonSettings, controls: Sequence[str]
+    patients: Sequence[ScoreRow], settings: ComparisonSettings, controls: Sequence[str]
 ) -> tuple[str, ...]:
     """What the candidate is compared with: the reference, what was planned, what else is there."""
     there = sorted({row.label for row in patients} - {settings.candidate})

@@ -29,7 +29,7 @@ from distributed_iac.comparison.bootstrap import Block, Interval, mean_interval
 from distributed_iac.comparison.equivalence import Better, Equivalence, equivalence
 from distributed_iac.comparison.pairing import MEAN, Metric, Pairing, Undefined, pair
 from distributed_iac.comparison.remark import Remark
-from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.comparison.rows import ScoreRow
 from distributed_iac.comparison.signed_rank import SignedRank, holm, signed_rank
 from distributed_iac.config.comparison import ComparisonSettings
 
@@ -81,7 +81,7 @@ class Contrast:
 
 
 def contrast(
-    rows: Sequence[PatientRow],
+    rows: Sequence[ScoreRow],
     candidate: str,
     against: str,
     settings: ComparisonSettings,
@@ -119,7 +119,7 @@ def contrast(
 
 
 def _pairings(
-    rows: Sequence[PatientRow], candidate: str, against: str, metric: Metric
+    rows: Sequence[ScoreRow], candidate: str, against: str, metric: Metric
 ) -> dict[str, Pairing]:
     """Pairings by group, those without a defined pair left out."""
     mine = [row for row in rows if row.label == candidate]

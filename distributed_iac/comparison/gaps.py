@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.comparison.speed import cut_short
 from distributed_iac.config.comparison import ComparisonSettings
 
 
 def gaps(
     jobs: Sequence[JobRow],
-    patients: Sequence[PatientRow],
+    patients: Sequence[ScoreRow],
     settings: ComparisonSettings,
     labels: Sequence[str],
     planned_epochs: int | None,
@@ -41,7 +41,7 @@ def gaps(
     )
 
 
-def _tables(jobs: Sequence[JobRow], patients: Sequence[PatientRow]) -> list[str]:
+def _tables(jobs: Sequence[JobRow], patients: Sequence[ScoreRow]) -> list[str]:
     names = (("jobs", jobs), ("patients", patients))
     return [f"the {name} table is empty" for name, rows in names if not rows]
 
@@ -99,7 +99,7 @@ def _denominators(
     ]
 
 
-def _models(patients: Sequence[PatientRow], candidate: str, labels: Sequence[str]) -> list[str]:
+def _models(patients: Sequence[ScoreRow], candidate: str, labels: Sequence[str]) -> list[str]:
     """Groups without the candidate; labels that are nowhere, or not in all of its groups."""
     if not patients:
         return []

@@ -2,7 +2,7 @@
 
 ::
 
-    evidence = [Evidence("acdc/basic_unet-tiny", "full", 0, genotype, history), ...]
+    evidence = [SearchEvidence("acdc/basic_unet-tiny", "full", 0, genotype, history), ...]
     likenesses(evidence)                        # genes shared by every two searches of a group
     early_operations(evidence, settings)        # final operations in the top 3 at epoch 45
 
@@ -27,7 +27,7 @@ Relation = Literal["same arm, other seed", "other arm, same seed", "other arm, o
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SearchEvidence:
     """What a finished search left behind.
 
     Args:
@@ -99,13 +99,15 @@ class EarlyOperations:
     settled: int | None
 
 
-def likenesses(evidence: Sequence[Evidence]) -> tuple[Likeness, ...]:
+def likenesses(evidence: Sequence[SearchEvidence]) -> tuple[Likeness, ...]:
     """Compare every two searches of a group.
 
     Raises:
         ConfigError: Two searches of one group have different graphs.
     """
-    pairs: dict[tuple[str, tuple[str, str], Relation], list[tuple[Evidence, Evidence]]] = {}
+    pairs: dict[
+        tuple[str, tuple[str, str], Relation], list[tuple[SearchEvidence, SearchEvidence]]
+    ] = {}
     ordered = sorted(evidence, key=lambda one: (one.group, one.arm, one.seed))
     for first, second in combinations(ordered, 2):
         if first.group == second.group:
@@ -123,14 +125,14 @@ def likenesses(evidence: Sequence[Evidence]) -> tuple[Likeness, ...]:
     )
 
 
-def _relation(first: Evidence, second: Evidence) -> Relation:
+def _relation(first: SearchEvidence, second: SearchEvidence) -> Relation:
     if first.arm == second.arm:
         return "same arm, other seed"
     return "other arm, same seed" if first.seed == second.seed else "other arm, other seed"
 
 
 def early_operations(
-    evidence: Sequence[Evidence], settings: ComparisonSettings
+    evidence: Sequence[SearchEvidence], settings: ComparisonSettings
 ) -> tuple[EarlyOperations, ...]:
     """Follow the final operations of the reference arm back through their own search."""
     found = []

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from distributed_iac.comparison.bootstrap import Block
-from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.comparison.rows import ScoreRow
 
 Metric = Literal["dice", "hd95"]
 
@@ -34,7 +34,7 @@ MEAN = "mean"
 """Name of the mean over a patient's targets."""
 
 
-class Place(NamedTuple):
+class PairKey(NamedTuple):
     """Where a value belongs."""
 
     seed: int | None
@@ -77,7 +77,7 @@ class Pairing:
         seeds: Seeds on both sides.
         candidate_only: Seeds that only the candidate has.
         against_only: Seeds that only the other has.
-        values: Place to the two defined values, candidate first.
+        values: PairKey to the two defined values, candidate first.
         missing: Target to what is not among them.
     """
 
@@ -85,7 +85,7 @@ class Pairing:
     seeds: tuple[int | None, ...]
     candidate_only: tuple[int, ...]
     against_only: tuple[int, ...]
-    values: Mapping[Place, tuple[float, float]]
+    values: Mapping[PairKey, tuple[float, float]]
     missing: Mapping[str, Undefined]
 
     def undefined(self, target: str) -> Undefined:
@@ -121,7 +121,7 @@ class Pairing:
         return Block(self.dataset, patients, values)
 
 
-def pair(candidate: Sequence[PatientRow], against: Sequence[PatientRow], metric: Metric) -> Pairing:
+def pair(candidate: Sequence[ScoreRow], against: Sequence[ScoreRow], metric: Metric) -> Pairing:
     """Pair two models' rows on one data set.
 
     Args:
@@ -133,7 +133,7 @@ def pair(candidate: Sequence[PatientRow], against: Sequence[PatientRow], metric:
     my_seeds, your_seeds = _seeds(mine), _seeds(yours)
     seeds = _common(my_seeds, your_seeds)
     mine, yours = _for_seeds(mine, seeds), _for_seeds(yours, seeds)
-    values: dict[Place, tuple[float, float]] = {}
+    values: dict[PairKey, tuple[float, float]] = {}
     missing: dict[str, Undefined] = defaultdict(Undefined)
     for place in sorted(mine.keys() | yours.keys(), key=repr):
         if place not in mine or place not in yours:
@@ -159,11 +159,11 @@ def _which(candidate: float, against: float) -> Undefined:
     return Undefined(candidate=1) if math.isfinite(against) else Undefined(both=1)
 
 
-def _by_place(rows: Sequence[PatientRow], metric: Metric) -> dict[Place, float]:
+def _by_place(rows: Sequence[ScoreRow], metric: Metric) -> dict[PairKey, float]:
     """Average what slots and doubled rows say of one place; NaN where nothing is defined."""
-    found: dict[Place, list[float]] = defaultdict(list)
+    found: dict[PairKey, list[float]] = defaultdict(list)
     for row in rows:
-        place = Place(row.seed, row.patient_id, row.case_id, row.target)
+        place = PairKey(row.seed, row.patient_id, row.case_id, row.target)
         found[place].append(row.dice if metric == "dice" else row.hd95)
     means = {}
     for place, values in found.items():
@@ -172,7 +172,7 @@ def _by_place(rows: Sequence[PatientRow], metric: Metric) -> dict[Place, float]:
     return means
 
 
-def _seeds(values: Mapping[Place, float]) -> frozenset[int | None]:
+def _seeds(values: Mapping[PairKey, float]) -> frozenset[int | None]:
     return frozenset(place.seed for place in values)
 
 
@@ -190,7 +190,9 @@ def _common(mine: frozenset[int | None], yours: frozenset[int | None]) -> tuple[
     )
 
 
-def _for_seeds(values: Mapping[Place, float], seeds: Sequence[int | None]) -> dict[Place, float]:
+def _for_seeds(
+    values: Mapping[PairKey, float], seeds: Sequence[int | None]
+) -> dict[PairKey, float]:
     """The same for these seeds; a shared model's values once for each of them."""
     shared = _seeds(values) == frozenset({None})
     if shared:

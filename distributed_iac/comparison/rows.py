@@ -3,7 +3,7 @@
 ::
 
     jobs = [JobRow.from_mapping(row) for row in pyarrow_table.to_pylist()]
-    patients = [PatientRow.from_mapping(row) for row in other_table.to_pylist()]
+    patients = [ScoreRow.from_mapping(row) for row in other_table.to_pylist()]
 
 Columns that a comparison does not look at are ignored. NaN in a column of the jobs table and null
 are the same: not known. An undefined Dice or HD95 is NaN.
@@ -86,7 +86,7 @@ class JobRow:
 
 
 @dataclass(frozen=True)
-class PatientRow:
+class ScoreRow:
     """One target of one case under one model.
 
     Args:

@@ -21,7 +21,7 @@ from distributed_iac.data.targets import output_values
 from distributed_iac.errors import CheckpointError
 from distributed_iac.nets.card import ModelCard
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.nets.planned import build_planned
+from distributed_iac.nets.nnunet import build_planned
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.registry import build_backbone
 

@@ -36,7 +36,7 @@ MM3_PER_ML = 1000.0
 
 
 @dataclass(frozen=True)
-class MaskGeometry:
+class MaskGrid:
     """What masks lie on.
 
     Args:
@@ -89,7 +89,7 @@ def measure_pair(
         )
     found = [ndimage.find_objects(volume) for volume in (predicted, label)]
     flat = next((axis for axis, size in enumerate(label.shape) if size == 1), None)
-    geometry = MaskGeometry(zooms, flat)
+    grid = MaskGrid(zooms, flat)
     measured = []
     for target, member in zip(scheme.targets, membership(scheme), strict=True):
         box = _union_box(target, found)
@@ -99,7 +99,7 @@ def measure_pair(
             guess, truth = guess & counted, truth & counted
         annotated = not set(target.values) <= set(unannotated)
         measured.append(
-            _measure(target.name, guess, truth if annotated else None, geometry, conventions)
+            _measure(target.name, guess, truth if annotated else None, grid, conventions)
         )
     return measured
 
@@ -126,12 +126,12 @@ def _union_box(target: Region, found: Sequence[Boxes]) -> Box:
 
 
 def _measure(
-    target: str, guess: Mask, truth: Mask | None, geometry: MaskGeometry, conventions: Conventions
+    target: str, guess: Mask, truth: Mask | None, grid: MaskGrid, conventions: Conventions
 ) -> TargetScore:
     """Measure one target; ``truth`` is None where it was never annotated."""
-    voxel_ml = math.prod(geometry.zooms) / MM3_PER_ML
+    voxel_ml = math.prod(grid.zooms) / MM3_PER_ML
     tolerance = conventions.tolerance(target)
-    scores = UNDEFINED if truth is None else _scores(guess, truth, geometry, tolerance, conventions)
+    scores = UNDEFINED if truth is None else _scores(guess, truth, grid, tolerance, conventions)
     return TargetScore(
         target=target,
         dice=scores.dice,
@@ -146,7 +146,7 @@ def _measure(
 def _scores(
     guess: Mask,
     truth: Mask,
-    geometry: MaskGeometry,
+    grid: MaskGrid,
     tolerance: float | None,
     conventions: Conventions,
 ) -> Scores:
@@ -154,9 +154,9 @@ def _scores(
     if not guess.any() or not truth.any():
         empty = conventions.empty
         return empty.one if guess.any() or truth.any() else empty.both
-    zooms = geometry.spacing
-    if geometry.flat is not None:
-        guess, truth = guess.squeeze(geometry.flat), truth.squeeze(geometry.flat)
+    zooms = grid.spacing
+    if grid.flat is not None:
+        guess, truth = guess.squeeze(grid.flat), truth.squeeze(grid.flat)
     return Scores(
         dice=2 * int((guess & truth).sum()) / (int(guess.sum()) + int(truth.sum())),
         hd95=hd95(guess, truth, zooms) if "hd95" in conventions.metrics else math.nan,

@@ -104,6 +104,18 @@ def build(
     return NnUnetBackbone(net, plan.architecture, settings.supervised_scales)
 
 
+def build_planned(
+    settings: NnUnetSettings, plan: NnUnetArchitecture, in_channels: int, out_channels: int
+) -> NnUnetBackbone:
+    """Build the network of a plan without its folder, to be filled with weights next.
+
+    An exported model carries only the architecture: ``plans.json`` and ``dataset.json`` may name
+    the cases of a hospital.
+    """
+    net = NnUnetNetwork(plan, in_channels, out_channels)
+    return NnUnetBackbone(net, plan, settings.supervised_scales)
+
+
 def _require_same_task(plan: NnUnetPlan, in_channels: int, out_channels: int, folder: Path) -> None:
     if (in_channels, out_channels) != (plan.in_channels, plan.out_channels):
         raise ConfigError(

@@ -29,7 +29,7 @@ Values = frozenset[int]
 
 
 @dataclass(frozen=True)
-class Score:
+class NnUnetScore:
     """One target of one case, as nnU-Net measured it.
 
     Args:
@@ -41,7 +41,7 @@ class Score:
     voxels: int
 
 
-Scores = Mapping[str, Mapping[Values, Score]]
+Scores = Mapping[str, Mapping[Values, NnUnetScore]]
 """By case and by the values of the target."""
 
 
@@ -128,10 +128,10 @@ def _values(key: str) -> Values:
     return frozenset(map(int, re.findall(r"\d+", key)))
 
 
-def _score(metrics: Mapping[str, Any]) -> Score:
+def _score(metrics: Mapping[str, Any]) -> NnUnetScore:
     dice = metrics["Dice"]
     voxels = metrics.get("n_ref", 0) + metrics.get("n_pred", 0)
-    return Score(math.nan if dice is None else float(dice), int(voxels))
+    return NnUnetScore(math.nan if dice is None else float(dice), int(voxels))
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from distributed_iac.importance.arrays import BoolArray, FloatArray, IntArray, r
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.importance.removal import EdgeRemoval, OperationRemoval, in_row_order
 from distributed_iac.pruning.decision import Convergence, PruneDecision, Undecided
-from distributed_iac.pruning.signal import Comparison, among_the_best, compare
+from distributed_iac.pruning.signal import PairComparison, among_the_best, compare
 from distributed_iac.stability import NONE, Stability, assess
 
 
@@ -118,7 +118,7 @@ class JsPolicy:
         self,
         history: ImportanceHistory,
         stability: Stability,
-        comparison: Comparison,
+        comparison: PairComparison,
         row: int,
         column: int,
         winner: int,
@@ -163,7 +163,7 @@ class JsPolicy:
         self,
         history: ImportanceHistory,
         stability: Stability,
-        comparison: Comparison,
+        comparison: PairComparison,
         node: int,
         slot: int,
     ) -> EdgeRemoval:

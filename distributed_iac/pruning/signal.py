@@ -39,7 +39,7 @@ from distributed_iac.pruning.catch_up import catch_up_risk
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class PairComparison:
     """All pairs of all groups.
 
     Args:
@@ -58,7 +58,7 @@ def compare(
     members: BoolArray,
     live: BoolArray,
     settings: SignalSettings,
-) -> Comparison:
+) -> PairComparison:
     """Compare all pairs of live competitors.
 
     Args:
@@ -80,7 +80,7 @@ def compare(
     both = live[:, :, None] & live[:, None, :]
     ahead = (p_values <= level) & matters & both
     ahead &= ~np.eye(live.shape[1], dtype=np.bool_)
-    return Comparison(ahead=ahead, p_values=p_values)
+    return PairComparison(ahead=ahead, p_values=p_values)
 
 
 def among_the_best(importance: FloatArray, live: BoolArray, count: IntArray) -> BoolArray:

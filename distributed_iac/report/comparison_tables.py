@@ -18,7 +18,7 @@ from distributed_iac.comparison.pairing import MEAN, Metric
 from distributed_iac.comparison.remark import Remark
 from distributed_iac.comparison.signed_rank import LARGEST_EXACT
 from distributed_iac.comparison.speed import SpeedUp
-from distributed_iac.report.notes import Note, Place, notes_of
+from distributed_iac.report.notes import Note, NotePlace, notes_of
 from distributed_iac.report.tables import UNKNOWN, Cell, Table
 
 _METRIC_NAMES: dict[Metric, str] = {"dice": "Dice", "hd95": "HD95 (mm)"}
@@ -56,7 +56,7 @@ def cost_table(comparison: Comparison) -> Table:
     )
     notes = notes_of(
         [
-            (Place(one.group, one.measure.replace("_", " ")), one.warnings)
+            (NotePlace(one.group, one.measure.replace("_", " ")), one.warnings)
             for one in comparison.speed
         ],
         "ratios",
@@ -80,7 +80,7 @@ def patient_table(comparison: Comparison, metric: Metric) -> Table:
     )  # fmt: skip
     rows = tuple(_patient_row(one) for one in own)
     notes = notes_of(
-        [(Place(one.group, one.against), (*_undefined(one), *one.warnings)) for one in own]
+        [(NotePlace(one.group, one.against), (*_undefined(one), *one.warnings)) for one in own]
     )
     method = Note(_METHOD.format(margin=margin))
     return Table(title, columns, rows, (method, *notes) if own else ())

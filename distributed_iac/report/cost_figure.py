@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from distributed_iac.comparison.pairing import MEAN, pair
-from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.comparison.speed import Measure
 from distributed_iac.report.log_ticks import plain_log_ticks
 from distributed_iac.report.search_curves import COLOURS
@@ -36,7 +36,7 @@ and a speed-up that would be worth having."""
 
 
 def cost_figure(
-    jobs: Sequence[JobRow], patients: Sequence[PatientRow], measure: Measure = "seconds"
+    jobs: Sequence[JobRow], patients: Sequence[ScoreRow], measure: Measure = "seconds"
 ) -> Figure:
     """Draw all groups that have a finished search.
 
@@ -113,7 +113,7 @@ def _widen(axis: Axes) -> None:
         axis.set_xlim(middle / half, middle * half)
 
 
-def mean_dice(rows: Sequence[PatientRow]) -> float:
+def mean_dice(rows: Sequence[ScoreRow]) -> float:
     """Mean over patients of the mean over their cases and targets; NaN without any."""
     return pair(rows, rows, "dice").block(MEAN, "candidate").mean if rows else math.nan
 
@@ -121,7 +121,7 @@ def mean_dice(rows: Sequence[PatientRow]) -> float:
 def _draw_searches(
     axis: Axes,
     searches: Sequence[JobRow],
-    patients: Sequence[PatientRow],
+    patients: Sequence[ScoreRow],
     measure: Measure,
     arms: Sequence[str],
 ) -> None:
@@ -144,7 +144,7 @@ def _draw_searches(
 
 
 def _draw_controls(
-    axis: Axes, group: str, patients: Sequence[PatientRow], labels: Sequence[str]
+    axis: Axes, group: str, patients: Sequence[ScoreRow], labels: Sequence[str]
 ) -> None:
     dataset = group.split("/")[0]
     for number, label in enumerate(labels):

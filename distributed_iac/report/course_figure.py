@@ -2,7 +2,7 @@
 
 ::
 
-    figure = course_figure([Course("full", 0, rows), Course("lth", 0, rows)], tau=0.02)
+    figure = course_figure([SearchCourse("full", 0, rows), SearchCourse("lth", 0, rows)], tau=0.02)
     figure.savefig("course.png")
 
 One colour an arm, one line a seed; a dot where a search ended.
@@ -31,7 +31,7 @@ PANELS = (
 
 
 @dataclass(frozen=True)
-class Course:
+class SearchCourse:
     """One search, finished or not.
 
     Args:
@@ -54,7 +54,9 @@ def arm_colours(arms: Sequence[str]) -> dict[str, str]:
     return {arm: COLOURS[number % len(COLOURS)] for number, arm in enumerate(arms)}
 
 
-def course_figure(courses: Sequence[Course], arms: Sequence[str], tau: float | None) -> Figure:
+def course_figure(
+    courses: Sequence[SearchCourse], arms: Sequence[str], tau: float | None
+) -> Figure:
     """Draw searches over each other.
 
     Args:
@@ -90,7 +92,7 @@ def course_figure(courses: Sequence[Course], arms: Sequence[str], tau: float | N
     return figure
 
 
-def _draw(axis: Axes, course: Course, key: str, colour: str) -> None:
+def _draw(axis: Axes, course: SearchCourse, key: str, colour: str) -> None:
     epochs, values = curve(course.rows, key, axis.get_yscale())
     axis.plot(epochs, values, color=colour, linewidth=1.3, alpha=0.85)
     axis.plot(epochs[-1:], values[-1:], "o", color=colour, markersize=3.5)

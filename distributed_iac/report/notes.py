@@ -2,7 +2,7 @@
 
 ::
 
-    notes = notes_of([(Place("acdc/unet", "full"), [Remark("one seed", "seed 0")]), ...])
+    notes = notes_of([(NotePlace("acdc/unet", "full"), [Remark("one seed", "seed 0")]), ...])
     notes[0].sentence                     # "one seed"
     notes[0].cases                        # ("everywhere: seed 0",)
 
@@ -24,7 +24,7 @@ FEW = 3
 """Cases that fit behind the sentence; more are folded away, or counted."""
 
 
-class Place(NamedTuple):
+class NotePlace(NamedTuple):
     """A row, or a field of one.
 
     Args:
@@ -64,7 +64,7 @@ class Note:
 
 
 def notes_of(
-    rows: Sequence[tuple[Place, Sequence[Remark]]], unit: str = "rows"
+    rows: Sequence[tuple[NotePlace, Sequence[Remark]]], unit: str = "rows"
 ) -> tuple[Note, ...]:
     """Gather what is said of single rows.
 
@@ -76,7 +76,7 @@ def notes_of(
         A note a reason, in order of first appearance.
     """
     every = [place for place, _ in rows]
-    found: dict[str, dict[str, list[Place]]] = {}
+    found: dict[str, dict[str, list[NotePlace]]] = {}
     for place, remarks in rows:
         for remark in remarks:
             found.setdefault(remark.reason, {}).setdefault(remark.detail, []).append(place)
@@ -84,7 +84,7 @@ def notes_of(
 
 
 def _note(
-    reason: str, details: Mapping[str, Sequence[Place]], every: Sequence[Place], unit: str
+    reason: str, details: Mapping[str, Sequence[NotePlace]], every: Sequence[NotePlace], unit: str
 ) -> Note:
     cases = tuple(
         f"{name}: {detail}" if detail else name
@@ -95,7 +95,7 @@ def _note(
     return Note(reason, cases, f"{len(some)} of {len(every)} {unit}")
 
 
-def _names(some: Sequence[Place], every: Sequence[Place]) -> list[str]:
+def _names(some: Sequence[NotePlace], every: Sequence[NotePlace]) -> list[str]:
     """Name places as a whole table, whole groups or whole parts where that is all of them."""
     if len(some) == len(every):
         return ["everywhere"]

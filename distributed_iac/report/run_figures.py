@@ -17,7 +17,7 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.evaluation.overlay_file import OVERLAYS, read_overlays
 from distributed_iac.report.cell_drawing import draw_discretisation, draw_genotype
 from distributed_iac.report.cost_figure import cost_figure
-from distributed_iac.report.course_figure import Course, course_figure
+from distributed_iac.report.course_figure import SearchCourse, course_figure
 from distributed_iac.report.drawing import Drawing, render
 from distributed_iac.report.overlay_figure import overlay_figure
 from distributed_iac.report.run_record import RunRecord
@@ -94,7 +94,7 @@ def _courses(record: RunRecord) -> Iterable[Titled]:
         rows.setdefault(row["key"], []).append(row)
     for group in record.groups:
         courses = [
-            Course(job.name, job.seed, rows[job.key])
+            SearchCourse(job.name, job.seed, rows[job.key])
             for job in record.graph.jobs()
             if job.kind == "search" and job.group == group and job.key in rows
         ]

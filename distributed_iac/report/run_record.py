@@ -22,8 +22,8 @@ from typing import Any
 import pyarrow as pa
 
 from distributed_iac.comparison.compare import Comparison, compare
-from distributed_iac.comparison.likeness import Evidence
-from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.likeness import SearchEvidence
+from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
 from distributed_iac.evaluation.patients_table import merge_patients, read_patients
@@ -91,9 +91,9 @@ class RunRecord:
         return rows
 
     @property
-    def patient_rows(self) -> list[PatientRow]:
+    def patient_rows(self) -> list[ScoreRow]:
         """The patients table as values."""
-        return [PatientRow.from_mapping(row) for row in self.patients.to_pylist()]
+        return [ScoreRow.from_mapping(row) for row in self.patients.to_pylist()]
 
     @property
     def prepared(self) -> list[dict[str, Any]]:
@@ -208,13 +208,15 @@ def _compare(
     config: RunConfig, tables: RunTables, patients: pa.Table, searches: Sequence[FoundCell]
 ) -> Comparison:
     evidence = [
-        Evidence(one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history)
+        SearchEvidence(
+            one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
+        )
         for one in searches
         if one.job.seed is not None
     ]
     return compare(
         [JobRow.from_mapping(row) for row in tables.jobs.to_pylist()],
-        [PatientRow.from_mapping(row) for row in patients.to_pylist()],
+        [ScoreRow.from_mapping(row) for row in patients.to_pylist()],
         config.comparison,
         planned_epochs=config.search.epochs,
         controls=(*config.controls, *(baseline.key for baseline in config.baselines)),

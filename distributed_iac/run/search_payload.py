@@ -5,7 +5,8 @@
     row = {**row, **payload_text(report.payload)}       # where the search runs
     importance_of(row), decision_of(row)                # where it is watched
 
-A finished search's files say the same at full precision; this is for those who cannot wait.
+A finished search's files say the same at full precision; dashboards show what is said here,
+before and after its end.
 """
 
 from __future__ import annotations
@@ -49,6 +50,12 @@ def payload_text(payload: Mapping[str, Any]) -> dict[str, str]:
     if decision is not None and says_something(decision):
         found[DECISION] = json.dumps(decision.to_dict(), separators=(",", ":"))
     return found
+
+
+def shortened(importance: EpochImportance) -> EpochImportance:
+    """An epoch's importance as reports carry it, in :data:`DIGITS` digits."""
+    operations = floats([_short(row) for row in importance.operations])
+    return EpochImportance(importance.epoch, operations, floats(_short(importance.edges)))
 
 
 def says_something(decision: PruneDecision) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from distributed_iac.config.load import load_resolved
 from distributed_iac.run.collect import collect_run
-from distributed_iac.simulation.course import planned_epochs
+from distributed_iac.simulation.planned import planned_epochs
 from distributed_iac.simulation.trace import Trace, traces_from_rows
 
 

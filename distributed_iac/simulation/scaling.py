@@ -30,7 +30,7 @@ NEAR = 1.05
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScalingRow:
     """A sweep on a number of slots.
 
     Args:
@@ -52,7 +52,7 @@ class Outcome:
     searching: float
 
     @classmethod
-    def of(cls, schedule: Schedule) -> Outcome:
+    def of(cls, schedule: Schedule) -> ScalingRow:
         """Sum up a schedule."""
         return cls(
             schedule.slots,
@@ -67,7 +67,7 @@ class Outcome:
 
 def scale(
     sweep: PaperSweep, arms: Sequence[str], sizes: Sequence[int] = SIZES
-) -> dict[str, tuple[Outcome, ...]]:
+) -> dict[str, tuple[ScalingRow, ...]]:
     """Simulate every size for every arm alone, and for all of them together, under :data:`ALL`.
 
     Sizes on which a job does not fit are left out.
@@ -78,7 +78,7 @@ def scale(
     if len(arms) > 1:
         parts[ALL] = sweep
     return {
-        name: tuple(Outcome.of(simulate(part, size)) for size in fitting)
+        name: tuple(ScalingRow.of(simulate(part, size)) for size in fitting)
         for name, part in parts.items()
     }
 
@@ -88,7 +88,7 @@ def only(graph: JobGraph, arm: str) -> JobGraph:
     return JobGraph(job for job in graph.jobs() if job.arm in (None, arm))
 
 
-def enough(outcomes: Sequence[Outcome]) -> Outcome:
+def enough(outcomes: Sequence[ScalingRow]) -> ScalingRow:
     """The smallest size that is as good as the best one; see :data:`NEAR`."""
     shortest = min(one.makespan for one in outcomes)
     return next(one for one in outcomes if one.makespan <= NEAR * shortest)

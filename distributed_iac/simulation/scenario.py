@@ -4,7 +4,7 @@
 
     scenario = plan_scenario(config, traces, speed=20.0, startup=20.0)
     scale(scenario.sweep, tuple(config.arms))
-    scenario.unit, told(scenario.loans.values())
+    scenario.unit, told(scenario.stand_ins.values())
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Literal, get_args
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.job import JobKind
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.simulation.course import plan_course, planned_epochs
-from distributed_iac.simulation.loan import Loan, lend
+from distributed_iac.simulation.planned import plan_course, planned_epochs
 from distributed_iac.simulation.simulate import PaperSweep
+from distributed_iac.simulation.stand_in import StandIn, stand_in_for
 from distributed_iac.simulation.trace import Trace
 
 Unit = Literal["GPU", "core"]
@@ -30,12 +30,12 @@ class Scenario:
 
     Args:
         sweep: To be simulated.
-        loans: Which trace each job replays, by key.
+        stand_ins: Which trace each job replays, by key.
         unit: What a slot is.
     """
 
     sweep: PaperSweep
-    loans: Mapping[str, Loan]
+    stand_ins: Mapping[str, StandIn]
     unit: Unit
 
 
@@ -54,13 +54,14 @@ def plan_scenario(
         ConfigError: A kind of job, or the search of an arm, has no trace.
     """
     graph, planned = plan_jobs(config), planned_epochs(config)
-    loans = {job.key: lend(job, traces) for job in graph.jobs()}
+    stand_ins = {job.key: stand_in_for(job, traces) for job in graph.jobs()}
     courses = {
-        key: plan_course(loan.trace, planned[graph[key].kind], speed) for key, loan in loans.items()
+        key: plan_course(stand_in.trace, planned[graph[key].kind], speed)
+        for key, stand_in in stand_ins.items()
     }
     unit = slot_unit(config)
     shares = slot_shares(config, unit)
-    return Scenario(PaperSweep(graph, courses, shares, config.scheduler, startup), loans, unit)
+    return Scenario(PaperSweep(graph, courses, shares, config.scheduler, startup), stand_ins, unit)
 
 
 def slot_unit(config: RunConfig) -> Unit:

@@ -23,7 +23,7 @@ Purpose = Literal["work", "conclusion"]
 
 
 @dataclass(frozen=True)
-class Span:
+class Occupation:
     """One process that worked for a job.
 
     Args:
@@ -62,7 +62,7 @@ class Schedule:
 
     graph: JobGraph
     slots: int
-    spans: tuple[Span, ...]
+    spans: tuple[Occupation, ...]
 
     @property
     def makespan(self) -> float:

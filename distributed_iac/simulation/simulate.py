@@ -30,8 +30,8 @@ from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import Progress
-from distributed_iac.simulation.course import Course
-from distributed_iac.simulation.schedule import Purpose, Schedule, Span
+from distributed_iac.simulation.planned import PlannedCourse
+from distributed_iac.simulation.schedule import Occupation, Purpose, Schedule
 from distributed_iac.simulation.slots import Grant, Slots
 from distributed_iac.verdict.judge import Judge
 from distributed_iac.verdict.report import Report
@@ -57,7 +57,7 @@ class PaperSweep:
     """
 
     graph: JobGraph
-    courses: Mapping[str, Course]
+    courses: Mapping[str, PlannedCourse]
     shares: Mapping[JobKind, float]
     rules: SchedulerSettings
     startup: float = 0.0
@@ -87,7 +87,7 @@ class _Process:
     key: str
     job: Job
     purpose: Purpose
-    course: Course
+    course: PlannedCourse
     judged: bool
     begin: float
     grant: Grant
@@ -120,7 +120,7 @@ class _Simulation:
         self._stopped: deque[Job] = deque()
         self._events: list[tuple[float, int, _Process]] = []
         self._numbers = 0
-        self._spans: list[Span] = []
+        self._spans: list[Occupation] = []
 
     def run(self) -> Schedule:
         self._fill(0.0)
@@ -208,7 +208,9 @@ class _Simulation:
         code = None if process.verdict is None else process.verdict.code
         share = self._sweep.shares[process.job.kind]
         self._spans.append(
-            Span(process.key, process.purpose, process.begin, now, share, process.epochs, code)
+            Occupation(
+                process.key, process.purpose, process.begin, now, share, process.epochs, code
+            )
         )
         self._slots.give_back(process.grant)
         if process.last is not None:  # the last report comes after the conclusion: only now a vote

@@ -48,7 +48,7 @@ from distributed_iac.stability import assess
 from distributed_iac.training.best import Best
 from distributed_iac.training.bilevel import Bilevel
 from distributed_iac.training.device import autocast, lay_out
-from distributed_iac.training.epochs import EpochStage
+from distributed_iac.training.epochs import Ending, EpochStage
 from distributed_iac.training.features import FeatureCache, Part
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.optimisers import schedule_factor, set_rate_factor
@@ -124,15 +124,15 @@ class SearchStage(EpochStage):
             if searching:
                 self._observe(samples)
         except OutOfMemoryError as error:
-            self.reason = f"out of memory: {error.message}"
+            self.ending = Ending("out_of_memory", error.message)
         except NumericalError as error:
-            self.reason = f"diverged: {error.message} ({error.came})"
+            self.ending = Ending("diverged", f"{error.message} ({error.came})")
         self._epoch += 1
-        if self.reason is None:
+        if self.ending is None:
             dice = self._validate() if self._validates() else None
             decision = self._prune() if searching else None
             if self._epoch >= self.epochs:
-                self.reason = f"all {self.epochs} epochs"
+                self.ending = Ending("all_epochs", f"all {self.epochs} epochs")
         return self._report(losses, dice, decision)
 
     def _train(self, searching: bool) -> tuple[dict[str, Scalar], list[tuple[Tensor, Tensor]]]:
@@ -302,7 +302,7 @@ class SearchStage(EpochStage):
         """Network, what is alive, optimisers, batches, importance history, decisions, best."""
         return {
             "epoch": self._epoch,
-            "reason": self.reason,
+            "ending": None if self.ending is None else self.ending.to_state(),
             "op_evaluations": self._op_evaluations,
             "batch_parts": self._bilevel.splitter.parts,
             "decisions": list(self.decisions),
@@ -329,7 +329,7 @@ class SearchStage(EpochStage):
         self.decisions = list(state["decisions"])
         self._ranked = None if state["ranked"] is None else floats(state["ranked"])
         self._op_evaluations = int(state["op_evaluations"])
-        self._epoch, self.reason = int(state["epoch"]), state["reason"]
+        self._epoch, self.ending = int(state["epoch"]), Ending.from_state(state)
 
 
 _NO_LOSSES: Mapping[str, Scalar] = {"weight_loss": None, "architecture_loss": None}

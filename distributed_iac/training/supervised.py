@@ -14,6 +14,7 @@ All training patients are used (parts ``weights`` and ``architecture``); ``val``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
@@ -26,7 +27,7 @@ from distributed_iac.data.batches.loader import Batch, Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.training.best import Best
 from distributed_iac.training.device import autocast
-from distributed_iac.training.epochs import EpochStage
+from distributed_iac.training.epochs import Ending, EpochStage
 from distributed_iac.training.loss import SegmentationLoss, deep_supervision_loss
 from distributed_iac.training.memory import LARGEST_SPLIT, BatchSplitter, split_batch
 from distributed_iac.training.optimisers import (
@@ -107,7 +108,7 @@ class SupervisedStage(EpochStage):
         loss = float(total) / steps
         self._epoch += 1
         dice = self._validate() if self._validates() else None
-        self.reason = self._reason(loss)
+        self.ending = self._ending(loss)
         return StepReport(
             {
                 "epoch": self._epoch,
@@ -161,20 +162,22 @@ class SupervisedStage(EpochStage):
         self.best.offer(score.dice, self._epoch, self.network.state_dict())
         return score.dice
 
-    def _reason(self, loss: float) -> str | None:
-        if loss != loss or loss in (float("inf"), float("-inf")):
-            return f"diverged: the training loss is {loss}"
+    def _ending(self, loss: float) -> Ending | None:
+        if not math.isfinite(loss):
+            return Ending("diverged", f"the training loss is {loss}")
         patience = self.settings.patience
         if patience is not None and self.best.waited >= patience:
-            return f"no better val Dice for {patience} validations"
-        return f"all {self.epochs} epochs" if self._epoch >= self.epochs else None
+            return Ending("patience", f"no better val Dice for {patience} validations")
+        if self._epoch >= self.epochs:
+            return Ending("all_epochs", f"all {self.epochs} epochs")
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """Network, optimiser, batches and their parts, best epoch."""
         return {
             "epoch": self._epoch,
             "batch_parts": self.splitter.parts,
-            "reason": self.reason,
+            "ending": None if self.ending is None else self.ending.to_state(),
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "batches": self._batches.state_dict(),
@@ -188,4 +191,4 @@ class SupervisedStage(EpochStage):
         self._batches.load_state_dict(state["batches"])
         self.splitter.parts = int(state.get("batch_parts", 1))  # those of before have none
         self.best = Best.from_state(state["best"])
-        self._epoch, self.reason = int(state["epoch"]), state["reason"]
+        self._epoch, self.ending = int(state["epoch"]), Ending.from_state(state)

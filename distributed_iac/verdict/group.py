@@ -2,7 +2,7 @@
 
 ::
 
-    group = Group("acdc/basic_unet-tiny", "lth")
+    group = GroupRecord("acdc/basic_unet-tiny", "lth")
     group.settle("trial_1", "a41f")          # converged to this genotype
     group.agreement()                        # ("a41f", 1)
     group.score("trial_1", epoch=30, score=0.81)
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, eq=False)
-class Group:
+class GroupRecord:
     """Genotypes and scores of the searches that may be compared with each other.
 
     Args:

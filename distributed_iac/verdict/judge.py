@@ -22,14 +22,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from distributed_iac.config.scheduler import SchedulerSettings
-from distributed_iac.verdict.group import Group
+from distributed_iac.verdict.group import GroupRecord
 from distributed_iac.verdict.record import TrialRecord
 from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
 from distributed_iac.verdict.rules import (
+    Agreed,
     Budget,
     Collapsed,
-    Consensus,
     Converged,
     Diverged,
     Dominated,
@@ -50,7 +50,7 @@ def rules_from(settings: SchedulerSettings) -> tuple[Rule, ...]:
         rules.append(Collapsed(settings.collapse, settings.convergence.grace))
     rules.append(Budget(settings.budget))
     if settings.consensus is not None:
-        rules.append(Consensus(settings.consensus))
+        rules.append(Agreed(settings.consensus))
     if settings.dominated is not None:
         rules.append(Dominated(settings.dominated))
     return tuple(rules)
@@ -68,7 +68,7 @@ class Judge:
     rules: tuple[Rule, ...]
     protect: Sequence[str] = ()
     _records: dict[str, TrialRecord] = field(default_factory=dict)
-    _groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+    _groups: dict[tuple[str, str], GroupRecord] = field(default_factory=dict)
 
     @classmethod
     def from_settings(cls, settings: SchedulerSettings) -> Judge:
@@ -143,11 +143,11 @@ class Judge:
         """How the searches of every group and arm stand, by name."""
         return group_statuses(self._records.values())
 
-    def _group(self, record: TrialRecord) -> Group:
+    def _group(self, record: TrialRecord) -> GroupRecord:
         key = (record.role.group, record.role.arm)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(*key)
+            group = self._groups[key] = GroupRecord(*key)
         return group
 
     def _take_in(self, trial: str, report: Report) -> TrialRecord:

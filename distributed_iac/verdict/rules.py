@@ -8,7 +8,7 @@
 A rule is a pure function of what was reported. It sees the report after the record and the group
 have taken it in. A value that was not reported never counts against a search.
 
-Those that compare a search with others of its group and arm (:class:`Consensus`,
+Those that compare a search with others of its group and arm (:class:`Agreed`,
 :class:`Dominated`) are off by default. They stop whoever reports next, not whoever is behind right
 now: the scheduler answers reports and reaches for nobody. A search that has not started yet starts,
 reports once, and is stopped then.
@@ -26,7 +26,7 @@ from distributed_iac.config.scheduler import (
     DivergenceSettings,
     DominatedSettings,
 )
-from distributed_iac.verdict.group import Group
+from distributed_iac.verdict.group import GroupRecord
 from distributed_iac.verdict.record import TrialRecord
 from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.verdict import Verdict
@@ -45,7 +45,7 @@ class Rule(Protocol):
         """Whether protected searches are judged as well."""
         ...
 
-    def judge(self, report: Report, record: TrialRecord, group: Group) -> Verdict | None:
+    def judge(self, report: Report, record: TrialRecord, group: GroupRecord) -> Verdict | None:
         """Why the search should stop after this report; None if the rule knows no reason."""
         ...
 
@@ -68,7 +68,7 @@ class Converged:
     settings: ConvergenceSettings
     reach: Reach = "unprotected"
 
-    def judge(self, report: Report, record: TrialRecord, group: Group) -> Verdict | None:
+    def judge(self, report: Report, record: TrialRecord, group: GroupRecord) -> Verdict | None:
         """Believe the trainable, or infer from its divergences."""
         del group
         if report.converged is not None:
@@ -112,7 +112,7 @@ class Diverged:
         """Protected searches too, unless the settings let them run."""
         return "all" if self.settings.protected == "stop" else "unprotected"
 
-    def judge(self, report: Report, record: TrialRecord, group: Group) -> Verdict | None:
+    def judge(self, report: Report, record: TrialRecord, group: GroupRecord) -> Verdict | None:
         """Count reports with watched values that are NaN or infinite."""
         del group
         if not record.in_a_row(self.settings.reports, lambda one: bool(one.not_finite)):
@@ -136,7 +136,7 @@ class Collapsed:
     grace: int
     reach: Reach = "unprotected"
 
-    def judge(self, report: Report, record: TrialRecord, group: Group) -> Verdict | None:
+    def judge(self, report: Report, record: TrialRecord, group: GroupRecord) -> Verdict | None:
         """Count reports of a collapsed cell."""
         del group
         if report.iteration <= self.grace:
@@ -153,7 +153,7 @@ class Budget:
     settings: BudgetSettings
     reach: Reach = "unprotected"
 
-    def judge(self, report: Report, record: TrialRecord, group: Group) -> Verdict | None:
+    def judge(self, report: Report, record: TrialRecord, group: GroupRecord) -> Verdict | None:
         """Compare the totals of this report with the limits; clocks may jump, totals count."""
         del record, group
         spent: tuple[tuple[str, float | None, float | None], ...] = (
@@ -168,7 +168,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Consensus:
+class Agreed:
     """Enough seeds agree already.
 
     Votes are the genotypes of searches of the same group and arm that *converged*; one that was
@@ -180,7 +180,7 @@ class Consensus:
     settings: ConsensusSettings
     reach: Reach = "unprotected"
 
-    def judge(self, report: Report, record: TrialRecord, group: Group) -> Verdict | None:
+    def judge(self, report: Report, record: TrialRecord, group: GroupRecord) -> Verdict | None:
         """Count the votes of the others; this one is still running and has none."""
         del report, record
         agreement = group.agreement()
@@ -212,7 +212,7 @@ class Dominated:
     settings: DominatedSettings
     reach: Reach = "unprotected"
 
-    def judge(self, report: Report, record: TrialRecord, group: Group) -> Verdict | None:
+    def judge(self, report: Report, record: TrialRecord, group: GroupRecord) -> Verdict | None:
         """Count those ahead at this epoch."""
         best = group.best(record.trial)
         if best is None or report.epoch <= self.settings.grace:

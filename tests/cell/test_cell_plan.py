@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from distributed_iac.cell.plan import Plan
+from distributed_iac.cell.plan import CellPlan
 from distributed_iac.cell.search_cell import SearchCellShape
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.cell.supernet import SupernetCell
@@ -20,14 +20,14 @@ def cell(structure: CellStructure | None = None) -> SupernetCell:
     return SupernetCell(SearchCellShape(TOPOLOGY, (6, 5), 8, 2), structure)
 
 
-def weights(plan: Plan) -> list[list[float]]:
+def weights(plan: CellPlan) -> list[list[float]]:
     operations = torch.arange(40.0).view(5, 8)
     return [piece.tolist() for piece in plan.weights(operations, LIKE)]
 
 
 def test_every_operation_is_planned_once_and_with_its_own_weight() -> None:
     whole = cell()
-    plan = Plan.of(whole, LIKE)
+    plan = CellPlan.of(whole, LIKE)
     shared, *kinds = weights(plan)[:5]
     assert shared == [3.0, 1.0, 2.0, 19.0, 17.0, 18.0]
     assert [kind[::4] for kind in kinds] == [[4.0, 20.0], [5.0, 21.0], [6.0, 22.0], [7.0, 23.0]]
@@ -47,7 +47,7 @@ def test_dead_operations_weigh_nothing_and_dead_kinds_are_not_planned() -> None:
     for edge in structure.outgoing(0):
         structure = structure.without_operation(edge, "sep_conv_5x5")
     structure = structure.without_operation(0, "skip_connect").without_edge(1)
-    plan = Plan.of(cell(structure), LIKE)
+    plan = CellPlan.of(cell(structure), LIKE)
     assert weights(plan)[0][:3] == [0.0, 1.0, 2.0]
     first, second, *_ = plan.departures
     kinds = [kind.name for group in first.convolutions.values() for kind in group]
@@ -57,12 +57,12 @@ def test_dead_operations_weigh_nothing_and_dead_kinds_are_not_planned() -> None:
 
 def test_a_plan_is_remade_after_pruning_relaxing_and_a_change_of_precision() -> None:
     one = cell()
-    plan = Plan.of(one, LIKE)
+    plan = CellPlan.of(one, LIKE)
     assert plan.fits(one, LIKE)
     assert not plan.fits(one, LIKE.double())
     one.restrict(one.structure.without_edge(0))
     assert not plan.fits(one, LIKE)
-    plan = Plan.of(one, LIKE)
+    plan = CellPlan.of(one, LIKE)
     one.relax(1)
     assert not plan.fits(one, LIKE)
 

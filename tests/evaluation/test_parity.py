@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.evaluation.parity import Parity, hold_parity
-from distributed_iac.nets.nnunet_validation import Score, Validation, Values
+from distributed_iac.nets.nnunet_validation import NnUnetScore, Validation, Values
 
 ONE, TWO = frozenset({1}), frozenset({2})
 TARGETS: Mapping[str, Values] = {"RV": ONE, "LV": TWO}
@@ -33,7 +33,7 @@ def validation(
     scores: Mapping[str, Mapping[Values, float]], voxels: int = LARGE, **facts: Any
 ) -> Validation:
     found = {
-        case: {key: Score(dice, voxels) for key, dice in one.items()}
+        case: {key: NnUnetScore(dice, voxels) for key, dice in one.items()}
         for case, one in scores.items()
     }
     labels = {"labels": {"rv": ONE, "LV": TWO}, **facts}

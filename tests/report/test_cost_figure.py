@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.report.cost_figure import cost_figure, mean_dice
 
 NAN = float("nan")
@@ -22,7 +22,7 @@ def scored(name: str, seed: int | None, dice: list[float], kind: str = "retrain"
     backbone = name if kind == "baseline" else "unet"
     model = f"acdc/{backbone}/{kind}/{name}"
     return [
-        PatientRow(model, "acdc", backbone, name, arm, seed, f"p{i}", "c", "lv", value, NAN)
+        ScoreRow(model, "acdc", backbone, name, arm, seed, f"p{i}", "c", "lv", value, NAN)
         for i, value in enumerate(dice)
     ]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from distributed_iac.report.course_figure import PANELS, Course, arm_colours, course_figure
+from distributed_iac.report.course_figure import PANELS, SearchCourse, arm_colours, course_figure
 
 
 def rows(count: int, **more: object) -> list[dict[str, object]]:
@@ -14,7 +14,11 @@ def rows(count: int, **more: object) -> list[dict[str, object]]:
 
 def test_an_arm_has_one_colour_and_a_search_one_line() -> None:
     arms = ("full", "lth", "rank")
-    courses = [Course("full", 0, rows(9)), Course("lth", 0, rows(4)), Course("lth", 1, rows(5))]
+    courses = [
+        SearchCourse("full", 0, rows(9)),
+        SearchCourse("lth", 0, rows(4)),
+        SearchCourse("lth", 1, rows(5)),
+    ]
     figure = course_figure(courses, arms, tau=0.01)
     colours = arm_colours(arms)
     live = figure.axes[[key for key, _, _ in PANELS].index("live_operations")]
@@ -28,7 +32,7 @@ def test_an_arm_has_one_colour_and_a_search_one_line() -> None:
 
 
 def test_what_was_not_reported_yet_is_left_open() -> None:
-    figure = course_figure([Course("lth", 0, rows(3, js_mean=float("nan")))], ("lth",), None)
+    figure = course_figure([SearchCourse("lth", 0, rows(3, js_mean=float("nan")))], ("lth",), None)
     figure.savefig(io.BytesIO())
     dice = figure.axes[-1]
     assert all(len(line.get_ydata()) == 0 for line in dice.lines)
@@ -36,6 +40,6 @@ def test_what_was_not_reported_yet_is_left_open() -> None:
 
 def test_what_is_measured_every_few_epochs_is_one_line() -> None:
     some = [row | {"val_dice": 0.1 * e if e % 5 == 0 else None} for e, row in enumerate(rows(20))]
-    figure = course_figure([Course("lth", 0, some)], ("lth",), None)
+    figure = course_figure([SearchCourse("lth", 0, some)], ("lth",), None)
     line = max(figure.axes[-1].lines, key=lambda one: len(one.get_xdata()))
     assert list(line.get_xdata()) == [1, 6, 11, 16]

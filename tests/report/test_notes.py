@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributed_iac.comparison.remark import Remark
-from distributed_iac.report.notes import FEW, Note, Place, notes_of
+from distributed_iac.report.notes import FEW, Note, NotePlace, notes_of
 from distributed_iac.report.tables import Table, latex, markdown
 
 GROUPS = [f"{data}/{net}" for data in ("acdc", "kits") for net in ("unet", "swin")]
 PARTS = ("full", "plain", "random")
-EVERY = [Place(group, part) for group in GROUPS for part in PARTS]
+EVERY = [NotePlace(group, part) for group in GROUPS for part in PARTS]
 
 
 def told(where, detail: str = "") -> tuple[Note, ...]:
@@ -57,7 +57,7 @@ def test_no_row_is_lost_and_none_invented(said) -> None:
         assert {one for case in note.cases for one in meant(case)} == expected
 
 
-def meant(case: str) -> set[Place]:
+def meant(case: str) -> set[NotePlace]:
     """Which rows a name stands for, read as a person would."""
     if case == "everywhere":
         return set(EVERY)
@@ -65,12 +65,12 @@ def meant(case: str) -> set[Place]:
         return {one for one in EVERY if one.part == case.split(" ")[0]}
     group, _, parts = case.partition(", ")
     named = parts.split(" and ") if parts else PARTS
-    return {Place(group, part) for part in named}
+    return {NotePlace(group, part) for part in named}
 
 
 def test_many_cases_are_folded_in_markdown_and_counted_in_latex() -> None:
     rows = [(one, [Remark("undefined", str(number))]) for number, one in enumerate(EVERY)]
-    table = Table("T", ("a",), (("x",),), notes_of([*rows, (Place("amos/unet", "full"), [])]))
+    table = Table("T", ("a",), (("x",),), notes_of([*rows, (NotePlace("amos/unet", "full"), [])]))
     (note,) = table.notes
     assert len(note.cases) == 12 > FEW
     assert "undefined (12 of 13 rows)." in latex(table, "t")

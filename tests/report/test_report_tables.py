@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributed_iac.comparison.compare import compare
-from distributed_iac.comparison.likeness import Evidence
-from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.likeness import SearchEvidence
+from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.config.comparison import ComparisonSettings
 from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import Genotype
@@ -35,9 +35,9 @@ def comparison():
             jobs.append(
                 JobRow(key, "search", "acdc", "basic_unet", arm, seed, epochs=cut, seconds=cut)
             )
-            evidence.append(Evidence("acdc/basic_unet", arm, seed, cell))
+            evidence.append(SearchEvidence("acdc/basic_unet", arm, seed, cell))
             patients += [
-                PatientRow(
+                ScoreRow(
                     f"acdc/basic_unet/retrain/{arm}/seed{seed}", "acdc", "basic_unet", arm, arm,
                     seed, f"p{i}", "c", "lv", 0.8 + 0.01 * i, float("nan") if i == 0 else 2.0 + i,
                 )

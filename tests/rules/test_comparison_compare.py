@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from distributed_iac.comparison.compare import compare
-from distributed_iac.comparison.likeness import Evidence
+from distributed_iac.comparison.likeness import SearchEvidence
 from distributed_iac.comparison.remark import Remark
-from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.config.comparison import ComparisonSettings
 from distributed_iac.genotype import Genotype
 
@@ -22,11 +22,11 @@ def search(arm: str, seed: int, status: str = "done", **more) -> JobRow:
     return JobRow(key, "search", "acdc", "unet", arm, seed, status, **values)
 
 
-def scored(name: str, seed: int | None, dice: list[float]) -> list[PatientRow]:
+def scored(name: str, seed: int | None, dice: list[float]) -> list[ScoreRow]:
     arm = name if name in ("full", "lth") else ""
     key = f"acdc/unet/retrain/{name}/seed{seed}"
     return [
-        PatientRow(key, "acdc", "unet", name, arm, seed, f"p{i}", "c", "lv", value, float("nan"))
+        ScoreRow(key, "acdc", "unet", name, arm, seed, f"p{i}", "c", "lv", value, float("nan"))
         for i, value in enumerate(dice)
     ]
 
@@ -53,7 +53,7 @@ def test_an_empty_run_says_what_is_missing() -> None:
 
 
 def test_a_whole_run_has_no_gaps() -> None:
-    evidence = [Evidence("acdc/unet", arm, 0, CONV) for arm in ("full", "lth")]
+    evidence = [SearchEvidence("acdc/unet", arm, 0, CONV) for arm in ("full", "lth")]
     found = run(WHOLE_JOBS, WHOLE_PATIENTS, evidence=evidence, controls=("plain_extra",))
     assert found.warnings == ()
     assert {one.against for one in found.contrasts} == {"full", "plain_extra"}
@@ -114,7 +114,7 @@ def test_arms_and_seeds_without_a_partner_are_named() -> None:
 
 def test_a_control_that_lacks_one_group_is_named_with_it() -> None:
     other = [
-        PatientRow("kits/unet/retrain/x", "kits", "unet", name, name, 0, "p", "c", "lv", 0.5, 1.0)
+        ScoreRow("kits/unet/retrain/x", "kits", "unet", name, name, 0, "p", "c", "lv", 0.5, 1.0)
         for name in ("full", "lth")
     ]
     found = run(WHOLE_JOBS, WHOLE_PATIENTS + other)
@@ -123,7 +123,7 @@ def test_a_control_that_lacks_one_group_is_named_with_it() -> None:
 
 def test_a_group_without_the_candidate_is_named() -> None:
     model = "kits/unet/retrain/full/seed0"
-    other = PatientRow(model, "kits", "unet", "full", "full", 0, "p", "c", "lv", 1.0, 1.0)
+    other = ScoreRow(model, "kits", "unet", "full", "full", 0, "p", "c", "lv", 1.0, 1.0)
     found = run(WHOLE_JOBS, [*WHOLE_PATIENTS, other])
     assert found.warnings == ("no patients were scored with lth in kits/unet: not compared there",)
 

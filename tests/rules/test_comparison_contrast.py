@@ -8,7 +8,7 @@ from scipy import stats
 
 from distributed_iac.comparison.contrast import contrast
 from distributed_iac.comparison.remark import Remark
-from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.comparison.rows import ScoreRow
 from distributed_iac.comparison.signed_rank import holm
 from distributed_iac.config.comparison import ComparisonSettings
 
@@ -25,12 +25,12 @@ def model(
     kind: str = "retrain",
     target: str = "lv",
     first: int = 0,
-) -> list[PatientRow]:
+) -> list[ScoreRow]:
     """Rows of one target with (S, P) Dice, and HD95 that falls as Dice rises."""
     dataset, backbone = group.split("/")
     arm = name if name in ("full", "lth") else ""
     return [
-        PatientRow(
+        ScoreRow(
             f"{group}/{kind}/{name}", dataset, backbone, name, arm, seed,
             f"p{first + patient}", "c", target, float(value), 10 * (1 - float(value)),
         )

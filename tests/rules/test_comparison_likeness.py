@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distributed_iac.comparison.likeness import Evidence, early_operations, likenesses
+from distributed_iac.comparison.likeness import SearchEvidence, early_operations, likenesses
 from distributed_iac.config.comparison import ComparisonSettings
 from distributed_iac.genotype import CellTopology, Genotype
 from distributed_iac.importance.history import ImportanceHistory
@@ -15,7 +15,7 @@ GROUP = "acdc/unet"
 
 def test_every_two_searches_of_a_group_are_compared_by_their_relation() -> None:
     evidence = [
-        Evidence(GROUP, arm, seed, CONV if arm == "full" else POOL)
+        SearchEvidence(GROUP, arm, seed, CONV if arm == "full" else POOL)
         for arm in ("lth", "full")
         for seed in (0, 1)
     ]
@@ -30,7 +30,7 @@ def test_every_two_searches_of_a_group_are_compared_by_their_relation() -> None:
 
 
 def test_groups_are_not_compared_with_each_other_and_nothing_gives_nothing() -> None:
-    lone = [Evidence(GROUP, "full", 0, CONV), Evidence("kits/unet", "full", 0, CONV)]
+    lone = [SearchEvidence(GROUP, "full", 0, CONV), SearchEvidence("kits/unet", "full", 0, CONV)]
     assert likenesses(lone) == ()
     assert likenesses([]) == ()
     assert early_operations(lone, ComparisonSettings()) == ()
@@ -53,11 +53,14 @@ def history_of(course: list[int]) -> ImportanceHistory:
 
 def test_early_operations_say_the_share_at_the_epoch_and_when_all_had_settled() -> None:
     history = history_of([7, 2, 5, 3, 1, 1])
-    evidence = [Evidence(GROUP, "full", 0, CONV, history), Evidence(GROUP, "lth", 0, CONV, history)]
+    evidence = [
+        SearchEvidence(GROUP, "full", 0, CONV, history),
+        SearchEvidence(GROUP, "lth", 0, CONV, history),
+    ]
     (one,) = early_operations(evidence, ComparisonSettings(epoch=2))
     assert (one.epoch, one.share, one.settled) == (2, 0.5, 3)
     assert one.chance == pytest.approx(3 / 7)
     (late,) = early_operations(evidence, ComparisonSettings(epoch=45))
     assert (late.epoch, late.share) == (5, 1.0)
-    never = [Evidence(GROUP, "full", 0, CONV, history_of([7, 7]))]
+    never = [SearchEvidence(GROUP, "full", 0, CONV, history_of([7, 7]))]
     assert early_operations(never, ComparisonSettings())[0].settled is None

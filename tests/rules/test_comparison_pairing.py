@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from distributed_iac.comparison.pairing import pair
-from distributed_iac.comparison.rows import JobRow, PatientRow
+from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.errors import DataError
 
 NAN = float("nan")
 
 
-def row(patient: str, dice: float, *, seed: int | None = 0, case: str = "c", **more) -> PatientRow:
+def row(patient: str, dice: float, *, seed: int | None = 0, case: str = "c", **more) -> ScoreRow:
     values = {"model": "acdc/unet/retrain/lth/seed0", "dataset": "acdc", "backbone": "unet"}
     values |= {"name": "lth", "arm": "lth", "target": "lv", "hd95": NAN} | more
-    return PatientRow(seed=seed, patient_id=patient, case_id=case, dice=dice, **values)
+    return ScoreRow(seed=seed, patient_id=patient, case_id=case, dice=dice, **values)
 
 
 def differences(pairing, target: str = "mean") -> np.ndarray:
@@ -93,15 +93,15 @@ def test_rows_are_read_from_plain_tables() -> None:
         "arm": None, "seed": 1, "patient_id": "p", "case_id": "c", "target": "lv", "dice": 1,
         "hd95": None, "surface_dice": 0.3,
     }  # fmt: skip
-    read = PatientRow.from_mapping(table)
+    read = ScoreRow.from_mapping(table)
     assert (read.label, read.group, read.is_baseline, read.dice) == ("att", "acdc/att", True, 1.0)
     assert math.isnan(read.hd95)
     with pytest.raises(DataError, match="needs the column dice"):
-        PatientRow.from_mapping({key: v for key, v in table.items() if key != "dice"})
+        ScoreRow.from_mapping({key: v for key, v in table.items() if key != "dice"})
     with pytest.raises(DataError, match="holds numbers"):
-        PatientRow.from_mapping(table | {"dice": "good"})
+        ScoreRow.from_mapping(table | {"dice": "good"})
     with pytest.raises(DataError, match="holds text"):
-        PatientRow.from_mapping(table | {"target": 3})
+        ScoreRow.from_mapping(table | {"target": 3})
 
 
 def test_unknown_costs_of_a_job_are_none() -> None:

@@ -19,7 +19,7 @@ from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
 from distributed_iac.jobs.ready import PRESSES, ReadyJobs
-from distributed_iac.simulation.course import Course
+from distributed_iac.simulation.planned import PlannedCourse
 from distributed_iac.simulation.schedule import Schedule
 from distributed_iac.simulation.simulate import PaperSweep, simulate
 
@@ -125,7 +125,7 @@ def run_of(groups: int, seeds: int, arms: int, rule: str = "each") -> JobGraph:
 
 
 def on_paper(graph: JobGraph, slots: int, size: Literal["known", "unknown"]) -> Schedule:
-    courses = {job.key: Course((SECONDS[job.kind],), (None,)) for job in graph.jobs()}
+    courses = {job.key: PlannedCourse((SECONDS[job.kind],), (None,)) for job in graph.jobs()}
     shares = dict.fromkeys(SECONDS, 1.0)
     return simulate(PaperSweep(graph, courses, shares, SchedulerSettings(), size=size), slots)
 

@@ -13,7 +13,7 @@ from distributed_iac.config.scheduler import BudgetSettings, ConsensusSettings, 
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
-from distributed_iac.simulation.course import Course
+from distributed_iac.simulation.planned import PlannedCourse
 from distributed_iac.simulation.schedule import Schedule
 from distributed_iac.simulation.simulate import PaperSweep, simulate
 from distributed_iac.verdict.report import Report
@@ -41,17 +41,17 @@ def report(epoch: int, *, converged: bool = False, genotype: str | None = None) 
 
 
 @st.composite
-def courses(draw: st.DrawFn, kind: JobKind) -> Course:
+def courses(draw: st.DrawFn, kind: JobKind) -> PlannedCourse:
     """A few epochs; a search may converge after any of them."""
     seconds = tuple(draw(st.lists(st.integers(0, 7), min_size=1, max_size=5)))
     if kind != "search":
-        return Course(seconds, (None,) * len(seconds), draw(st.integers(0, 3)))
+        return PlannedCourse(seconds, (None,) * len(seconds), draw(st.integers(0, 3)))
     flags = draw(st.lists(st.booleans(), min_size=len(seconds), max_size=len(seconds)))
     reports = tuple(
         report(number, converged=flag, genotype=draw(st.sampled_from("ab")))
         for number, flag in enumerate(flags, start=1)
     )
-    return Course(seconds, reports, draw(st.integers(0, 3)))
+    return PlannedCourse(seconds, reports, draw(st.integers(0, 3)))
 
 
 RULE_SETS = (
@@ -212,7 +212,7 @@ class _Ticker:
 
 
 def plain_sweep(graph: JobGraph, seconds: dict[str, int]) -> PaperSweep:
-    plain = {key: Course((float(one),), (None,)) for key, one in seconds.items()}
+    plain = {key: PlannedCourse((float(one),), (None,)) for key, one in seconds.items()}
     return PaperSweep(graph, plain, ONE_EACH, RULES, size="unknown")
 
 
@@ -259,11 +259,11 @@ def search(seed: int, arm: str = "lth") -> Job:
     return Job("search", "acdc", "net", arm, seed)
 
 
-def converging(seconds: float, after: int, of: int, genotype: str = "a") -> Course:
+def converging(seconds: float, after: int, of: int, genotype: str = "a") -> PlannedCourse:
     reports = tuple(
         report(epoch, converged=epoch >= after, genotype=genotype) for epoch in range(1, of + 1)
     )
-    return Course((seconds,) * of, reports, closing=3.0)
+    return PlannedCourse((seconds,) * of, reports, closing=3.0)
 
 
 def test_a_search_ends_with_the_report_that_settles_it_and_its_closing() -> None:
@@ -302,7 +302,9 @@ def test_where_seeds_agree_the_others_are_stopped_and_concluded_by_a_second_proc
 
 def test_a_job_that_reserves_more_than_there_is_is_refused() -> None:
     job = search(0)
-    sweep = PaperSweep(JobGraph([job]), {job.key: Course()}, dict.fromkeys(KINDS, 2.0), RULES)
+    sweep = PaperSweep(
+        JobGraph([job]), {job.key: PlannedCourse()}, dict.fromkeys(KINDS, 2.0), RULES
+    )
     with pytest.raises(ConfigError, match="reserve 2 slots"):
         simulate(sweep, 1)
     assert simulate(sweep, 2).makespan == 0.0

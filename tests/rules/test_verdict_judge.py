@@ -9,7 +9,7 @@ from distributed_iac.config.scheduler import (
     DominatedSettings,
     SchedulerSettings,
 )
-from distributed_iac.verdict.group import Group
+from distributed_iac.verdict.group import GroupRecord
 from distributed_iac.verdict.judge import Judge
 from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
@@ -164,7 +164,7 @@ def test_a_removed_trial_leaves_nothing_behind() -> None:
 
 
 def test_epochs_without_validation_keep_the_best_score() -> None:
-    group = Group("g", "lth")
+    group = GroupRecord("g", "lth")
     group.score("a", 1, None)
     assert group.best("a") is None
     for epoch, score in ((2, 0.5), (3, None), (4, 0.4)):
@@ -181,12 +181,12 @@ def test_epochs_without_validation_keep_the_best_score() -> None:
 def test_a_rewound_search_counts_as_if_it_had_only_run_once(
     events: list[tuple[str, int, float | None]], score: float
 ) -> None:
-    group, kept = Group("g", "lth"), {}
+    group, kept = GroupRecord("g", "lth"), {}
     for trial, epoch, value in events:
         group.score(trial, epoch, value)
         before = [one for one in kept.get(trial, []) if one[0] < epoch]
         kept[trial] = [*before, (epoch, value)]
-    fresh = Group("g", "lth")
+    fresh = GroupRecord("g", "lth")
     for trial, steps in kept.items():
         for epoch, value in steps:
             fresh.score(trial, epoch, value)
@@ -197,7 +197,7 @@ def test_a_rewound_search_counts_as_if_it_had_only_run_once(
 
 
 def test_ties_between_genotypes_do_not_depend_on_the_order_of_events() -> None:
-    first, second = Group("g", "lth"), Group("g", "lth")
+    first, second = GroupRecord("g", "lth"), GroupRecord("g", "lth")
     for trial, genotype in (("a", "x"), ("b", "w")):
         first.settle(trial, genotype)
     for trial, genotype in (("b", "w"), ("a", "x")):

@@ -10,7 +10,7 @@ from distributed_iac.config.scheduler import (
     DivergenceSettings,
     SchedulerSettings,
 )
-from distributed_iac.verdict.group import Group
+from distributed_iac.verdict.group import GroupRecord
 from distributed_iac.verdict.judge import rules_from
 from distributed_iac.verdict.record import KEPT_REPORTS, TrialRecord
 from distributed_iac.verdict.report import Report
@@ -23,7 +23,7 @@ INFERRED = Converged(ConvergenceSettings(grace=4, patience=2, tau=0.01, max_entr
 
 def verdicts(rule: Rule, reports: list[Report]) -> list[Verdict | None]:
     """What a rule says after each report of one search."""
-    record, group, said = TrialRecord("a", Role()), Group("", ""), []
+    record, group, said = TrialRecord("a", Role()), GroupRecord("", ""), []
     for report in reports:
         record.observe(report)
         said.append(rule.judge(report, record, group))
@@ -146,7 +146,7 @@ def test_the_default_rules_are_few_and_all_are_asked_in_order() -> None:
         "Converged",
         "Collapsed",
         "Budget",
-        "Consensus",
+        "Agreed",
         "Dominated",
     ]
 

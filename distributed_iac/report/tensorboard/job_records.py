@@ -3,9 +3,10 @@
 ::
 
     job_records(history, None, settings)             # while it runs: from its reports
-    job_records(history, read_kept(folder), settings)    # finished: from its own files
+    job_records(history, read_job_files(folder), settings)    # finished: from its own files
 
-A pure function, so that the same journal and files always give the same records.
+A pure function, so that the same journal and files always give the same records; those of a job
+that runs are the first of those that it has in the end, so that each is written once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from distributed_iac.comparison.pairing import MEAN, Metric, pair
-from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.comparison.rows import ScoreRow
 from distributed_iac.evaluation.overlay_file import Overlay
 from distributed_iac.genotype import Genotype
 from distributed_iac.importance.history import EpochImportance
@@ -27,7 +28,7 @@ from distributed_iac.report.tensorboard.importance import (
     epoch_importance,
     layout_for,
 )
-from distributed_iac.report.tensorboard.kept import Kept
+from distributed_iac.report.tensorboard.job_files import JobFiles
 from distributed_iac.report.tensorboard.pictures import found_cell, rasterise
 from distributed_iac.report.tensorboard.record import Record, image
 from distributed_iac.report.tensorboard.trials import (
@@ -40,14 +41,14 @@ from distributed_iac.report.tensorboard.trials import (
 from distributed_iac.report.tensorboard.words import decision_record, ending_record
 from distributed_iac.run.cells import SearchResult
 from distributed_iac.run.replay import Epoch, JobHistory
-from distributed_iac.run.search_payload import decision_of, importance_of
+from distributed_iac.run.search_payload import decision_of, importance_of, shortened
 
 OVER = ("done", "failed")
 """Statuses of a job of which nothing more is to be expected."""
 
 
 def job_records(
-    history: JobHistory, kept: Kept | None, settings: Mapping[str, Setting]
+    history: JobHistory, kept: JobFiles | None, settings: Mapping[str, Setting]
 ) -> list[Record]:
     """Records of a job that has begun.
 
@@ -74,7 +75,9 @@ def job_records(
     return [*records, *_closing(history, kept, epochs)]
 
 
-def _closing(history: JobHistory, kept: Kept | None, epochs: Sequence[Epoch]) -> Iterator[Record]:
+def _closing(
+    history: JobHistory, kept: JobFiles | None, epochs: Sequence[Epoch]
+) -> Iterator[Record]:
     """Results and last words of a job that is over."""
     if history.status not in OVER or history.ended is None:
         return
@@ -104,7 +107,7 @@ def _overlay_record(overlays: Sequence[Overlay], step: int, at: float) -> Record
     )
 
 
-def _metrics(kept: Kept) -> dict[str, float | None]:
+def _metrics(kept: JobFiles) -> dict[str, float | None]:
     found = {name: number(kept.result.get(name)) for name in METRICS}
     last = (kept.rows or [{}])[-1]
     for name in METRICS:
@@ -116,7 +119,7 @@ def _metrics(kept: Kept) -> dict[str, float | None]:
     return found
 
 
-def mean_score(rows: Sequence[PatientRow], metric: Metric) -> float:
+def mean_score(rows: Sequence[ScoreRow], metric: Metric) -> float:
     """Mean over patients of the mean over their cases and targets; NaN if all are undefined."""
     return pair(rows, rows, metric).block(MEAN, "candidate").mean
 
@@ -130,15 +133,16 @@ def _began(history: JobHistory, epochs: Sequence[Epoch]) -> float:
     return history.ended or 0.0
 
 
-def _importance(epochs: Sequence[Epoch], kept: Kept | None) -> dict[int, EpochImportance]:
+def _importance(epochs: Sequence[Epoch], kept: JobFiles | None) -> dict[int, EpochImportance]:
     if kept is not None and kept.search is not None:
-        return {one.epoch: one for one in kept.search.history.epochs}
+        # As reports carry it: then a search that has finished only adds to what was shown.
+        return {one.epoch: shortened(one) for one in kept.search.history.epochs}
     reported = (importance_of(epoch.values) for epoch in epochs)
     return {one.epoch: one for one in reported if one is not None}
 
 
 def _layout(
-    epochs: Sequence[Epoch], kept: Kept | None, found: Mapping[int, EpochImportance]
+    epochs: Sequence[Epoch], kept: JobFiles | None, found: Mapping[int, EpochImportance]
 ) -> Layout | None:
     if kept is not None and kept.search is not None:
         return kept.search.history.layout
@@ -149,7 +153,7 @@ def _layout(
     return None
 
 
-def _decisions(epochs: Sequence[Epoch], kept: Kept | None) -> dict[int, PruneDecision]:
+def _decisions(epochs: Sequence[Epoch], kept: JobFiles | None) -> dict[int, PruneDecision]:
     if kept is not None and kept.search is not None:
         return {one.epoch: one for one in kept.decisions}
     reported = (decision_of(epoch.values) for epoch in epochs)

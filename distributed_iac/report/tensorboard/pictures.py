@@ -27,7 +27,7 @@ from distributed_iac.importance.history import EpochImportance
 from distributed_iac.importance.layout import Layout
 from distributed_iac.pruning.discretise import Discretisation
 from distributed_iac.report.cell_drawing import LABELS, draw_discretisation, draw_supernet
-from distributed_iac.report.tensorboard.record import Picture
+from distributed_iac.report.tensorboard.record import ImageContent
 
 DPI = 80
 COLOURS = 256
@@ -41,7 +41,7 @@ ORDER_LETTERS = 42
 """In a line above the heat-map of one cell."""
 
 
-def rasterise(figure: Figure) -> Picture:
+def rasterise(figure: Figure) -> ImageContent:
     """Draw a figure into a PNG."""
     drawn, buffer = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
@@ -50,13 +50,13 @@ def rasterise(figure: Figure) -> Picture:
     with Image.open(drawn) as picture:
         palette = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
         palette.save(buffer, format="png", optimize=True)
-        return Picture(buffer.getvalue(), *picture.size)
+        return ImageContent(buffer.getvalue(), *picture.size)
 
 
-def picture_of(png: bytes) -> Picture:
+def picture_of(png: bytes) -> ImageContent:
     """A PNG file as it is."""
     with Image.open(io.BytesIO(png)) as picture:
-        return Picture(png, *picture.size)
+        return ImageContent(png, *picture.size)
 
 
 def heat_map(layout: Layout, epochs: Sequence[EpochImportance]) -> Figure:

@@ -62,7 +62,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageContent:
     """A PNG and its size.
 
     Args:
@@ -108,7 +108,7 @@ def shares(tag: str, step: int, at: float, weights: Sequence[float], description
     return Record(tag, step, at, f"{description}{[float(w) for w in weights]!r}", build)
 
 
-def image(tag: str, step: int, at: float, content: str, draw: Callable[[], Picture]) -> Record:
+def image(tag: str, step: int, at: float, content: str, draw: Callable[[], ImageContent]) -> Record:
     """A picture.
 
     Args:

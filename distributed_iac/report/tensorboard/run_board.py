@@ -22,12 +22,12 @@ import pyarrow.parquet as pq
 from distributed_iac.report.drawing import Drawing
 from distributed_iac.report.tables import Table, markdown
 from distributed_iac.report.tensorboard.event_folder import EventFolder
+from distributed_iac.report.tensorboard.job_files import read_job_files
 from distributed_iac.report.tensorboard.job_records import job_records
-from distributed_iac.report.tensorboard.kept import read_kept
 from distributed_iac.report.tensorboard.means import SearchMeans, layout_record
 from distributed_iac.report.tensorboard.names import COMPARISON, SUMMARY, means_run, run_name
 from distributed_iac.report.tensorboard.pictures import picture_of
-from distributed_iac.report.tensorboard.record import Picture, Record, digest, image, text
+from distributed_iac.report.tensorboard.record import ImageContent, Record, digest, image, text
 from distributed_iac.report.tensorboard.trials import experiment, trial_settings
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.replay import JobHistory, Replay
@@ -91,7 +91,7 @@ class RunBoard:
         if history.status == "done" and history.digest is not None:
             folder = self._artifacts.fetch(history.digest, without=(WEIGHTS,))
         if not self._events.is_current(run_name(job), stamp):
-            kept = None if folder is None else read_kept(folder)
+            kept = None if folder is None else read_job_files(folder)
             records = job_records(history, kept, self._settings[job.key])
             self._events.sync(run_name(job), records, stamp)
         if job.kind == "search":
@@ -137,7 +137,7 @@ def write_tensorboard(
         events.sync(COMPARISON, records, stamp="")
 
 
-def _figure(name: str, at: float, picture: Picture) -> Record:
+def _figure(name: str, at: float, picture: ImageContent) -> Record:
     return image(f"comparison/{name}", 0, at, digest(picture.png), lambda: picture)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from distributed_iac.errors import RunError
+from distributed_iac.training.epochs import FAILURES, Ending, EndingCode
 from distributed_iac.training.stage import Scalar, Stage, StepReport
 
 Row = Mapping[str, Scalar]
@@ -66,20 +67,21 @@ class Work(Protocol):
         ...
 
 
-def require_success(reason: str | None, what: str) -> None:
+REMEDIES: Mapping[EndingCode, str] = {
+    "diverged": "lower the learning rate; the epochs before are in the job's checkpoint",
+    "out_of_memory": "use a smaller batches.batch_size or patch",
+}
+
+
+def require_success(ending: Ending | None, what: str) -> None:
     """Refuse the outcome of a stage that had to give up.
 
     Args:
-        reason: Why the stage ended; None if it was stopped from outside.
+        ending: Why the stage ended; None if it was stopped from outside.
         what: The work, for people.
 
     Raises:
         RunError: It diverged or ran out of memory.
     """
-    if reason is not None and reason.startswith("diverged"):
-        remedy = "lower the learning rate; the epochs before are in the job's checkpoint"
-    elif reason is not None and reason.startswith("out of memory"):
-        remedy = "use a smaller batches.batch_size or patch"
-    else:
-        return
-    raise RunError(f"the {what} ended early: {reason}", remedy=remedy)
+    if ending is not None and ending.code in FAILURES:
+        raise RunError(f"the {what} ended early: {ending}", remedy=REMEDIES[ending.code])

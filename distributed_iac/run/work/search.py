@@ -57,7 +57,7 @@ class SearchWork:
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
         """Write the discrete cell, decisions, importance history, epochs and best weights."""
         stage, last = self.stage, rows[-1]
-        require_success(stage.reason, "search")
+        require_success(stage.ending, "search")
         cell = stage.discretise()
         provenance = {"group": self._job.group, "arm": self._job.name, "seed": self._job.seed}
         write_rows(folder / EPOCHS, rows)

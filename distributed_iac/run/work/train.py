@@ -50,7 +50,7 @@ class TrainingWork:
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
         """Write epochs and the best epoch's weights; score them."""
         stage = self.stage
-        require_success(stage.reason, NAMES[self._job.kind])
+        require_success(stage.ending, NAMES[self._job.kind])
         write_rows(folder / EPOCHS, rows)
         write_weights(folder / WEIGHTS, stage.best.state)
         if self._test == "scored":

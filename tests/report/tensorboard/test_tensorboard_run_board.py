@@ -113,6 +113,22 @@ def test_what_was_followed_live_and_what_is_built_afterwards_are_the_same(run, b
     assert board.read(LTH).Scalars("dice/val") == scalars  # times as well
 
 
+def test_a_search_that_has_finished_only_adds_to_what_was_shown(run, board):
+    run.start("search/lth/seed0")
+    run.epochs("search/lth/seed0", 9)
+    follower = RunBoard(run.folder)
+    follower.update()
+    before = board.file(LTH).read_bytes()
+    run.finish("search/lth/seed0")
+    follower.update()
+    after = board.file(LTH).read_bytes()  # the only one of the run
+    assert after.startswith(before)
+    assert len(after) > len(before)
+    shutil.rmtree(board.folder)
+    RunBoard(run.folder).update()
+    assert board.file(LTH).read_bytes() == after
+
+
 def test_a_finished_trial_has_its_settings_results_and_status(finished_board):
     name = "acdc/basic_unet-tiny/retrain-lth/seed0"
     assert finished_board.scalars(name, "final/test_dice") == [(2, pytest.approx(0.85))]
@@ -221,7 +237,8 @@ def test_a_histogram_has_a_bar_for_every_operation(finished_run, finished_board)
     history = finished_run.searches["search/lth/seed0"].history
     assert [one.step for one in shown] == list(range(1, 10))
     for one, epoch in zip(shown, history.epochs, strict=True):
-        assert one.histogram_value.bucket == pytest.approx(list(epoch.operations[1]))
+        # Four digits are reported.
+        assert one.histogram_value.bucket == pytest.approx(list(epoch.operations[1]), rel=1e-3)
 
 
 def test_every_decision_is_told_with_its_reason(finished_run, finished_board):

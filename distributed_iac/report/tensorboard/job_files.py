@@ -2,7 +2,7 @@
 
 ::
 
-    kept = read_kept(artifacts.fetch(digest))
+    kept = read_job_files(artifacts.fetch(digest))
     kept.rows, kept.result["val_dice"], kept.search, kept.patients
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from distributed_iac.comparison.rows import PatientRow
+from distributed_iac.comparison.rows import ScoreRow
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.pruning.decision import PruneDecision
@@ -28,7 +28,7 @@ from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)
-class Kept:
+class JobFiles:
     """A finished job's files, read.
 
     Args:
@@ -44,11 +44,11 @@ class Kept:
     rows: list[dict[str, Any]] | None
     search: SearchResult | None
     decisions: tuple[PruneDecision, ...]
-    patients: tuple[PatientRow, ...]
+    patients: tuple[ScoreRow, ...]
     overlays: tuple[Overlay, ...]
 
 
-def read_kept(folder: Path) -> Kept:
+def read_job_files(folder: Path) -> JobFiles:
     """Read a result's folder.
 
     Raises:
@@ -61,12 +61,12 @@ def read_kept(folder: Path) -> Kept:
     )
     decisions = json.loads((folder / DECISIONS).read_text()) if _has(folder, DECISIONS) else []
     patients = read_patients(folder / PATIENTS).to_pylist() if _has(folder, PATIENTS) else []
-    return Kept(
+    return JobFiles(
         result=read_result(folder),
         rows=rows,
         search=read_search(folder) if _has(folder, HISTORY) else None,
         decisions=tuple(read_decision(one) for one in decisions),
-        patients=tuple(PatientRow.from_mapping(row) for row in patients),
+        patients=tuple(ScoreRow.from_mapping(row) for row in patients),
         overlays=read_overlays(folder / OVERLAYS) if _has(folder, OVERLAYS) else (),
     )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributed_iac.simulation.course import Course, plan_course
+from distributed_iac.simulation.planned import PlannedCourse, plan_course
 from distributed_iac.simulation.trace import Trace
 from distributed_iac.verdict.report import Report
 
@@ -26,7 +26,7 @@ def search(taken: tuple[float, ...], planned: int) -> Trace:
     return Trace("search", "acdc", "net", "lth", 0, taken, planned, reports, closing=4.0)
 
 
-def settles(course: Course) -> int | None:
+def settles(course: PlannedCourse) -> int | None:
     """Epoch of the first report that says so."""
     return next((one.epoch for one in course.reports if one is not None and one.converged), None)
 
@@ -108,4 +108,4 @@ def test_every_recorded_epoch_is_as_frequent_as_the_others(
 
 
 def test_nothing_known_takes_no_time() -> None:
-    assert plan_course(None, 100, 1.0) == Course((), (), 0.0)
+    assert plan_course(None, 100, 1.0) == PlannedCourse((), (), 0.0)

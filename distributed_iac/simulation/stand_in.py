@@ -2,9 +2,9 @@
 
 ::
 
-    loan = lend(job, traces)
-    loan.differs                 # ("seed",): recorded with another seed; () is the job itself
-    told(loans.values())         # "164 jobs: 6 recorded themselves, 12 of another seed, ..."
+    stand_in = stand_in_for(job, traces)
+    stand_in.differs                 # ("seed",): recorded with another seed; () is the job itself
+    told(stand_ins.values())         # "164 jobs: 6 recorded themselves, 12 of another seed, ..."
 
 A search is never lent another arm's trace: that the arms differ is what is simulated. Other models
 may stand in for each other, since a retraining costs much the same with any cell.
@@ -33,7 +33,7 @@ WITHOUT_CELL: Control = "plain_extra"
 
 
 @dataclass(frozen=True)
-class Loan:
+class StandIn:
     """A trace for a planned job.
 
     Args:
@@ -45,7 +45,7 @@ class Loan:
     differs: tuple[Difference, ...] = ()
 
 
-def lend(job: Job, traces: Sequence[Trace]) -> Loan:
+def stand_in_for(job: Job, traces: Sequence[Trace]) -> StandIn:
     """Choose the nearest trace.
 
     The model counts more than the backbone, that more than the data set, that more than the seed.
@@ -61,7 +61,7 @@ def lend(job: Job, traces: Sequence[Trace]) -> Loan:
     fitting = [one for one in traces if one.kind == job.kind and _may_stand_in(one, job)]
     if not fitting:
         if job.kind in SHORT_KINDS:
-            return Loan(None)
+            return StandIn(None)
         arm = f" with the arm {job.name}" if job.kind == "search" else ""
         raise ConfigError(
             f"traces hold at least one finished {job.kind} job{arm}",
@@ -71,12 +71,12 @@ def lend(job: Job, traces: Sequence[Trace]) -> Loan:
     nearest = min(_distance(one, job) for one in fitting)
     equals = [one for one in fitting if _distance(one, job) == nearest]
     trace = equals[(job.seed or 0) % len(equals)]
-    return Loan(trace, _differences(trace, job))
+    return StandIn(trace, _differences(trace, job))
 
 
-def told(loans: Iterable[Loan]) -> str:
+def told(stand_ins: Iterable[StandIn]) -> str:
     """How many jobs replay what, in one line."""
-    counts = Counter(_source(loan) for loan in loans)
+    counts = Counter(_source(stand_in) for stand_in in stand_ins)
     return ", ".join(f"{count} {source}" for source, count in counts.most_common())
 
 
@@ -102,9 +102,9 @@ def _differences(trace: Trace, job: Job) -> tuple[Difference, ...]:
     )
 
 
-def _source(loan: Loan) -> str:
-    if loan.trace is None:
+def _source(stand_in: StandIn) -> str:
+    if stand_in.trace is None:
         return "not timed (taken as none)"
-    if not loan.differs:
+    if not stand_in.differs:
         return "as recorded"
-    return f"of another {', '.join(loan.differs)}"
+    return f"of another {', '.join(stand_in.differs)}"

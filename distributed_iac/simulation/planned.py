@@ -2,7 +2,7 @@
 
 ::
 
-    course = plan_course(loan.trace, planned=100, speed=20.0)
+    course = plan_course(stand_in.trace, planned=100, speed=20.0)
     course.seconds[41]           # of epoch 42: that of the same share of the recorded job
 
 A recorded job of N epochs tells a planned one of M: epoch e costs what epoch ``ceil(e N / M)``
@@ -24,7 +24,7 @@ from distributed_iac.verdict.report import Report
 
 
 @dataclass(frozen=True)
-class Course:
+class PlannedCourse:
     """What a planned job does if nobody stops it.
 
     Args:
@@ -50,7 +50,7 @@ def planned_epochs(config: RunConfig) -> dict[JobKind, int]:
     }
 
 
-def plan_course(trace: Trace | None, planned: int, speed: float) -> Course:
+def plan_course(trace: Trace | None, planned: int, speed: float) -> PlannedCourse:
     """Stretch a trace.
 
     A search that was stopped early goes on past its trace at the pace of its last recorded epoch,
@@ -63,14 +63,14 @@ def plan_course(trace: Trace | None, planned: int, speed: float) -> Course:
         speed: Recorded seconds that are one second here, above 0.
     """
     if trace is None:
-        return Course()
+        return PlannedCourse()
     epochs = planned
     if trace.kind != "search":
         epochs = _ceil(len(trace.epoch_seconds) * planned, trace.planned)
     places = [_ceil(epoch * trace.planned, planned) - 1 for epoch in range(1, epochs + 1)]
     last = len(trace.epoch_seconds) - 1
     seconds = tuple(trace.epoch_seconds[min(place, last)] / speed for place in places)
-    return Course(seconds, _reports(trace, places, seconds), trace.closing / speed)
+    return PlannedCourse(seconds, _reports(trace, places, seconds), trace.closing / speed)
 
 
 def _reports(

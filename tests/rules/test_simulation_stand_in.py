@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import Job, JobKind
-from distributed_iac.simulation.loan import lend, told
+from distributed_iac.simulation.stand_in import stand_in_for, told
 from distributed_iac.simulation.trace import Trace
 
 kinds = st.sampled_from(["pretrain", "search", "retrain", "baseline"])
@@ -41,12 +41,12 @@ def test_what_is_lent_is_of_the_kind_and_no_other_is_nearer(
     ]
     if not fitting:
         with pytest.raises(ConfigError, match=f"at least one finished {planned.kind} job"):
-            lend(planned, known)
+            stand_in_for(planned, known)
         return
-    loan = lend(planned, known)
-    assert loan.trace in fitting
+    stand_in = stand_in_for(planned, known)
+    assert stand_in.trace in fitting
     grave = ["seed", "data set", "backbone", "model"]
-    weight = sum(2 ** grave.index(one) for one in loan.differs)
+    weight = sum(2 ** grave.index(one) for one in stand_in.differs)
     for one in fitting:
         assert weight <= (
             8 * (one.name != planned.name)
@@ -58,33 +58,35 @@ def test_what_is_lent_is_of_the_kind_and_no_other_is_nearer(
 
 def test_a_job_that_was_recorded_replays_itself() -> None:
     known = [trace("search", seed=seed) for seed in range(3)]
-    loan = lend(job("search", seed=1), known)
-    assert (loan.trace, loan.differs) == (known[1], ())
+    stand_in = stand_in_for(job("search", seed=1), known)
+    assert (stand_in.trace, stand_in.differs) == (known[1], ())
 
 
 def test_equally_near_traces_take_turns() -> None:
     known = [trace("search", seed=seed) for seed in (10, 11, 12)]
-    lent = [lend(job("search", seed=seed), known).trace for seed in range(3)]
+    lent = [stand_in_for(job("search", seed=seed), known).trace for seed in range(3)]
     assert lent == known
 
 
 def test_a_search_never_replays_another_arm() -> None:
     with pytest.raises(ConfigError, match="with the arm lth"):
-        lend(job("search", "lth"), [trace("search", "full")])
+        stand_in_for(job("search", "lth"), [trace("search", "full")])
 
 
 def test_a_retraining_may_replay_another_model() -> None:
-    assert lend(job("retrain", "lth"), [trace("retrain", "full")]).differs == ("model",)
+    assert stand_in_for(job("retrain", "lth"), [trace("retrain", "full")]).differs == ("model",)
 
 
 def test_a_cell_is_rather_replayed_by_a_cell_of_other_data_than_by_none() -> None:
     known = [trace("retrain", "plain_extra"), trace("retrain", "random", 1, "brats")]
-    assert lend(job("retrain", "lth"), known).differs == ("model", "data set", "seed")
-    assert lend(job("retrain", "lth"), known[:1]).differs == ("model",)
-    assert lend(job("retrain", "plain_extra", 1), known).trace == known[0]
+    assert stand_in_for(job("retrain", "lth"), known).differs == ("model", "data set", "seed")
+    assert stand_in_for(job("retrain", "lth"), known[:1]).differs == ("model",)
+    assert stand_in_for(job("retrain", "plain_extra", 1), known).trace == known[0]
 
 
 def test_only_short_kinds_may_be_unknown_and_are_named() -> None:
-    loans = [lend(job(kind), [trace("search")]) for kind in ("prepare", "evaluate", "search")]
-    assert [loan.trace is None for loan in loans] == [True, True, False]
-    assert told(loans) == "2 not timed (taken as none), 1 as recorded"
+    stand_ins = [
+        stand_in_for(job(kind), [trace("search")]) for kind in ("prepare", "evaluate", "search")
+    ]
+    assert [stand_in.trace is None for stand_in in stand_ins] == [True, True, False]
+    assert told(stand_ins) == "2 not timed (taken as none), 1 as recorded"
