@@ -25,9 +25,9 @@ from distributed_iac.data.store import Store
 from distributed_iac.data.targets import output_values
 from distributed_iac.deploy.export import export_model
 from distributed_iac.errors import ConfigError, RunError
+from distributed_iac.evaluation.inference import mirror_axes
+from distributed_iac.evaluation.patients_summary import summarise
 from distributed_iac.evaluation.patients_table import read_patients
-from distributed_iac.evaluation.predict import mirror_axes
-from distributed_iac.evaluation.summary import summarise
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind

@@ -30,7 +30,7 @@ from torch import nn
 
 from distributed_iac.data.contract import Case, Modality
 from distributed_iac.data.faults import Fault
-from distributed_iac.data.prepare.case import preprocess_case
+from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.targets import decode_logits
 from distributed_iac.deploy.images import case_of_files
@@ -38,7 +38,7 @@ from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.network import build_network, load_exactly
 from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, as_trained, has_unknown_axes
 from distributed_iac.errors import SourceError
-from distributed_iac.evaluation.predict import Inference, slice_logits
+from distributed_iac.evaluation.inference import Inference, slice_logits
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter

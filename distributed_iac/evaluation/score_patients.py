@@ -24,8 +24,8 @@ from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.errors import GeometryError
 from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.evaluation.conventions import Conventions, conventions_for
+from distributed_iac.evaluation.inference import Inference, predict_case
 from distributed_iac.evaluation.pair import Labels, measure_pair
-from distributed_iac.evaluation.predict import Inference, predict_case
 
 OnCase = Callable[[StoredCase, Sequence[CaseScore]], None]
 

@@ -31,7 +31,7 @@ from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.store import Store
 from distributed_iac.data.targets import output_values
 from distributed_iac.errors import ConfigError
-from distributed_iac.evaluation.predict import Inference, mirror_axes
+from distributed_iac.evaluation.inference import Inference, mirror_axes
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.planner import Fingerprint2d

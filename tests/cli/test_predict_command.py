@@ -22,8 +22,8 @@ from distributed_iac.cli.steps import follow
 from distributed_iac.config.backbone import BasicUnetSettings
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.splits.split import PARTS
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.store.fingerprint import Fingerprint, PartCounts, TargetFidelity
-from distributed_iac.data.store.notes import Skipped
 from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.intensity import ZScore
 from distributed_iac.deploy import export_model

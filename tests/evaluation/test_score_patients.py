@@ -16,8 +16,8 @@ from distributed_iac.data.store import Store
 from distributed_iac.data.targets import membership
 from distributed_iac.errors import GeometryError, NumericalError
 from distributed_iac.evaluation.conventions import conventions_for
+from distributed_iac.evaluation.inference import Inference
 from distributed_iac.evaluation.patients_table import ScoredModel, merge_patients, patients_table
-from distributed_iac.evaluation.predict import Inference
 from distributed_iac.evaluation.score_patients import evaluate_patients, score_case
 
 CPU = torch.device("cpu")

@@ -19,7 +19,7 @@ from distributed_iac.data.contract import Case, Reorient, SliceLayout
 from distributed_iac.data.faults import FaultError
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.stage_runner import StageRunner
-from distributed_iac.data.store.notes import Skipped
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.volumes.geometry import resolve_layout
 from distributed_iac.data.volumes.grid import Grid
 from distributed_iac.data.volumes.stored_axes import common_codes, odd_cases

@@ -17,14 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
-from distributed_iac.data.prepare.case import PreparedCase, compare_with_native, preprocess_case
+from distributed_iac.data.prepare.prepared_case import (
+    PreparedCase,
+    compare_with_native,
+    preprocess_case,
+)
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.stage_runner import StageRunner
 from distributed_iac.data.prepare.work import CaseFiles, CaseRecord, storage_errors, write_record
+from distributed_iac.data.store.case_notes import Skipped, note_to_json
 from distributed_iac.data.store.fingerprint import labels_to_json
 from distributed_iac.data.store.identity import PREPROCESS_VERSION, content_key
 from distributed_iac.data.store.native import compress
-from distributed_iac.data.store.notes import Skipped, note_to_json
 from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.reading import class_bits
 from distributed_iac.errors import DataError, StoreError

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from distributed_iac.data.contract import Problem
-from distributed_iac.data.prepare.case import TargetCounts
+from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.shard_stage import PlannedShard, StoreContent
 from distributed_iac.data.prepare.source_files import relative_to
 from distributed_iac.data.prepare.work import WorkFolder
 from distributed_iac.data.splits.split import PARTS, Part
+from distributed_iac.data.store.case_notes import count_notes, note_from_json, note_to_json
+from distributed_iac.data.store.case_tables import cases_table, index_table, write_table
 from distributed_iac.data.store.fingerprint import Fingerprint, PartCounts, TargetFidelity
 from distributed_iac.data.store.manifest import (
     CASES,
@@ -36,8 +38,6 @@ from distributed_iac.data.store.manifest import (
     write_manifest,
 )
 from distributed_iac.data.store.native import write_native_labels
-from distributed_iac.data.store.notes import count_notes, note_from_json, note_to_json
-from distributed_iac.data.store.tables import cases_table, index_table, write_table
 from distributed_iac.data.volumes.duplicates import duplicate_problems
 from distributed_iac.files import FileDigest, digest_of, write_json
 from distributed_iac.transient import patiently

@@ -51,6 +51,8 @@ from distributed_iac.data.prepare.survey import survey_stage
 from distributed_iac.data.prepare.work import claimed_work, storage_errors
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
+from distributed_iac.data.store.case_notes import Skipped, note_from_json
+from distributed_iac.data.store.case_tables import StoredCase
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import store_difference
 from distributed_iac.data.store.manifest import (
@@ -65,9 +67,7 @@ from distributed_iac.data.store.manifest import (
     verify_files,
     without_manifest,
 )
-from distributed_iac.data.store.notes import Skipped, note_from_json
 from distributed_iac.data.store.recipe import Recipe
-from distributed_iac.data.store.tables import StoredCase
 from distributed_iac.data.workers import Workers, worker_count
 from distributed_iac.errors import DataError, StoreError
 from distributed_iac.transient import patiently

@@ -18,8 +18,8 @@ from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Problem, Source
 from distributed_iac.data.prepare.source_files import describe_cases
 from distributed_iac.data.splits.split import Split, split_patients
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.store.identity import content_key, store_identity
-from distributed_iac.data.store.notes import Skipped
 from distributed_iac.data.volumes.reading import HIGHEST_CLASS
 from distributed_iac.errors import DataError
 

@@ -32,13 +32,13 @@ from distributed_iac.data.prepare.work import (
     storage_errors,
     write_record,
 )
+from distributed_iac.data.store.case_notes import Skipped
+from distributed_iac.data.store.case_tables import StoredCase, case_facts
 from distributed_iac.data.store.fingerprint import labels_to_json
 from distributed_iac.data.store.identity import PREPROCESS_VERSION, canonical, content_key
 from distributed_iac.data.store.manifest import SHARDS
-from distributed_iac.data.store.notes import Skipped
 from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.store.shard import SHARD_BYTES, CaseRows, write_shard
-from distributed_iac.data.store.tables import StoredCase, case_facts
 from distributed_iac.data.volumes.plane import CaseGeometry
 from distributed_iac.files import FileDigest
 from distributed_iac.transient import patiently

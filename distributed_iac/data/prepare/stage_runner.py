@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from distributed_iac.data.prepare.work import WorkFolder
-from distributed_iac.data.store.notes import Skipped
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.workers import Workers
 from distributed_iac.locks import wait_aloud
 

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme, Modality, SliceLayout
 from distributed_iac.data.prepare.axes import fixed_layout
-from distributed_iac.data.prepare.case import nonzero_box
+from distributed_iac.data.prepare.prepared_case import nonzero_box
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.stage_runner import StageRunner
 from distributed_iac.data.prepare.work import storage_errors
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.store.fingerprint import labels_to_json
 from distributed_iac.data.store.identity import PREPROCESS_VERSION, content_key
-from distributed_iac.data.store.notes import Skipped
 from distributed_iac.data.volumes.geometry import SliceGeometry, slice_geometry
 from distributed_iac.data.volumes.plane import Box, Size
 from distributed_iac.data.volumes.reading import read_case

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distributed_iac.data.prepare.case import TargetCounts
+from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
 from distributed_iac.errors import StoreError
 from distributed_iac.files import FileDigest, write_json
@@ -42,7 +42,7 @@ class CaseRecord:
         geometry: JSON form of its CaseGeometry.
         affine: Of the image file, 16 numbers, rows first.
         counts: Per target, for training cases.
-        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.notes`.
+        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.case_notes`.
         fingerprints: Of the voxels of each channel.
     """
 

@@ -29,6 +29,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from distributed_iac.data.splits.split import PARTS, Split
+from distributed_iac.data.store.case_tables import (
+    Index,
+    IntArray,
+    StoredCase,
+    read_cases,
+    read_index,
+)
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.manifest import (
     CASES,
@@ -45,7 +52,6 @@ from distributed_iac.data.store.manifest import (
 )
 from distributed_iac.data.store.native import NativeLabels
 from distributed_iac.data.store.shard import Shard
-from distributed_iac.data.store.tables import Index, IntArray, StoredCase, read_cases, read_index
 from distributed_iac.data.targets import decode_logits
 from distributed_iac.errors import StoreError
 from distributed_iac.transient import patiently

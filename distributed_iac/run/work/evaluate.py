@@ -12,7 +12,7 @@ from torch import nn
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.data.store import StoredCase
 from distributed_iac.evaluation.case_score import CaseScore
-from distributed_iac.evaluation.overlay import take_overlays
+from distributed_iac.evaluation.extreme_cases import take_overlays
 from distributed_iac.evaluation.overlay_file import OVERLAYS, write_overlays
 from distributed_iac.evaluation.patients_table import ScoredModel, patients_table, write_patients
 from distributed_iac.evaluation.score_patients import evaluate_patients

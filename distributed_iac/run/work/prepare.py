@@ -14,10 +14,10 @@ from distributed_iac.data.prepare.stage_runner import SilentObserver
 from distributed_iac.data.problems import Findings, warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
+from distributed_iac.data.store.case_notes import describe_notes
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
-from distributed_iac.data.store.notes import describe_notes
 from distributed_iac.errors import OccupiedError, StoreError
 from distributed_iac.run.work.contract import Row
 from distributed_iac.run.work.once import OnceStage

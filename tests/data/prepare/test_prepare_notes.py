@@ -17,7 +17,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from distributed_iac.data.check.report import check_source
 from distributed_iac.data.contract import Case, SliceLayout, Source
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.notes import describe_notes, summarise_notes
+from distributed_iac.data.store.case_notes import describe_notes, summarise_notes
 from distributed_iac.errors import DataError
 
 Spoil = Callable[[Case], None]

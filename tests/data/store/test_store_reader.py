@@ -18,8 +18,8 @@ import pytest
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
-from distributed_iac.data.prepare.case import preprocess_case
 from distributed_iac.data.prepare.prepare import prepare_store
+from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import read_manifest

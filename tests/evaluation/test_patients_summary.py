@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from distributed_iac.config.evaluation import EmptyPolicyName
 from distributed_iac.errors import DataError
 from distributed_iac.evaluation.case_score import CaseScore
-from distributed_iac.evaluation.patients_table import ScoredModel, merge_patients, patients_table
-from distributed_iac.evaluation.summary import (
+from distributed_iac.evaluation.patients_summary import (
     SummaryRow,
     defined_mean,
     foreground_means,
     patient_scores,
     summarise,
 )
+from distributed_iac.evaluation.patients_table import ScoredModel, merge_patients, patients_table
 
 MODEL = ScoredModel("m", "acdc", "unet", "lth", "lth", 0)
 NAN = math.nan

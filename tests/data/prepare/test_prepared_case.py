@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from distributed_iac.data.contract import Case, Channel, LabelScheme, Region, SliceLayout
-from distributed_iac.data.prepare.case import (
+from distributed_iac.data.prepare.prepared_case import (
     PreparedCase,
     TargetCounts,
     compare_with_native,

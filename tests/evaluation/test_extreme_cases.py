@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from distributed_iac.data.store import Store
 from distributed_iac.evaluation.case_score import CaseScore
-from distributed_iac.evaluation.overlay import case_scores, extremes, grey, take_overlays
+from distributed_iac.evaluation.extreme_cases import case_scores, extremes, grey, take_overlays
 
 
 class Constant(nn.Module):
