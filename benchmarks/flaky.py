@@ -27,7 +27,7 @@ from typing import Any
 import yaml
 
 from benchmarks.harness import options, write_result
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.phantom import make_phantom
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.work.contract import PATIENTS

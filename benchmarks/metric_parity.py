@@ -40,8 +40,9 @@ from scipy.spatial import cKDTree
 
 from benchmarks.harness import options, write_result
 from distributed_iac.data.contract import LabelScheme, Region
+from distributed_iac.evaluation.case_score import TargetScore
 from distributed_iac.evaluation.conventions import KITS_TOLERANCES_MM, POLICIES, Conventions
-from distributed_iac.evaluation.pair import Measured, measure_pair
+from distributed_iac.evaluation.pair import measure_pair
 
 IGNORE = 9
 SCHEME = LabelScheme(
@@ -205,9 +206,9 @@ def compare(pair: Pair, folder: Path, found: dict[str, Compared]) -> None:
 def _compare_surfaces(
     pair: Pair,
     target: Region,
-    nan: Measured,
-    kits: Measured,
-    brats: Measured,
+    nan: TargetScore,
+    kits: TargetScore,
+    brats: TargetScore,
     found: dict[str, Compared],
 ) -> None:
     guess, truth = pair.masks(target)

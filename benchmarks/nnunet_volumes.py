@@ -38,11 +38,10 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
-from distributed_iac.evaluation.mirror import mirror_axes
-from distributed_iac.evaluation.predict import Inference, predict_case
+from distributed_iac.data.targets import output_values
+from distributed_iac.evaluation.inference import Inference, mirror_axes, predict_case
 from distributed_iac.nets.follow import follow_backbones
 from distributed_iac.nets.registry import build_backbone
-from distributed_iac.training.targets import TargetCoder
 
 Image = Any
 Change = Callable[[Image], Image]
@@ -324,7 +323,7 @@ def compare(nnunet: NnUnet, row: Row, model: Path, folder: Path) -> Comparison:
     place = folder / "stores" / f"{row.dataset}-{row.trainer}"
     prepare_store(read_source(dataset.source), "d", dataset.preprocess, dataset.split, place)
     store = Store.open(place)
-    outputs = TargetCoder(store.fingerprint.labels).outputs
+    outputs = len(output_values(store.fingerprint.labels))
     network = build_backbone(backbone, len(store.fingerprint.channel_names), outputs).eval()
     way = Inference(mirror_axes(config.evaluation, backbone), 16)
     ours, theirs, voxels = [], [], []

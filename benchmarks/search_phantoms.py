@@ -29,8 +29,8 @@ from benchmarks.harness import write_result
 from benchmarks.sweeps import enter, make_phantoms, run_options
 from distributed_iac.agreement import containment, rank_agreement, top_agreement
 from distributed_iac.config.run import RunConfig
-from distributed_iac.evaluation.summary import foreground_means, summarise
-from distributed_iac.evaluation.tables import merge_patients, read_patients
+from distributed_iac.evaluation.patients_summary import foreground_means, summarise
+from distributed_iac.evaluation.patients_table import merge_patients, read_patients
 from distributed_iac.genotype import OPERATIONS, Genotype
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.report.cell_drawing import draw_discretisation

@@ -161,8 +161,8 @@ def make_phantoms(config: RunConfig, console: Console) -> None:
 
 def result_of(dataset: str, folders: Sequence[Path]) -> DatasetResult:
     """Gather a data set's results from the folders of its jobs."""
-    from distributed_iac.evaluation.summary import foreground_means, summarise
-    from distributed_iac.evaluation.tables import merge_patients, read_patients
+    from distributed_iac.evaluation.patients_summary import foreground_means, summarise
+    from distributed_iac.evaluation.patients_table import merge_patients, read_patients
     from distributed_iac.run.cells import read_search
     from distributed_iac.run.result import read_result
 

@@ -18,7 +18,8 @@ FLOORS = (
     *("config", "importance", "stability", "agreement", "pruning", "jobs", "verdict"),
     *("selection", "comparison", "simulation"),
     # Data, from files to batches.
-    *("data.contract", "data.faults", "data.workers", "data.targets", "data.volumes"),
+    *("data.contract", "data.faults", "data.problems", "data.workers", "data.targets"),
+    "data.volumes",
     *("data.formats", "data.splits", "data.store", "data.prepare", "data.check", "data.batches"),
     # Networks and their training.
     *("nets", "cell", "evaluation", "training"),

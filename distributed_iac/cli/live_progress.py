@@ -29,7 +29,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from distributed_iac.data.prepare.progress import Progress as PreparationProgress
+    from distributed_iac.data.prepare.stage_runner import PreparationObserver
 
 Step = TypeVar("Step")
 
@@ -51,7 +51,7 @@ def follow(title: str, steps: Iterable[Step], total: int) -> Iterator[Step]:
 
 
 @contextmanager
-def preparing(name: str) -> Iterator[PreparationProgress]:
+def preparing(name: str) -> Iterator[PreparationObserver]:
     """Show the stages of a data set's preparation."""
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -22,7 +22,7 @@ import typer
 from distributed_iac.errors import DataError
 
 if TYPE_CHECKING:
-    from distributed_iac.data.prepare.skipped import Skipped
+    from distributed_iac.data.store.case_notes import Skipped
     from distributed_iac.deploy.segment_cases import CaseOutcome
 
 
@@ -91,7 +91,7 @@ def _summary(counts: Mapping[str, int], out: Path) -> str:
 
 def _warn(done: Sequence[CaseOutcome]) -> None:
     """Say on standard error what images were used with, each kind once with its first image."""
-    from distributed_iac.data.store.notes import summarise_notes
+    from distributed_iac.data.store.case_notes import summarise_notes
 
     notes = [fault.of(outcome.case_id) for outcome in done for fault in outcome.faults]
     for line in summarise_notes(notes):

@@ -91,8 +91,8 @@ def _tell_of_networks(run: RunConfig, dataset: str, done: Preparation) -> None:
 
 
 def _summary(name: str, done: Preparation) -> str:
+    from distributed_iac.data.store.case_notes import summarise_notes
     from distributed_iac.data.store.manifest import NOTES
-    from distributed_iac.data.store.notes import summarise_notes
 
     recipe, lines = done.fingerprint.recipe, []
     status = "already prepared" if done.status == "already_prepared" else "prepared"

@@ -24,8 +24,8 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
 from distributed_iac.deploy.model_folder import export_model
 from distributed_iac.errors import ConfigError, RunError, did_you_mean
-from distributed_iac.evaluation.summary import summarise
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_summary import summarise
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind

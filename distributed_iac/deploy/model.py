@@ -32,14 +32,14 @@ from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.data.contract import Case, Modality
 from distributed_iac.data.faults import Fault
-from distributed_iac.data.prepare.case import preprocess_case
+from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.store.fingerprint import Fingerprint
-from distributed_iac.data.targets import decode_logits
+from distributed_iac.data.targets import decode_logits, output_values
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, as_trained, has_unknown_axes
 from distributed_iac.errors import CheckpointError, SourceError
-from distributed_iac.evaluation.predict import Inference, slice_logits
+from distributed_iac.evaluation.inference import Inference, slice_logits
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.nnunet import build_planned
@@ -48,7 +48,6 @@ from distributed_iac.nets.registry import build_backbone
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.outputs import read_weights
-from distributed_iac.training.targets import TargetCoder
 
 StrPath = str | PathLike[str]
 
@@ -207,7 +206,7 @@ def _load_exactly(network: nn.Module, weights: Mapping[str, Tensor], where: Path
 
 def _backbone_of(card: ModelCard) -> Backbone:
     fingerprint = card.fingerprint
-    channels, outputs = len(fingerprint.channel_names), TargetCoder(fingerprint.labels).outputs
+    channels, outputs = len(fingerprint.channel_names), len(output_values(fingerprint.labels))
     if isinstance(card.backbone, NnUnetSettings):
         assert card.nnunet is not None
         with torch.random.fork_rng(devices=[]):

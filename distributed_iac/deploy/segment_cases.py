@@ -17,7 +17,7 @@ from typing import Literal
 
 from distributed_iac.data.contract import Case
 from distributed_iac.data.faults import Fault
-from distributed_iac.data.prepare.skipped import Skipped
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.deploy.images import Images
 from distributed_iac.deploy.label_image import LabelDtype, label_image, write_image
 from distributed_iac.deploy.model import Model

@@ -28,8 +28,8 @@ from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import PREPARATION
-from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
+from distributed_iac.files import digest_of
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
 from distributed_iac.transient import patiently

@@ -20,10 +20,10 @@ from distributed_iac.cli import predict as command
 from distributed_iac.cli.main import main
 from distributed_iac.config.backbone import BasicUnetSettings
 from distributed_iac.data.contract import LabelScheme
-from distributed_iac.data.prepare.recipe import Recipe
-from distributed_iac.data.prepare.skipped import Skipped
 from distributed_iac.data.splits.split import PARTS
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.store.fingerprint import Fingerprint, PartCounts, TargetFidelity
+from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.intensity import ZScore
 from distributed_iac.deploy import export_model
 from distributed_iac.nets.registry import build_backbone

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from distributed_iac.data.contract import LabelScheme, Region
-from distributed_iac.data.prepare.recipe import Recipe
 from distributed_iac.data.splits.split import PARTS, Part
+from distributed_iac.data.store.recipe import Recipe
 
 
 @dataclass(frozen=True)

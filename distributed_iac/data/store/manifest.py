@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distributed_iac.data.store.identity import content_key
-from distributed_iac.data.store.sink import FileDigest, digest_of
 from distributed_iac.errors import StoreError
-from distributed_iac.files import write_json
+from distributed_iac.files import FileDigest, digest_of, write_json
 from distributed_iac.transient import patiently
 from distributed_iac.versions import STORE, require_version, versioned
 

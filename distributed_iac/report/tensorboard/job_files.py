@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from distributed_iac.comparison.rows import ScoreRow
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.run.cells import SearchResult, read_search
 from distributed_iac.run.result import read_result

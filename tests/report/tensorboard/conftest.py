@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 from distributed_iac.config.pruning import PruningSettings
-from distributed_iac.evaluation.patient_row import PatientRow
-from distributed_iac.evaluation.tables import ScoredModel, patients_table, write_patients
+from distributed_iac.evaluation.case_score import CaseScore
+from distributed_iac.evaluation.patients_table import ScoredModel, patients_table, write_patients
 from distributed_iac.files import write_json
 from distributed_iac.genotype import OPERATIONS, CellTopology
 from distributed_iac.importance.arrays import restrict
@@ -168,10 +168,10 @@ class Run:
         write_json(folder / DECISIONS, search.decisions)
 
 
-def patients() -> list[PatientRow]:
+def patients() -> list[CaseScore]:
     """Two patients, 0.8 and 0.9; one HD95 is undefined."""
     return [
-        PatientRow(
+        CaseScore(
             patient_id=f"p{number}",
             case_id=f"p{number}",
             target="organ",

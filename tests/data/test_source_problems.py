@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import distributed_iac.data.formats as formats
-from distributed_iac.data.formats.problems import CODES, Findings
+from distributed_iac.data.problems import CODES, Findings
 
 
 def test_every_documented_code_is_used_by_some_reader():

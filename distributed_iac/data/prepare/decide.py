@@ -1,4 +1,4 @@
-"""What is done to every case of a data set, decided once from its training patients.
+"""Deciding what is done to every case of a data set, once, from its training patients.
 
 ::
 
@@ -20,24 +20,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self, get_args
+from typing import get_args
 
 import numpy as np
 
 from distributed_iac.config.preprocess import PreprocessSettings
-from distributed_iac.data.contract import Modality, Reorient, SliceLayout
+from distributed_iac.data.contract import Modality, Reorient
+from distributed_iac.data.prepare.axes import fixed_layout
 from distributed_iac.data.prepare.survey import CaseSurvey
-from distributed_iac.data.volumes.intensity import (
-    CtNormaliser,
-    Normaliser,
-    PerChannel,
-    ZScore,
-    normaliser_from_json,
-)
+from distributed_iac.data.store.recipe import Crop, Recipe
+from distributed_iac.data.volumes.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.data.volumes.plane import Size, resampled_size
-
-Crop = Literal["image", "nonzero", "box"]
 
 MASKED_BELOW = 0.75
 """nnU-Net's ``determine_whether_to_use_mask_for_norm``: share of a volume that its non-zero box
@@ -45,66 +38,6 @@ fills, median over the cases."""
 
 ROUNDING = 1e-6
 """Slack when sizes are rounded up, for medians such as 223.99999999."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Frozen decisions of a preparation; equal recipes prepare equal slices.
-
-    Args:
-        spacing: Target pixel size (rows, columns) in mm.
-        patch: Stored (H, W).
-        crop: What the patch is centred on.
-        slice_axes: Resolved slice axis for each reorientation that occurs.
-        normalisers: For each modality that occurs among the training patients.
-        slices: How slices of every case are cut; None: as each case's reader says.
-    """
-
-    spacing: tuple[float, float]
-    patch: Size
-    crop: Crop
-    slice_axes: Mapping[Reorient, int]
-    normalisers: Mapping[Modality, Normaliser]
-    slices: SliceLayout | None = None
-
-    @property
-    def cuts(self) -> tuple[SliceLayout, ...]:
-        """Every way in which slices of this recipe are cut; more than one for mixed sources."""
-        if self.slices is not None:
-            return (self.slices,)
-        return tuple(SliceLayout(reorient, axis) for reorient, axis in self.slice_axes.items())
-
-    def layout(self, layout: SliceLayout) -> SliceLayout:
-        """How a case is cut: as decided for all, or its reader's way with the slice axis filled."""
-        if self.slices is not None:
-            return replace(self.slices, codes=layout.codes)
-        if layout.slice_axis is not None:
-            return layout
-        return replace(layout, slice_axis=self.slice_axes[layout.reorient])
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; :meth:`from_json` is the inverse."""
-        rules = {modality: rule.to_json() for modality, rule in self.normalisers.items()}
-        plain = asdict(replace(self, slice_axes=dict(self.slice_axes), normalisers={}))
-        if self.slices is None:
-            del plain["slices"]
-        return {**plain, "normalisers": rules}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Rebuild from :meth:`to_json`."""
-        rules = {name: normaliser_from_json(rule) for name, rule in value["normalisers"].items()}
-        spacing, patch = tuple(value["spacing"]), tuple(value["patch"])
-        slices = value.get("slices")
-        if slices is not None:
-            slices = SliceLayout(slices["reorient"], slices["slice_axis"], tuple(slices["axes"]))
-        return cls(spacing, patch, value["crop"], value["slice_axes"], rules, slices)
-
-
-def fixed_layout(settings: PreprocessSettings) -> SliceLayout | None:
-    """How slices are cut where the settings say so."""
-    slices = settings.slices
-    return None if slices == "auto" else SliceLayout(slices.orientation, None, slices.axes)
 
 
 def decide_recipe(

@@ -2,7 +2,7 @@
 
 ::
 
-    for row in summarise(table):                       # evaluation/tables.py
+    for row in summarise(table):                       # evaluation/patients_table.py
         row.model.name, row.target, row.phase, row.metric, row.mean, row.undefined
     scores = patient_scores(table, "dice")             # for comparisons paired by patient
 
@@ -26,7 +26,7 @@ import pyarrow as pa
 from distributed_iac.config.evaluation import EmptyPolicyName, MetricName
 from distributed_iac.data.contract import Phase
 from distributed_iac.errors import DataError
-from distributed_iac.evaluation.tables import ScoredModel, merge_patients
+from distributed_iac.evaluation.patients_table import ScoredModel, merge_patients
 
 METRICS: tuple[MetricName, ...] = get_args(MetricName)
 
@@ -129,7 +129,7 @@ def patient_scores(table: pa.Table, metric: MetricName) -> list[PatientScore]:
     """Average each patient's cases.
 
     Args:
-        table: Of :data:`.tables.SCHEMA`, in any order, parts possibly repeated.
+        table: Of :data:`.patients_table.SCHEMA`, in any order, parts possibly repeated.
         metric: Rows in which it was not computed are left out.
 
     Returns:
@@ -152,7 +152,7 @@ def summarise(table: pa.Table) -> list[SummaryRow]:
     """Summarise every metric over the patients.
 
     Args:
-        table: Of :data:`.tables.SCHEMA`, in any order, parts possibly repeated.
+        table: Of :data:`.patients_table.SCHEMA`, in any order, parts possibly repeated.
 
     Returns:
         Ordered by metric, model, target and phase (all cases first).

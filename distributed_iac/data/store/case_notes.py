@@ -1,24 +1,59 @@
-"""What a preparation used with a warning: said again wherever the store is used.
+"""What a preparation used with a warning, said wherever the store is used, and what it left out.
 
 ::
 
     counts = count_notes(notes)                     # {"reoriented": 3}: cases by problem code
     describe_notes(counts)                          # ["3 cases: a file is stored in another ..."]
 
-Single notes, with file, reason and remedy, lie in the store as ``notes.json``. Counts are part of
+Single notes, with file, reason and remedy, lie in the store as ``notes.json``, cases that could
+not be used as ``skipped.json``. Counts are part of
 the fingerprint and travel with every model; they name no patient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from distributed_iac.data.contract import Problem
+from distributed_iac.data.contract import Case, Problem
 from distributed_iac.data.faults import CODES
-from distributed_iac.data.formats.problems import CODES as READER_CODES
+from distributed_iac.data.problems import CODES as READER_CODES
+from distributed_iac.errors import DataError
+
+
+@dataclass(frozen=True, order=True)
+class Skipped:
+    """One unusable case.
+
+    Args:
+        case_id: Empty where a problem belongs to no single case.
+        path: File or folder that it is about.
+        reason: What is wrong.
+        remedy: What the user can do.
+    """
+
+    case_id: str
+    path: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        name = f"{self.case_id}: " if self.case_id else ""
+        return f"{name}{self.path}: {self.reason}. {self.remedy}"
+
+    @classmethod
+    def from_problem(cls, problem: Problem) -> Self:
+        """From a reader's problem."""
+        return cls(problem.case_id or "", str(problem.path), problem.reason, problem.remedy)
+
+    @classmethod
+    def from_error(cls, case: Case, error: DataError) -> Self:
+        """From what reading or preparing a case raised."""
+        came = "" if error.came is None else f"; came {error.came}"
+        where = case.channels[0].path if error.where is None else error.where
+        return cls(case.case_id, str(where), f"{error.message}{came}", error.remedy or "")
 
 
 def count_notes(notes: Iterable[Problem]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 ::
 
-    way = Inference(mirror=("rows",), batch_size=32)
+    way = Inference(mirror=mirror_axes(config.evaluation, backbone_settings), batch_size=32)
     labels = predict_case(network, store, case, way, device)            # as on disk
 
 Slices larger than the patch are covered by overlapping windows of its size, blended with a
@@ -29,10 +29,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
+from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.batches import Axis
+from distributed_iac.config.evaluation import EvaluationSettings
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.data.volumes.plane import Size
 from distributed_iac.errors import NumericalError
+from distributed_iac.nets.nnunet_folder import read_nnunet_mirroring
 
 STEP = 0.5
 """Largest step of the windows, as a share of their side; nnU-Net's ``tile_step_size``."""
@@ -53,6 +56,22 @@ class Inference:
 
     mirror: tuple[Axis, ...] = ()
     batch_size: int = 32
+
+
+def mirror_axes(settings: EvaluationSettings, backbone: BackboneSettings) -> tuple[Axis, ...]:
+    """Resolve ``auto``: what an nnU-Net checkpoint allows, nothing for other backbones.
+
+    Raises:
+        ConfigError: The checkpoint is not there.
+        CheckpointError: It is damaged.
+    """
+    if settings.mirror != "auto":
+        return settings.mirror
+    if not isinstance(backbone, NnUnetSettings):
+        return ()
+    return read_nnunet_mirroring(
+        backbone.folder, fold=backbone.fold, checkpoint=backbone.checkpoint
+    )
 
 
 def predict_case(

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from distributed_iac.config.evaluation import EmptyPolicyName
 from distributed_iac.errors import DataError
-from distributed_iac.evaluation.patient_row import PatientRow
-from distributed_iac.evaluation.summary import (
+from distributed_iac.evaluation.case_score import CaseScore
+from distributed_iac.evaluation.patients_summary import (
     SummaryRow,
     defined_mean,
     foreground_means,
     patient_scores,
     summarise,
 )
-from distributed_iac.evaluation.tables import ScoredModel, merge_patients, patients_table
+from distributed_iac.evaluation.patients_table import ScoredModel, merge_patients, patients_table
 
 MODEL = ScoredModel("m", "acdc", "unet", "lth", "lth", 0)
 NAN = math.nan
@@ -34,23 +34,17 @@ def row(
     hd95: float | None = None,
     phase: str | None = None,
     policy: EmptyPolicyName = "nan",
-) -> PatientRow:
-    return PatientRow(
-        patient,
-        case,
-        target,
-        dice,
-        hd95,
-        None,
-        None,
-        1.0,
-        1.0,
-        phase,
-        policy,  # type: ignore[arg-type]
+) -> CaseScore:
+    return CaseScore(
+        *(target, dice, hd95, None, None, 1.0, 1.0),
+        patient_id=patient,
+        case_id=case,
+        phase=phase,  # type: ignore[arg-type]
+        empty_policy=policy,
     )
 
 
-def summary(*rows: PatientRow) -> dict[tuple[str, str, str | None], SummaryRow]:
+def summary(*rows: CaseScore) -> dict[tuple[str, str, str | None], SummaryRow]:
     return {
         (one.metric, one.target, one.phase): one for one in summarise(patients_table(MODEL, rows))
     }

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from distributed_iac.data.contract import Case, Channel, LabelScheme, Region, SliceLayout
-from distributed_iac.data.prepare.case import (
+from distributed_iac.data.prepare.prepared_case import (
     PreparedCase,
     TargetCounts,
     compare_with_native,
     preprocess_case,
 )
-from distributed_iac.data.prepare.recipe import Recipe
+from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.intensity import ZScore
 from distributed_iac.errors import DataError, SourceError
 

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from distributed_iac.data.contract import Modality, Phase
 from distributed_iac.data.splits.split import Part
 from distributed_iac.data.store.shard import FACTS
-from distributed_iac.data.store.sink import FileDigest, WholeFile
 from distributed_iac.data.volumes.plane import CaseGeometry
+from distributed_iac.files import FileDigest, hashed_file
 from distributed_iac.transient import patiently
 
 IntArray = NDArray[np.int64]
@@ -161,7 +161,7 @@ def write_table(path: Path, table: pa.Table) -> FileDigest:
     Raises:
         OSError: It cannot be written.
     """
-    with WholeFile(path) as file:
+    with hashed_file(path) as file:
         pq.write_table(table, file, compression="zstd")
     return file.digest
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distributed_iac.errors import DataError
-from distributed_iac.evaluation.patient_row import PatientRow
-from distributed_iac.evaluation.tables import (
+from distributed_iac.evaluation.case_score import CaseScore
+from distributed_iac.evaluation.patients_table import (
     SCHEMA,
     ScoredModel,
     merge_patients,
@@ -37,7 +37,7 @@ def tables(draw: st.DrawFn) -> list[pa.Table]:
     rows = [
         (
             model,
-            PatientRow(
+            CaseScore(
                 patient_id=f"p{case // 2}",
                 case_id=f"p{case // 2}-{case}",
                 target=target,
@@ -75,13 +75,13 @@ def test_order_division_and_repetition_do_not_matter(
 
 
 @pytest.mark.parametrize("field", ["dice", "hd95", "empty_policy", "predicted_ml"])
-def test_two_results_for_one_case_are_refused(field: str, row: PatientRow) -> None:
+def test_two_results_for_one_case_are_refused(field: str, row: CaseScore) -> None:
     other = replace(row, **{field: "brats" if field == "empty_policy" else 0.123})
     with pytest.raises(DataError, match="one result"):
         merge_patients([patients_table(MODELS[0], [row]), patients_table(MODELS[0], [other])])
 
 
-def test_the_same_case_of_another_model_is_another_row(row: PatientRow) -> None:
+def test_the_same_case_of_another_model_is_another_row(row: CaseScore) -> None:
     parts = [patients_table(model, [row]) for model in MODELS]
     assert merge_patients(parts)["model"].to_pylist() == sorted(m.model for m in MODELS)
 
@@ -92,7 +92,7 @@ def test_nothing_merges_to_an_empty_table_of_the_same_schema() -> None:
 
 
 def test_a_table_survives_the_disk_with_undefined_and_not_computed_apart(
-    row: PatientRow, tmp_path: Path
+    row: CaseScore, tmp_path: Path
 ) -> None:
     table = patients_table(MODELS[2], [replace(row, dice=math.nan, hd95=math.nan)])
     write_patients(tmp_path / "patients.parquet", table)
@@ -106,7 +106,7 @@ def test_a_table_survives_the_disk_with_undefined_and_not_computed_apart(
     assert read["phase"] == "ED"
 
 
-def test_a_truncated_file_is_named(row: PatientRow, tmp_path: Path) -> None:
+def test_a_truncated_file_is_named(row: CaseScore, tmp_path: Path) -> None:
     path = tmp_path / "patients.parquet"
     write_patients(path, patients_table(MODELS[0], [row]))
     path.write_bytes(path.read_bytes()[:-20])
@@ -121,5 +121,11 @@ def test_another_table_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def row() -> PatientRow:
-    return PatientRow("p1", "p1-ed", "LV", 0.9, 2.5, None, None, 110.0, 108.0, "ED", "nan")
+def row() -> CaseScore:
+    return CaseScore(
+        *("LV", 0.9, 2.5, None, None, 110.0, 108.0),
+        patient_id="p1",
+        case_id="p1-ed",
+        phase="ED",
+        empty_policy="nan",
+    )

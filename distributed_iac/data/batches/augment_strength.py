@@ -2,7 +2,7 @@
 
 ::
 
-    RECIPES["strong"].rotation                      # Chance(probability=0.2, low=-180, high=180)
+    STRENGTHS["strong"].rotation                    # Chance(probability=0.2, low=-180, high=180)
     replace(STRONG, rotation=Chance(0.2, -15, 15))  # patients always lie the same way up
 
 ``STRONG`` has the numbers of nnU-Net's ``get_training_transforms`` for 2-D configurations (v2,
@@ -65,7 +65,7 @@ class Chance:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class AugmentationStrength:
     """Everything an augmentation may do, in the order in which it is done.
 
     Args:
@@ -98,7 +98,7 @@ class Recipe:
 
 _NEVER = Chance(0.0, 1.0, 1.0)
 
-LIGHT = Recipe(
+LIGHT = AugmentationStrength(
     rotation=Chance(0.5, -15, 15),
     scale=Chance(0.5, 0.9, 1.1),
     shift=Chance(0.5, -0.05, 0.05),
@@ -112,7 +112,7 @@ LIGHT = Recipe(
     gamma=Chance(0.15, 0.8, 1.25, "around_one"),
 )
 
-STRONG = Recipe(
+STRONG = AugmentationStrength(
     rotation=Chance(0.2, -180, 180),
     scale=Chance(0.2, 0.7, 1.4),
     shift=_NEVER,
@@ -126,4 +126,7 @@ STRONG = Recipe(
     gamma=Chance(0.3, 0.7, 1.5, "around_one"),
 )
 
-RECIPES: Mapping[Literal["light", "strong"], Recipe] = {"light": LIGHT, "strong": STRONG}
+STRENGTHS: Mapping[Literal["light", "strong"], AugmentationStrength] = {
+    "light": LIGHT,
+    "strong": STRONG,
+}

@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from distributed_iac.config.evaluation import EvaluationSettings
 from distributed_iac.data.store import Store
-from distributed_iac.data.targets import targets
+from distributed_iac.data.targets import membership
 from distributed_iac.errors import GeometryError, NumericalError
 from distributed_iac.evaluation.conventions import conventions_for
-from distributed_iac.evaluation.patients import evaluate_patients
-from distributed_iac.evaluation.predict import Inference
-from distributed_iac.evaluation.rows import score_case
-from distributed_iac.evaluation.tables import ScoredModel, merge_patients, patients_table
+from distributed_iac.evaluation.inference import Inference
+from distributed_iac.evaluation.patients_table import ScoredModel, merge_patients, patients_table
+from distributed_iac.evaluation.score_patients import evaluate_patients, score_case
 
 CPU = torch.device("cpu")
 PARTS = ("weights", "architecture", "val", "test")
@@ -35,7 +34,7 @@ class Oracle(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         rows = np.array(self.rows[self.shown : self.shown + len(images)])
         self.shown += len(images)
-        masks = targets(self.store.labels(rows), self.store.fingerprint.labels)
+        masks = membership(self.store.fingerprint.labels)[:, self.store.labels(rows)].swapaxes(0, 1)
         planes = torch.from_numpy(masks).float()
         if not self.store.fingerprint.labels.regions:
             planes = torch.cat([1 - planes.amax(1, keepdim=True), planes], 1)

@@ -22,15 +22,15 @@ from torch import nn
 from distributed_iac.data.batches.loader import read_batch
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.data.targets import decode_logits
+from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.evaluation.overlay_file import Overlay, Role
-from distributed_iac.evaluation.patient_row import PatientRow
 
 PERCENTILES = (0.5, 99.5)
 """Of a slice, shown as black and white. Our choice: single hot pixels must not darken the rest."""
 
 
 def take_overlays(
-    network: nn.Module, store: Store, rows: Sequence[PatientRow], device: torch.device
+    network: nn.Module, store: Store, rows: Sequence[CaseScore], device: torch.device
 ) -> tuple[Overlay, ...]:
     """Picture the case with the highest and the one with the lowest mean Dice.
 
@@ -38,7 +38,7 @@ def take_overlays(
         network: Images (1, C, H, W) to logits (1, K, H, W), on ``device``; left in evaluation
             mode.
         store: Where the cases lie.
-        rows: What :func:`~distributed_iac.evaluation.patients.evaluate_patients` returned.
+        rows: What :func:`~distributed_iac.evaluation.score_patients.evaluate_patients` returned.
         device: Where to predict the two slices once more.
 
     Returns:
@@ -52,7 +52,7 @@ def take_overlays(
     )
 
 
-def case_scores(rows: Sequence[PatientRow]) -> dict[str, float]:
+def case_scores(rows: Sequence[CaseScore]) -> dict[str, float]:
     """Mean Dice of every case over its targets with a defined one; cases without are left out."""
     found: dict[str, list[float]] = defaultdict(list)
     for row in rows:

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from distributed_iac.errors import DataError
-from distributed_iac.evaluation.patient_row import PatientRow
+from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.files import write_atomically
 from distributed_iac.transient import patiently
 
@@ -77,7 +77,7 @@ KEY = ("model", "case_id", "target")
 """What a row is identified by."""
 
 
-def patients_table(model: ScoredModel, rows: Sequence[PatientRow]) -> pa.Table:
+def patients_table(model: ScoredModel, rows: Sequence[CaseScore]) -> pa.Table:
     """Put a model's rows into the table's form."""
     who = asdict(model)
     return merge_patients([pa.Table.from_pylist([who | vars(row) for row in rows], SCHEMA)])

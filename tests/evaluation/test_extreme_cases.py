@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from distributed_iac.data.store import Store
-from distributed_iac.evaluation.overlay import case_scores, extremes, grey, take_overlays
-from distributed_iac.evaluation.patient_row import PatientRow
+from distributed_iac.evaluation.case_score import CaseScore
+from distributed_iac.evaluation.extreme_cases import case_scores, extremes, grey, take_overlays
 
 
 class Constant(nn.Module):
@@ -28,8 +28,14 @@ class Constant(nn.Module):
         return self.levels.view(1, -1, 1, 1).expand(batch, -1, height, width)
 
 
-def row(case_id: str, target: str, dice: float) -> PatientRow:
-    return PatientRow(f"p{case_id}", case_id, target, dice, None, None, None, 1.0, 1.0, None, "nan")
+def row(case_id: str, target: str, dice: float) -> CaseScore:
+    return CaseScore(
+        *(target, dice, None, None, None, 1.0, 1.0),
+        patient_id=f"p{case_id}",
+        case_id=case_id,
+        phase=None,
+        empty_policy="nan",
+    )
 
 
 @pytest.mark.parametrize("name", ["acdc", "brats"])

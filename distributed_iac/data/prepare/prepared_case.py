@@ -23,16 +23,15 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.faults import Fault
-from distributed_iac.data.prepare.recipe import Recipe
-from distributed_iac.data.prepare.survey import nonzero_box, nonzero_spans
+from distributed_iac.data.store.recipe import Recipe
+from distributed_iac.data.targets import membership
 from distributed_iac.data.volumes.geometry import SliceGeometry, slice_geometry
 from distributed_iac.data.volumes.intensity import nonzero_mask
 from distributed_iac.data.volumes.plane import Box, CaseGeometry, InPlaneTransform
 from distributed_iac.data.volumes.reading import read_case
 from distributed_iac.errors import DataError
 
-PREPROCESS_VERSION = 2
-"""Raised with every change that alters a stored byte; part of a store's identity."""
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +152,35 @@ def preprocess_case(case: Case, recipe: Recipe, scheme: LabelScheme) -> Prepared
     return PreparedCase(np.moveaxis(stack, 0, 1), native, geometry, volume.affine, *told)
 
 
+def nonzero_box(image: NDArray[np.float32], geometry: SliceGeometry) -> tuple[Box, float]:
+    """Find the non-zero voxels' rows and columns, and their box's share of the volume.
+
+    Args:
+        image: (C, X, Y, Z) as on disk.
+        geometry: Of the case.
+
+    Returns:
+        The whole slice and 1.0 for an image of zeros.
+    """
+    mask = geometry.to_slices(nonzero_mask(image))
+    spans = nonzero_spans(mask)
+    share = float(np.prod([stop - start for start, stop in spans]) / mask.size)
+    return (spans[1], spans[2]), share
+
+
+def nonzero_spans(mask: NDArray[np.bool_]) -> tuple[Span, Span, Span]:
+    """Find where along each axis [start, stop) a mask (Z, h, w) is set; all of it if nowhere."""
+    spans = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        positions = np.flatnonzero(mask.any(axis=others))
+        if not positions.size:
+            depth, height, width = mask.shape
+            return (0, depth), (0, height), (0, width)
+        spans.append((int(positions[0]), int(positions[-1]) + 1))
+    return spans[0], spans[1], spans[2]
+
+
 def _plan(
     slices: SliceGeometry,
     recipe: Recipe,
@@ -197,7 +225,7 @@ def _area(box: Box) -> int:
     return (bottom - top) * (right - left)
 
 
-def _crop_to_box(stack: NDArray[np.float32]) -> tuple[tuple[int, int], Box]:
+def _crop_to_box(stack: NDArray[np.float32]) -> tuple[Span, Box]:
     """Slices, rows and columns [start, stop) of what is not zero in (C, Z, h, w)."""
     depth, rows, columns = nonzero_spans(nonzero_mask(stack))
     return depth, (rows, columns)
@@ -225,6 +253,7 @@ def compare_with_native(prepared: PreparedCase, scheme: LabelScheme) -> Mapping[
     inside, whole = plane.inside(), plane.whole
     stored = prepared.labels if whole == plane else whole.labels(native)
     assert stored is not None
+    members = membership(scheme)
     counts = {target.name: TargetCounts(0, 0, 0, 0) for target in scheme.targets}
     for place, before in enumerate(native):
         if not before.any():
@@ -233,8 +262,8 @@ def compare_with_native(prepared: PreparedCase, scheme: LabelScheme) -> Mapping[
         if depth is not None and not depth[0] <= place < depth[1]:
             after[...] = 0
         known = before != scheme.ignore if scheme.ignore is not None else np.True_
-        for target in scheme.targets:
-            old, new = (np.isin(labels, target.values) & known for labels in (before, after))
+        for target, member in zip(scheme.targets, members, strict=True):
+            old, new = member[before] & known, member[after] & known
             counts[target.name] += TargetCounts(
                 int(old.sum()), int((old & inside).sum()), int(new.sum()), int((old & new).sum())
             )
