@@ -41,8 +41,8 @@ from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.evaluation.mirror import mirror_axes
 from distributed_iac.evaluation.predict import Inference, predict_case
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.follow import follow_backbones
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.training.targets import TargetCoder
 
 Image = Any

@@ -34,9 +34,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import Timing, as_json, measure, print_timings, slowdown, write_result
+from benchmarks.oracle_cell import OracleCell
 from benchmarks.plain_pcdarts import PlainPcDartsCell
 from benchmarks.pruned_step import network_steps
-from distributed_iac.cell.oracle import OracleCell
 from distributed_iac.cell.search_cell import SearchCell, SearchCellShape
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.cell.supernet import SupernetCell

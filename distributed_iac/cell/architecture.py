@@ -5,7 +5,7 @@
     architecture = ArchitectureParameters(topology, cells=1, generator=generator)
     architecture.operation_weights()            # (cells, E, O), softmax over live operations
     architecture.edge_weights()                 # (cells, E), softmax over a node's live edges
-    architecture.remove_operation(cell=0, edge=3, operation="none")
+    architecture.restrict(0, structure.without_operation(3, "none"))
     architecture.forget_dead(optimiser)         # after every removal
 
 Shapes: E edges, O operations, in the orders of ``CellTopology.edges`` and ``OPERATIONS``. All of
@@ -90,22 +90,6 @@ class ArchitectureParameters(nn.Module):
         scores = self.beta.unsqueeze(1).masked_fill(~live, -torch.inf)
         return torch.softmax(scores, dim=-1).sum(dim=1)
 
-    def remove_operation(self, cell: int, edge: int, operation: str) -> None:
-        """Take one live operation from an edge for good.
-
-        Raises:
-            ValueError: It is not alive, or it is the edge's last.
-        """
-        self._set(cell, self.structures[cell].without_operation(edge, operation))
-
-    def remove_edge(self, cell: int, edge: int) -> None:
-        """Take one live edge from its node for good.
-
-        Raises:
-            ValueError: It is not alive, or it is the node's last.
-        """
-        self._set(cell, self.structures[cell].without_edge(edge))
-
     @contextmanager
     def masked(self, cell: int, edge: int, operation: str) -> Iterator[None]:
         """Leave one live operation out for a while; the others' weights are renormalised.
@@ -121,6 +105,7 @@ class ArchitectureParameters(nn.Module):
         finally:
             self.live[cell, edge, column] = True
 
+    @torch.no_grad()
     def restrict(self, cell: int, structure: CellStructure) -> None:
         """Remove everything that ``structure`` no longer has.
 
@@ -133,10 +118,6 @@ class ArchitectureParameters(nn.Module):
                 came=f"a structure of cell {cell} that is not a part of the present one",
                 remedy="load it into a freshly built search",
             )
-        self._set(cell, structure)
-
-    @torch.no_grad()
-    def _set(self, cell: int, structure: CellStructure) -> None:
         live = torch.from_numpy(structure.mask).to(self.live.device)
         self.live[cell] = live
         self.alpha[cell].masked_fill_(~live, 0.0)

@@ -31,9 +31,9 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.card import ModelCard, Scalar
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests

@@ -18,6 +18,17 @@ def architecture(generator: torch.Generator) -> ArchitectureParameters:
     return ArchitectureParameters(TOPOLOGY, cells=2, generator=generator)
 
 
+def remove_operation(
+    architecture: ArchitectureParameters, cell: int, edge: int, operation: str
+) -> None:
+    structure = architecture.structures[cell]
+    architecture.restrict(cell, structure.without_operation(edge, operation))
+
+
+def remove_edge(architecture: ArchitectureParameters, cell: int, edge: int) -> None:
+    architecture.restrict(cell, architecture.structures[cell].without_edge(edge))
+
+
 def spread(architecture: ArchitectureParameters) -> None:
     with torch.no_grad():
         for parameter in architecture.parameters():
@@ -26,10 +37,10 @@ def spread(architecture: ArchitectureParameters) -> None:
 
 def pruned(architecture: ArchitectureParameters) -> ArchitectureParameters:
     spread(architecture)
-    architecture.remove_operation(0, 3, "none")
-    architecture.remove_operation(0, 3, "dil_conv_5x5")
-    architecture.remove_edge(0, 4)
-    architecture.remove_edge(1, 0)
+    remove_operation(architecture, 0, 3, "none")
+    remove_operation(architecture, 0, 3, "dil_conv_5x5")
+    remove_edge(architecture, 0, 4)
+    remove_edge(architecture, 1, 0)
     return architecture
 
 
@@ -130,7 +141,7 @@ def test_without_forgetting_momentum_would_move_the_dead(
     optimiser = torch.optim.Adam(architecture.parameters(), lr=0.1)
     (architecture.operation_weights()[0, 3, 0]).backward()
     optimiser.step()
-    architecture.remove_operation(0, 3, "none")
+    remove_operation(architecture, 0, 3, "none")
     architecture.alpha.grad = torch.zeros_like(architecture.alpha)
     optimiser.step()
     assert architecture.alpha[0, 3, 0] != 0
@@ -168,7 +179,7 @@ def test_masking_ends_with_an_error_too(architecture: ArchitectureParameters) ->
 
 def test_the_last_operation_cannot_be_masked(architecture: ArchitectureParameters) -> None:
     for name in OPERATIONS[1:]:
-        architecture.remove_operation(0, 0, name)
+        remove_operation(architecture, 0, 0, name)
     with pytest.raises(ValueError, match="remove the edge"), architecture.masked(0, 0, "none"):
         pass
 
@@ -184,7 +195,7 @@ def test_beta_decay_is_the_mean_over_edges_with_a_choice(
 ) -> None:
     pruned(architecture)
     for name in OPERATIONS[1:]:
-        architecture.remove_operation(1, 5, name)
+        remove_operation(architecture, 1, 5, name)
     rows = [
         torch.logsumexp(architecture.alpha[cell, edge][architecture.live[cell, edge]], 0)
         for cell in range(2)
@@ -203,7 +214,7 @@ def test_beta_decay_is_the_mean_over_edges_with_a_choice(
 def test_beta_decay_of_a_decided_architecture_is_zero(generator: torch.Generator) -> None:
     architecture = ArchitectureParameters(CellTopology(1, 1), 1, generator)
     for name in OPERATIONS[1:]:
-        architecture.remove_operation(0, 0, name)
+        remove_operation(architecture, 0, 0, name)
     decay = beta_decay(architecture)
     assert decay == 0
     (gradient,) = torch.autograd.grad(decay, [architecture.alpha])

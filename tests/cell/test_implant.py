@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.oracle_cell import OracleCell
 from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork, seeded_by
-from distributed_iac.cell.oracle import OracleCell
 from distributed_iac.cell.random_genotype import random_genotype
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.config.cell import CellSettings

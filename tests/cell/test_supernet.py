@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from distributed_iac.cell.oracle import OracleCell
+from benchmarks.oracle_cell import OracleCell
 from distributed_iac.cell.search_cell import SearchCell, SearchCellShape, channel_shuffle
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.cell.supernet import SupernetCell

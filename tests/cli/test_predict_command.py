@@ -27,7 +27,7 @@ from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store.fingerprint import Fingerprint, PartCounts, TargetFidelity
 from distributed_iac.data.volumes.intensity import ZScore
 from distributed_iac.deploy import export_model
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.deploy import Model, export_model, load_model
 from distributed_iac.genotype import Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.phantom import FormatName, make_phantom
 from distributed_iac.training.targets import TargetCoder
 

@@ -20,7 +20,7 @@ from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.locks import locked, own_command
 from distributed_iac.phantom import make_phantom
-from distributed_iac.run.chain import Chain
+from distributed_iac.run.cells import read_search
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result
@@ -215,15 +215,18 @@ def test_a_store_that_another_process_prepares_is_waited_for_and_said_so(
     assert second == ("acdc/prepare", 1, None)
 
 
-def test_a_chain_gives_single_jobs(finished: LocalSweep) -> None:
+def test_a_sweep_gives_single_jobs(finished: LocalSweep) -> None:
     config = finished.config
-    chain = Chain(Group.open(config, config.data[0], config.backbones[0]), lambda *_: None)
-    found = chain.search("lth", 0)
-    assert found.folder == config.folder / UNET / "search" / "lth" / "seed0"
-    assert found.genotype.id == read_result(chain.retrain("lth", 0).parent)["genotype_id"]
-    assert set(chain.pretrained()) == set(chain.group.backbone().state_dict())
+    sweep = sweep_of(config)
+    found = sweep.result(f"{UNET}/search/lth/seed0")
+    retrained = read_result(sweep.result(f"{UNET}/retrain/lth/seed0"))
+    assert found == config.folder / UNET / "search" / "lth" / "seed0"
+    assert read_search(found).genotype.id == retrained["genotype_id"]
+    group = Group.open(config, config.data[0], config.backbones[0])
+    pretrained = read_weights(sweep.result(PRETRAIN) / "best.safetensors")
+    assert set(pretrained) == set(group.backbone().state_dict())
     with pytest.raises(ConfigError, match="search/lth/seed1"):
-        chain.search("lth", 1)
+        sweep.result(f"{UNET}/search/lth/seed1")
 
 
 @pytest.mark.parametrize(("number", "status"), [(errno.ESTALE, "done"), (errno.EACCES, "failed")])
