@@ -21,7 +21,7 @@ from distributed_iac.errors import CheckpointError
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.card import ModelCard
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.nets.planned import build_planned
+from distributed_iac.nets.nnunet import build_planned
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.training.targets import TargetCoder
 

@@ -32,7 +32,6 @@ from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
-from distributed_iac.nets.planned import architecture_from_json
 from distributed_iac.transient import patiently
 from distributed_iac.versions import MODEL, require_version
 
@@ -99,7 +98,7 @@ class ModelCard:
             raise ValueError("cell and genotype come together or not at all")
         return cls(
             backbone=_BACKBONES.validate_python(value["backbone"], context=AS_STORED),
-            nnunet=None if nnunet is None else architecture_from_json(nnunet),
+            nnunet=None if nnunet is None else NnUnetArchitecture.from_json(nnunet),
             cell=None if cell is None else CellSettings.model_validate(cell, context=AS_STORED),
             genotype=None if genotype is None else Genotype.from_dict(genotype),
             fingerprint=Fingerprint.from_json(value["fingerprint"]),

@@ -14,7 +14,7 @@ follow nnunetv2's own ``ConfigurationManager`` and ``LabelManager``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from distributed_iac.errors import ConfigError
@@ -57,6 +57,20 @@ class NnUnetArchitecture:
     nonlinearity: tuple[str, Mapping[str, Any]]
     dropout: tuple[str, Mapping[str, Any]] | None
     stem_channels: int
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> NnUnetArchitecture:
+        """Rebuild one from the plain values of ``dataclasses.asdict``, as an exported model has.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is not one.
+        """
+        layers = ("norm", "nonlinearity", "dropout")
+        known: dict[str, Any] = {
+            field.name: (_stored_layer if field.name in layers else _tuples)(value[field.name])
+            for field in fields(cls)
+        }
+        return cls(**known)
 
 
 @dataclass(frozen=True)
@@ -281,3 +295,14 @@ def _pair(value: int | Sequence[int]) -> Pair:
             remedy="give the folder of a 2-D training",
         )
     return int(value[0]), int(value[1])
+
+
+def _stored_layer(value: Any) -> tuple[str, Mapping[str, Any]] | None:
+    if value is None:
+        return None
+    name, options = value
+    return str(name), dict(options)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value

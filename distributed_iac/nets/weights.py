@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.nets.card import WEIGHTS, read_card, require_digest
 from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.transient import patiently
 
@@ -65,8 +66,6 @@ def read_exported(folder: Path) -> StateDict:
         ConfigError: It is no exported model.
         CheckpointError: It is damaged.
     """
-    from distributed_iac.nets.card import WEIGHTS, read_card, require_digest
-
     card = read_card(folder)
     require_digest(folder / WEIGHTS, card.weights_sha256)
     state = read_state_dict(folder / WEIGHTS)
