@@ -37,7 +37,7 @@ from distributed_iac.config.backbone import (
 )
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.batches.loader import Batch
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.training.features import FeatureCache, Part
 
 BACKBONES: dict[str, BackboneSettings] = {

@@ -27,7 +27,7 @@ import torch
 
 from benchmarks.harness import options
 from distributed_iac.config.backbone import NnUnetSettings
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 
 KINDS = ("plain", "residual")
 IN_CHANNELS, OUT_CHANNELS = 2, 4

@@ -40,8 +40,8 @@ from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.data.targets import output_values
 from distributed_iac.evaluation.inference import Inference, mirror_axes, predict_case
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.follow import follow_backbones
-from distributed_iac.nets.registry import build_backbone
 
 Image = Any
 Change = Callable[[Image], Image]

@@ -46,8 +46,8 @@ from distributed_iac.config.training import AdamSettings, RetrainSettings, Searc
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.files import write_json
 from distributed_iac.genotype import FAMILY, OPERATIONS, CellTopology, Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.provenance import describe_environment
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.retrain import retrain_stage

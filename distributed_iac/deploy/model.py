@@ -40,11 +40,11 @@ from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, as_trained, has_unknown_axes
 from distributed_iac.errors import CheckpointError, SourceError
 from distributed_iac.evaluation.inference import Inference, slice_logits
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.nnunet import build_planned
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.outputs import read_weights

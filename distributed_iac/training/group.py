@@ -33,9 +33,9 @@ from distributed_iac.data.targets import output_values
 from distributed_iac.errors import ConfigError
 from distributed_iac.evaluation.inference import Inference, mirror_axes
 from distributed_iac.genotype import Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.device import choose_device

@@ -53,7 +53,7 @@ from distributed_iac.training.features import FeatureCache, Part
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.optimisers import schedule_factor, set_rate_factor
 from distributed_iac.training.randomness import epoch_randomness
-from distributed_iac.training.score import validation_score
+from distributed_iac.training.score import validation_dice
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.targets import TargetCoder
 
@@ -180,7 +180,7 @@ class SearchStage(EpochStage):
     def _score(self) -> float:
         self.network.eval()
         with autocast(self._device, self.settings.precision):
-            score = validation_score(
+            return validation_dice(
                 lambda batch: self.network.decode(self.features(batch)),
                 self._source,
                 "val",
@@ -188,7 +188,6 @@ class SearchStage(EpochStage):
                 self._device,
                 self._batch_size,
             )
-        return score.dice
 
     def _validate(self) -> float:
         dice = self._score()

@@ -26,7 +26,7 @@ from distributed_iac.data.store.fingerprint import Fingerprint, PartCounts, Targ
 from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.intensity import ZScore
 from distributed_iac.deploy import export_model
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 
 
 @dataclass(frozen=True)

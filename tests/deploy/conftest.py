@@ -24,8 +24,8 @@ from distributed_iac.data.store import Store
 from distributed_iac.data.targets import output_values
 from distributed_iac.deploy import Model, export_model, load_model
 from distributed_iac.genotype import Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.phantom import FormatName, make_phantom
 
 BACKBONE = BasicUnetSettings(features=(4, 4, 8, 8, 16, 4))

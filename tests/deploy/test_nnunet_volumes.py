@@ -25,8 +25,8 @@ from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.prepare.survey import survey_case
 from distributed_iac.data.targets import decode_logits
 from distributed_iac.evaluation.inference import Inference, mirror_axes, slice_logits
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.follow import follow_backbones
-from distributed_iac.nets.registry import build_backbone
 
 DATA = Path(__file__).parents[1] / "nets" / "data"
 

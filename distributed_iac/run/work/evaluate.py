@@ -24,7 +24,7 @@ from distributed_iac.run.work.once import OnceStage
 from distributed_iac.training.folds import unseen_in_store
 from distributed_iac.training.group import Group
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
-from distributed_iac.training.score import validation_score
+from distributed_iac.training.score import validation_dice
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.targets import TargetCoder
 
@@ -65,9 +65,9 @@ def val_dice(group: Group, network: nn.Module) -> float:
     coder = TargetCoder(group.scheme).to(group.device)
     network.to(group.device).eval()
     size = group.config.evaluation.batch_size
-    return validation_score(
+    return validation_dice(
         lambda batch: network(batch.images), group.store, "val", coder, group.device, size
-    ).dice
+    )
 
 
 class PlainWork:

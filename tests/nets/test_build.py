@@ -1,11 +1,11 @@
-"""The table of networks."""
+"""Networks from their settings."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -20,40 +20,33 @@ from distributed_iac.config.backbone import (
     SmpUnetSettings,
 )
 from distributed_iac.errors import ConfigError
-from distributed_iac.nets import registry, smp_unet
+from distributed_iac.nets import build, smp_unet
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import REGISTRY, build_backbone
+from tests.backbones import COMPACT, NAMES
 
 
-def test_table_and_settings_name_the_same_families() -> None:
-    union = get_args(get_args(BackboneSettings)[0])
-    assert {kind.model_fields["name"].default for kind in union} == set(REGISTRY)
-    assert all(entry.name == name for name, entry in REGISTRY.items())
+@pytest.mark.parametrize("name", NAMES)
+def test_every_family_has_a_module_of_its_own(name: str) -> None:
+    assert Path(build.__file__).with_name(f"{name}.py").is_file()
 
 
-def test_every_family_has_a_module_of_its_own() -> None:
-    folder = Path(registry.__file__).parent
-    assert all((folder / f"{entry.module}.py").is_file() for entry in REGISTRY.values())
+def test_every_family_but_nnunet_has_compact_settings() -> None:
+    assert {*COMPACT, "nnunet"} == set(NAMES)
 
 
-def test_baselines_are_those_that_the_field_compares_with() -> None:
-    baselines = {entry.name for entry in REGISTRY.values() if entry.role == "baseline"}
-    assert baselines == {"attention_unet", "basic_unetplusplus"}
-
-
-@pytest.mark.parametrize("name", [name for name, entry in REGISTRY.items() if entry.compact])
+@pytest.mark.parametrize("name", COMPACT)
 def test_compact_settings_survive_a_config_file_and_stay_small(name: str, make_case: Any) -> None:
-    settings = REGISTRY[name].compact
-    assert settings is not None
+    settings = COMPACT[name]
     adapter: TypeAdapter[BackboneSettings] = TypeAdapter(BackboneSettings)
     assert adapter.validate_python(settings.model_dump(mode="json")) == settings
     backbone = make_case(name).build()
     assert sum(parameter.numel() for parameter in backbone.parameters()) < 15_000_000
 
 
-def test_importing_the_table_imports_no_network_library() -> None:
+def test_importing_it_imports_no_network_library() -> None:
     code = (
-        "import sys, distributed_iac.nets.registry;"
+        "import sys, distributed_iac.nets.build;"
         "print([m for m in ('monai', 'timm', 'segmentation_models_pytorch') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
