@@ -2,7 +2,7 @@
 
     python -m benchmarks.chaos --kills 24
 
-Rounds of scripted sweeps (``tune/rehearsal.py``: everything but the training is real) on a cluster
+Rounds of scripted sweeps (``benchmarks/rehearsal.py``: everything but the training is real) on a cluster
 of three nodes on this machine. Hits come at random moments:
 
 * ``worker``: SIGKILL to a process that runs a job; ``node``: a node with all its processes, and a
@@ -37,10 +37,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import options, write_result
+from benchmarks.rehearsal import expected_checksums, rehearsal, small_settings
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.result import read_result
 from distributed_iac.run.sweep_folder import SweepFolder
-from distributed_iac.tune.rehearsal import expected_checksums, rehearsal, small_settings
 
 GROUPS, SECONDS = 3, 0.5
 """Data sets of a sweep, and seconds of an epoch: long enough to be hit, short enough to repeat."""

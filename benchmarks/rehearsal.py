@@ -2,7 +2,7 @@
 
 ::
 
-    python -m distributed_iac.tune.rehearsal FOLDER --groups 2 --seconds 0.2
+    python -m benchmarks.rehearsal FOLDER --groups 2 --seconds 0.2
 
 Everything but the training is real: Ray, scheduler, checkpoints, artifacts, journal. Kill what you
 like and start it again: at the end every job's checksum over its epochs must be the expected one.
@@ -14,11 +14,11 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks.scripted import ScriptedWorkload, checksum
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import KindResources, ResourceSettings, SweepSettings
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.run.outcome import SweepOutcome
-from distributed_iac.tune.scripted import ScriptedWorkload, checksum
 from distributed_iac.tune.sweep import Sweep
 
 EPOCHS: Mapping[JobKind, int] = {"pretrain": 4, "search": 12, "retrain": 4}
