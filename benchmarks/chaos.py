@@ -2,8 +2,8 @@
 
     python -m benchmarks.chaos --kills 24
 
-Rounds of scripted sweeps (``benchmarks/rehearsal.py``: everything but the training is real) on a cluster
-of three nodes on this machine. Hits come at random moments:
+Rounds of scripted sweeps (``benchmarks/rehearsal.py``: everything but the training is real) on a
+cluster of three nodes on this machine. Hits come at random moments:
 
 * ``worker``: SIGKILL to a process that runs a job; ``node``: a node with all its processes, and a
   new one in its place; ``driver``: SIGKILL to the process of the sweep, which is started again.

@@ -550,7 +550,7 @@ STATE = (
     ),
     searching(
         "store-shard-cut",
-        "sweep.artifacts=none-yet",
+        "",
         3,
         "prepare",
         spoil=lambda here: [
@@ -560,7 +560,7 @@ STATE = (
     ),
     searching(
         "store-index-gone",
-        "sweep.artifacts=none-yet",
+        "",
         3,
         "prepare",
         spoil=lambda here: [path.unlink() for path in (here / "stores/lesion").glob("index*")],
