@@ -23,7 +23,7 @@ from distributed_iac.data.prepare.prepared_case import (
     preprocess_case,
 )
 from distributed_iac.data.prepare.request import StoreRequest
-from distributed_iac.data.prepare.stage_runner import StageRunner
+from distributed_iac.data.prepare.stage_runner import StageRunner, unless_unusable
 from distributed_iac.data.prepare.work import CaseFiles, CaseRecord, storage_errors, write_record
 from distributed_iac.data.store.case_notes import Skipped, note_to_json
 from distributed_iac.data.store.fingerprint import labels_to_json
@@ -31,7 +31,7 @@ from distributed_iac.data.store.identity import PREPROCESS_VERSION, content_key
 from distributed_iac.data.store.native import compress
 from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.reading import class_bits
-from distributed_iac.errors import DataError, StoreError
+from distributed_iac.errors import StoreError
 from distributed_iac.files import hashed_file
 from distributed_iac.transient import patiently
 
@@ -140,17 +140,12 @@ class CaseTask:
 
 
 def case_task(task: CaseTask) -> tuple[str, CaseRecord | Skipped]:
-    """Prepare a case in a worker; its record is written last.
-
-    An unusable case is a result, not an exception; one that cannot be read for now is neither: a
-    store without it would be another store.
-    """
-    try:
-        prepared = patiently(lambda: preprocess_case(task.case, task.recipe, task.scheme))
-    except DataError as error:
-        if error.retriable:
-            raise
-        return task.case.case_id, Skipped.from_error(task.case, error)
+    """Prepare a case in a worker; its record is written last."""
+    prepared = unless_unusable(
+        task.case, lambda: preprocess_case(task.case, task.recipe, task.scheme)
+    )
+    if isinstance(prepared, Skipped):
+        return task.case.case_id, prepared
     with storage_errors(task.files.record.parent):
         return task.case.case_id, patiently(lambda: _keep(task, prepared))
 

@@ -20,10 +20,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from distributed_iac.data.contract import Case
 from distributed_iac.data.prepare.work import WorkFolder
 from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.workers import Workers
+from distributed_iac.errors import DataError
 from distributed_iac.locks import wait_aloud
+from distributed_iac.transient import patiently
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -64,6 +67,23 @@ class SilentObserver:
     def waits(self, holder: str) -> None:
         """Log it."""
         wait_aloud(holder)
+
+
+def unless_unusable(case: Case, work: Callable[[], Result]) -> Result | Skipped:
+    """Do, in a worker, what reads a case.
+
+    An unusable case is a result, not an exception. One that cannot be read for now is neither: a
+    store without it would be another store.
+
+    Raises:
+        DataError: The case cannot be read for now.
+    """
+    try:
+        return patiently(work)
+    except DataError as error:
+        if error.retriable:
+            raise
+        return Skipped.from_error(case, error)
 
 
 @dataclass(frozen=True, eq=False)

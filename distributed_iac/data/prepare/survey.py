@@ -23,7 +23,7 @@ from distributed_iac.data.contract import Case, LabelScheme, Modality, SliceLayo
 from distributed_iac.data.prepare.axes import fixed_layout
 from distributed_iac.data.prepare.prepared_case import nonzero_box
 from distributed_iac.data.prepare.request import StoreRequest
-from distributed_iac.data.prepare.stage_runner import StageRunner
+from distributed_iac.data.prepare.stage_runner import StageRunner, unless_unusable
 from distributed_iac.data.prepare.work import storage_errors
 from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.store.fingerprint import labels_to_json
@@ -121,19 +121,11 @@ class SurveyTask:
 
 
 def survey_task(task: SurveyTask) -> tuple[str, CaseSurvey | Skipped]:
-    """Survey a case in a worker and keep the result.
-
-    An unusable case is a result, not an exception; one that cannot be read for now is neither: a
-    store without it would be another store.
-    """
-    try:
-        survey = patiently(lambda: survey_case(task.case, task.scheme, task.layout))
-    except DataError as error:
-        if error.retriable:
-            raise
-        return task.case.case_id, Skipped.from_error(task.case, error)
-    with storage_errors(task.path.parent):
-        patiently(lambda: write_survey(task.path, task.key, survey))
+    """Survey a case in a worker and keep the result."""
+    survey = unless_unusable(task.case, lambda: survey_case(task.case, task.scheme, task.layout))
+    if not isinstance(survey, Skipped):
+        with storage_errors(task.path.parent):
+            write_survey(task.path, task.key, survey)
     return task.case.case_id, survey
 
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
@@ -27,6 +28,8 @@ from distributed_iac.errors import StoreError
 from distributed_iac.files import FileDigest, write_json
 from distributed_iac.locks import locked, wait_aloud
 from distributed_iac.transient import patiently
+
+Record = TypeVar("Record")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -133,27 +136,15 @@ class WorkFolder:
 
     def record(self, case_id: str, key: str) -> CaseRecord | None:
         """Return an earlier record under this key."""
-        content = _read(self.case_files(case_id).record)
-        if content is None or content["key"] != key:
-            return None
-        return CaseRecord(
-            key=key,
-            case_id=case_id,
-            foreground=tuple(content["foreground"]),
-            geometry=content["geometry"],
-            affine=tuple(content["affine"]),
-            counts={name: TargetCounts(**c) for name, c in content["counts"].items()},
-            notes=tuple(content["notes"]),
-            fingerprints=content["fingerprints"],
-        )
+        found = _read(CaseRecord, self.case_files(case_id).record)
+        return found if found is not None and found.key == key else None
 
     def shards(self) -> Iterator[tuple[str, ShardRecord]]:
         """Every finished shard's name and record."""
         for path in sorted((self.folder / "shards").glob("*.json")):
-            content = _read(path)
-            if content is not None:
-                digest = FileDigest(**content["digest"])
-                yield path.stem, ShardRecord(content["key"], tuple(content["cases"]), digest)
+            record = _read(ShardRecord, path)
+            if record is not None:
+                yield path.stem, record
 
 
 @contextlib.contextmanager
@@ -205,8 +196,7 @@ def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
     write_json(path, asdict(record))
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(kind: type[Record], path: Path) -> Record | None:
     with contextlib.suppress(FileNotFoundError):
-        content: dict[str, Any] = json.loads(patiently(path.read_bytes))
-        return content
+        return TypeAdapter(kind).validate_json(patiently(path.read_bytes))
     return None

@@ -140,7 +140,8 @@ def _not_whole(folder: Path) -> StoreError:
         "a folder without a manifest" if folder.is_dir() else "no such folder",
         "run `distributed-iac prepare` with the configuration of this data set",
     )
-    if (folder / WORK).is_dir():
+    # Killed in its first moment, a preparation leaves its lock alone.
+    if (folder / WORK).is_dir() or {path.name for path in folder.glob("*")} == {LOCK}:
         came = "an unfinished preparation"
         remedy = "run `distributed-iac prepare` again, it continues"
     elif (folder / IDENTITY).exists():
