@@ -29,7 +29,7 @@ from distributed_iac.report.tensorboard.run_board import RunBoard
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.result import write_result
 from distributed_iac.run.run_folder import MARK
-from distributed_iac.run.search_payload import payload_text, says_something
+from distributed_iac.run.search_payload import payload_text
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.run.work.contract import (
     DECISIONS,
@@ -69,7 +69,7 @@ class Search:
         seen = self.history.epochs[-1]
         decision = self.policy.decide(self.history)
         self.history = self.history.prune(decision.removals)
-        if says_something(decision):
+        if decision.says_something:
             self.decisions.append(decision.to_dict())
         row = {
             "epoch": epoch,

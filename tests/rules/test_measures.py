@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from distributed_iac.errors import ConfigError, NumericalError
-from distributed_iac.importance.cost import EXECUTED, full_epoch_equivalents
 from distributed_iac.importance.measures import perturbation, ranking, softmax_x_beta
 from distributed_iac.pruning.signal import among_the_best
 
@@ -94,11 +93,3 @@ def test_the_best_are_as_many_as_asked_for_and_their_equals(values, mask) -> Non
         if len(rest):
             assert rest.max() < chosen.min()
             assert (chosen > chosen.min()).sum() < count[row]
-
-
-def test_a_full_epoch_is_one_full_epoch_equivalent() -> None:
-    spent = 14 * EXECUTED * 30
-    assert full_epoch_equivalents(spent, rows=14, steps_per_epoch=30) == 1
-    assert full_epoch_equivalents(spent * 54, rows=14, steps_per_epoch=30) == 54
-    with pytest.raises(ConfigError, match="at least one edge and one step"):
-        full_epoch_equivalents(spent, rows=14, steps_per_epoch=0)
