@@ -27,7 +27,8 @@ from rich.table import Table
 
 from benchmarks.harness import write_result
 from benchmarks.sweeps import enter, make_phantoms, run_options
-from distributed_iac.agreement import containment, rank_agreement, top_agreement
+from benchmarks.weight_agreement import rank_agreement, top_agreement
+from distributed_iac.agreement import containment
 from distributed_iac.config.run import RunConfig
 from distributed_iac.evaluation.patients_summary import foreground_means, summarise
 from distributed_iac.evaluation.patients_table import merge_patients, read_patients
