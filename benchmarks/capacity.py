@@ -22,8 +22,8 @@ from rich.table import Table
 from benchmarks.harness import write_result
 from benchmarks.sweeps import enter, make_phantoms, run_options
 from distributed_iac.config.run import RunConfig
-from distributed_iac.evaluation.summary import foreground_means, summarise
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_summary import foreground_means, summarise
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs
@@ -99,7 +99,8 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Train what is not there yet, then report."""
-    config = enter(run_options(__doc__).parse_args(), CONFIG)
+    given = run_options(__doc__).parse_args()
+    config = enter(given.folder, CONFIG, given.overrides)
     make_phantoms(config, PATIENTS_MADE, SEED)
     graph = without_searches(config)
     sweep = LocalSweep(config, graph, tell)

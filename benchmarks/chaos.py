@@ -2,8 +2,8 @@
 
     python -m benchmarks.chaos --kills 24
 
-Rounds of scripted sweeps (``tune/rehearsal.py``: everything but the training is real) on a cluster
-of three nodes on this machine. Hits come at random moments:
+Rounds of scripted sweeps (``benchmarks/rehearsal.py``: everything but the training is real) on a
+cluster of three nodes on this machine. Hits come at random moments:
 
 * ``worker``: SIGKILL to a process that runs a job; ``node``: a node with all its processes, and a
   new one in its place; ``driver``: SIGKILL to the process of the sweep, which is started again.
@@ -36,11 +36,11 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import write_result
+from benchmarks.harness import options, write_result
+from benchmarks.rehearsal import expected_checksums, rehearsal, small_settings
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.result import read_result
 from distributed_iac.run.sweep_folder import SweepFolder
-from distributed_iac.tune.rehearsal import expected_checksums, rehearsal, small_settings
 
 GROUPS, SECONDS = 3, 0.5
 """Data sets of a sweep, and seconds of an epoch: long enough to be hit, short enough to repeat."""
@@ -396,7 +396,7 @@ def _counted(counts: Counter[str]) -> str:
 
 def main() -> None:
     """Run the rounds, print a table, write the result; exits with 1 if a round ended otherwise."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--kills", type=int, default=24, help="at least, full disks not counted")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=15.0, help="no new round after that")

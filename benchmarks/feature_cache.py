@@ -12,14 +12,21 @@ step (forward and backward through decoder and cells) or the forward pass of a v
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import Summary, Timing, as_json, measure, print_timings, write_result
+from benchmarks.harness import (
+    Summary,
+    Timing,
+    as_json,
+    measure,
+    options,
+    print_timings,
+    write_result,
+)
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.config.backbone import (
@@ -30,7 +37,7 @@ from distributed_iac.config.backbone import (
 )
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.batches.loader import Batch
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.training.features import FeatureCache, Part
 
 BACKBONES: dict[str, BackboneSettings] = {
@@ -102,17 +109,15 @@ def run(batch: int, side: int, repetitions: int) -> dict[str, Any]:
     return results
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Run the benchmark and write its result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--repetitions", type=int, default=5)
-    chosen = parser.parse_args(arguments)
-    results = run(chosen.batch, chosen.side, chosen.repetitions)
-    print(
-        write_result("feature_cache", settings=vars(chosen), results=results, packages=("torch",))
-    )
+    given = parser.parse_args()
+    results = run(given.batch, given.side, given.repetitions)
+    print(write_result("feature_cache", settings=vars(given), results=results, packages=("torch",)))
 
 
 if __name__ == "__main__":

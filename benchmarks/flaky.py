@@ -13,7 +13,6 @@ memory and remarks; training is deterministic on a CPU, so every number has to b
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -27,8 +26,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.harness import write_result
-from distributed_iac.evaluation.tables import read_patients
+from benchmarks.harness import options, write_result
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.phantom import make_phantom
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.work.contract import PATIENTS
@@ -151,7 +150,7 @@ def sweep(folder: Path, environment: dict[str, str]) -> tuple[int, float]:
 
 def main() -> None:
     """Run both sweeps, compare, write the result; exits with 1 if they differ."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--chance", type=float, default=CHANCE, help="of every call")
     parser.add_argument("--folder", type=Path, help="where the sweeps lie; kept if given")
     given = parser.parse_args()

@@ -2,6 +2,7 @@
 
 ::
 
+    parser = options(__doc__)                         # how every benchmark begins
     timings = measure({"store": read_store, "npy": read_npy}, repetitions=15, calls=200)
     timings["store"].median                           # seconds a call
     slowdown(timings["npy"], timings["store"]).median # 2.0: npy takes twice as long
@@ -17,6 +18,7 @@ before a repetition and not during it. Threads are the caller's business: set ``
 
 from __future__ import annotations
 
+import argparse
 import gc
 import os
 import sys
@@ -35,6 +37,11 @@ from distributed_iac.files import write_json
 from distributed_iac.provenance import describe_environment
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def options(documentation: str | None) -> argparse.ArgumentParser:
+    """A parser of a benchmark's options, described by its docstring's first line."""
+    return argparse.ArgumentParser(description=(documentation or "").splitlines()[0])
 
 
 @dataclass(frozen=True)

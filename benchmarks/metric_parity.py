@@ -20,7 +20,6 @@ show how far *other definitions* of HD95 lie from ours on the same pairs: they a
 
 from __future__ import annotations
 
-import argparse
 import math
 import tempfile
 from collections import defaultdict
@@ -39,10 +38,11 @@ from rich.table import Table
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from benchmarks.harness import write_result
+from benchmarks.harness import options, write_result
 from distributed_iac.data.contract import LabelScheme, Region
+from distributed_iac.evaluation.case_score import TargetScore
 from distributed_iac.evaluation.conventions import KITS_TOLERANCES_MM, POLICIES, Conventions
-from distributed_iac.evaluation.pair import Measured, measure_pair
+from distributed_iac.evaluation.pair import measure_pair
 
 IGNORE = 9
 SCHEME = LabelScheme(
@@ -206,9 +206,9 @@ def compare(pair: Pair, folder: Path, found: dict[str, Compared]) -> None:
 def _compare_surfaces(
     pair: Pair,
     target: Region,
-    nan: Measured,
-    kits: Measured,
-    brats: Measured,
+    nan: TargetScore,
+    kits: TargetScore,
+    brats: TargetScore,
     found: dict[str, Compared],
 ) -> None:
     guess, truth = pair.masks(target)
@@ -249,18 +249,18 @@ def show(found: dict[str, Compared], pairs: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Compare, print, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    given = parser.parse_args()
     found: dict[str, Compared] = defaultdict(Compared)
     with tempfile.TemporaryDirectory() as folder:
-        for pair in random_pairs(options.pairs, np.random.default_rng(options.seed)):
+        for pair in random_pairs(given.pairs, np.random.default_rng(given.seed)):
             compare(pair, Path(folder), found)
-    results = show(found, options.pairs)
+    results = show(found, given.pairs)
     write_result(
         "metric_parity",
-        settings=vars(options),
+        settings=vars(given),
         results=results,
         packages=("nnunetv2", "surface-distance", "medpy", "monai", "scipy"),
     )

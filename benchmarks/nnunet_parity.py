@@ -12,7 +12,6 @@ Hardware: any CPU. Time: some seconds. Expected: 0.0 everywhere.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import copy
 import io
@@ -26,8 +25,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.harness import options
 from distributed_iac.config.backbone import NnUnetSettings
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 
 KINDS = ("plain", "residual")
 IN_CHANNELS, OUT_CHANNELS = 2, 4
@@ -164,9 +164,9 @@ def record(source: Path, target: Path) -> None:
 
 def main() -> int:
     """Compare both kinds of network; exit 1 if any number differs by more than 1e-5."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--write", type=Path, help="folder to record the tiny models in")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     largest = 0.0
     with tempfile.TemporaryDirectory() as scratch:
         for kind in KINDS:
@@ -174,8 +174,8 @@ def main() -> int:
             found = differences(folder)
             largest = max(largest, *found)
             print(f"{kind:9s} largest difference per scale: {found}")
-            if arguments.write is not None:
-                record(folder, arguments.write / f"nnunet_{kind}")
+            if given.write is not None:
+                record(folder, given.write / f"nnunet_{kind}")
     return int(largest > 1e-5)
 
 

@@ -16,7 +16,6 @@ What is trained already is not trained again. Hardware: any CPU. Time: half an h
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -33,17 +32,16 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import write_result
+from benchmarks.harness import options, write_result
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
-from distributed_iac.evaluation.mirror import mirror_axes
-from distributed_iac.evaluation.predict import Inference, predict_case
+from distributed_iac.data.targets import output_values
+from distributed_iac.evaluation.inference import Inference, mirror_axes, predict_case
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.follow import follow_backbones
-from distributed_iac.nets.registry import build_backbone
-from distributed_iac.training.targets import TargetCoder
 
 Image = Any
 Change = Callable[[Image], Image]
@@ -325,7 +323,7 @@ def compare(nnunet: NnUnet, row: Row, model: Path, folder: Path) -> Comparison:
     place = folder / "stores" / f"{row.dataset}-{row.trainer}"
     prepare_store(read_source(dataset.source), "d", dataset.preprocess, dataset.split, place)
     store = Store.open(place)
-    outputs = TargetCoder(store.fingerprint.labels).outputs
+    outputs = len(output_values(store.fingerprint.labels))
     network = build_backbone(backbone, len(store.fingerprint.channel_names), outputs).eval()
     way = Inference(mirror_axes(config.evaluation, backbone), 16)
     ours, theirs, voxels = [], [], []
@@ -379,33 +377,33 @@ def record(nnunet: NnUnet, row: Row, model: Path, folder: Path) -> None:
 
 def main() -> None:
     """Print the table, or renew the tests' data."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--nnunet", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--source", type=Path)
     parser.add_argument("--record", type=Path)
     parser.add_argument("--epochs", type=int, default=7)
-    options = parser.parse_args()
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    nnunet = NnUnet(options.nnunet.absolute(), options.folder.absolute(), options.epochs)
-    rows = recorded_rows() if options.record else real_rows(options.source)
+    nnunet = NnUnet(given.nnunet.absolute(), given.folder.absolute(), given.epochs)
+    rows = recorded_rows() if given.record else real_rows(given.source)
     table = Table(title="Mean foreground Dice on the validation patients of fold 0")
     for heading in ("network", "patients", "larger", "nnU-Net", "here", "voxels that differ"):
         table.add_column(heading)
     found = {}
     for row in rows:
         model = nnunet.trained(row)
-        one = compare(nnunet, row, model, options.folder)
-        if options.record:
-            record(nnunet, row, model, options.record)
+        one = compare(nnunet, row, model, given.folder)
+        if given.record:
+            record(nnunet, row, model, given.record)
         differ = f"median {int(np.median(one.voxels))}, most {max(one.voxels)} of {one.size}"
         counts = (str(one.cases), str(one.larger), f"{one.nnunet:.4f}", f"{one.ours:.4f}")
         table.add_row(f"{row.name}: {row.what}", *counts, differ)
         found[f"{row.name}, {row.what}"] = vars(one)
         Console().print(row.name, *counts, differ)
     Console().print(table)
-    if not options.record:
-        settings = {"epochs": options.epochs}
+    if not given.record:
+        settings = {"epochs": given.epochs}
         write_result("nnunet_volumes", settings=settings, results=found, packages=())
 
 

@@ -41,19 +41,18 @@ from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
 from distributed_iac.config.backbone import DynUnetSettings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.optimiser import AdamSettings
 from distributed_iac.config.pruning import PruningSettings
-from distributed_iac.config.training import RetrainSettings, SearchSettings
+from distributed_iac.config.training import AdamSettings, RetrainSettings, SearchSettings
 from distributed_iac.data.contract import LabelScheme
-from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.files import write_json
 from distributed_iac.genotype import FAMILY, OPERATIONS, CellTopology, Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.provenance import describe_environment
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.search import SearchStage
+from tests.memory_store import MemoryStore
 
 FAMILIES = ("conv", "pool", "skip")
 SIZE = 24

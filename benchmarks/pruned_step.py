@@ -23,9 +23,9 @@ from distributed_iac.cell.structure import CellStructure
 from distributed_iac.config.backbone import BasicUnetSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.genotype import CellGenotype, Gene, Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.freeze import freeze
-from distributed_iac.nets.registry import build_backbone
 
 CLASSES = 3
 

@@ -31,7 +31,8 @@ from ray.tune.schedulers import FIFOScheduler
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import write_result
+from benchmarks.harness import options, write_result
+from benchmarks.scripted import ScriptedWorkload
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.sweep import KindResources, ResourceSettings, SweepSettings
 from distributed_iac.jobs.job import Job, JobKind
@@ -39,7 +40,6 @@ from distributed_iac.run.collect import collect_run
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.tune.journal_keeper import JournalKeeper
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
-from distributed_iac.tune.scripted import ScriptedWorkload
 from distributed_iac.tune.searcher import JobSearcher
 from distributed_iac.tune.sweep import Sweep
 from distributed_iac.verdict.report import REPORTED
@@ -277,7 +277,7 @@ def parts(given: argparse.Namespace, console: Console) -> Iterator[tuple[str, An
 
 def main() -> None:
     """Measure, print tables, write the result."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--part", choices=get_args(Part), default="all")
     parser.add_argument("--jobs", type=int, default=8, help="searches of a sweep")
     parser.add_argument("--seconds", type=float, default=60.0, help="a search takes")

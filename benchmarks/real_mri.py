@@ -16,9 +16,7 @@ an average of 152, so slabs of axial slices stand in for patients, ``GAP`` slice
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +32,7 @@ from rich.table import Table
 
 from benchmarks.harness import write_result
 from benchmarks.mni_brain import TISSUES, load_brain, multi_otsu, write_source
-from distributed_iac.config.load import load_config
+from benchmarks.sweeps import enter, folder_options
 from distributed_iac.data.store import Store
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
 from distributed_iac.run.collect import collect_run
@@ -122,13 +120,10 @@ def command(*arguments: str) -> None:
 
 def main() -> None:
     """Write the data, run the commands, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="where data and runs go")
+    parser = folder_options(__doc__)
     parser.add_argument("--stop-after", choices=("prepare", "sweep"), default="sweep")
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(options.folder)
-    config = load_config(CONFIG)
+    given = parser.parse_args()
+    config = enter(given.folder, CONFIG)
     (dataset,) = config.data
     brain = load_brain()
     if not dataset.source.exists():
@@ -137,7 +132,7 @@ def main() -> None:
     command("prepare", str(CONFIG))
     test = Store.open(config.store_folder(dataset)).split.parts["test"]
     scores = {"multi-Otsu in the brain": multi_otsu(brain, test)}
-    if options.stop_after == "prepare":
+    if given.stop_after == "prepare":
         show_scores(scores)
         return
     command("sweep", str(CONFIG))

@@ -10,13 +10,13 @@ more than 200 voxels with the original. ``inside the patch``: the same of what t
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.harness import options
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.formats.registry import read_source
@@ -59,16 +59,16 @@ def round_trip(store: Store, extent: Extent) -> list[tuple[float, str, str]]:
 
 def main() -> None:
     """Measure all four data sets and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--patients", type=int, default=8)
     parser.add_argument("--patch", type=int)
-    options = parser.parse_args()
+    given = parser.parse_args()
     table = Table(title=f"Structures of more than {LEAST_VOXELS} voxels, Dice after a round trip")
     for heading in ("data set", "", f"at least {WANTED}", "of", "worst", "structure", "case"):
         table.add_column(heading)
     for name in FORMATS:
-        store = prepared(name, options.folder, options.patients, options.patch)
+        store = prepared(name, given.folder, given.patients, given.patch)
         for extent, words in EXTENTS.items():
             found = round_trip(store, extent)
             reached = sum(dice >= WANTED for dice, *_ in found)

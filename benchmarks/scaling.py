@@ -12,7 +12,6 @@ the time they took.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from typing import Literal, get_args
 
 from rich.console import Console
 
-from benchmarks.harness import write_result
+from benchmarks.harness import options, write_result
 from distributed_iac.cli.plan_simulation import (
     STARTUP,
     Assumptions,
@@ -131,20 +130,21 @@ def _most_at_a_time(events: Sequence[Event]) -> int:
 
 def main() -> None:
     """Simulate, print the table, write the result."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--traces", type=Path, action="append", required=True)
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--gpu-speed", type=float, default=1.0)
     parser.add_argument("--startup", type=float, default=STARTUP)
-    asked = parser.parse_args()
-    config, given = load_config(asked.config, []), Assumptions(asked.gpu_speed, asked.startup)
-    scenario = recorded_scenario(config, asked.traces, {}, given)
+    given = parser.parse_args()
+    config = load_config(given.config)
+    assumed = Assumptions(given.gpu_speed, given.startup)
+    scenario = recorded_scenario(config, given.traces, {}, assumed)
     begun = time.process_time()
     study = scale(scenario.sweep, tuple(config.arms))
     took = time.process_time() - begun
-    told = [*findings(study, scenario.unit), *assumptions(scenario, asked.traces, given)]
+    told = [*findings(study, scenario.unit), *assumptions(scenario, given.traces, assumed)]
     orders = early(scenario.sweep)
-    replays = [one for run in asked.traces if (one := replay(run, asked.startup)) is not None]
+    replays = [one for run in given.traces if (one := replay(run, given.startup)) is not None]
     console = Console()
     console.print(scaling_table(study, scenario.unit))
     for line in told:
@@ -159,9 +159,9 @@ def main() -> None:
     path = write_result(
         "scaling",
         settings={
-            "config": str(asked.config),
-            "traces": [run.name for run in asked.traces],
-            "recorded_seconds_per_second": given.speed,
+            "config": str(given.config),
+            "traces": [run.name for run in given.traces],
+            "recorded_seconds_per_second": assumed.speed,
             "startup_seconds": given.startup,
         },
         results={

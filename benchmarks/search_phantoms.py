@@ -30,8 +30,8 @@ from benchmarks.sweeps import enter, make_phantoms, run_options
 from benchmarks.weight_agreement import rank_agreement, top_agreement
 from distributed_iac.agreement import containment
 from distributed_iac.config.run import RunConfig
-from distributed_iac.evaluation.summary import foreground_means, summarise
-from distributed_iac.evaluation.tables import merge_patients, read_patients
+from distributed_iac.evaluation.patients_summary import foreground_means, summarise
+from distributed_iac.evaluation.patients_table import merge_patients, read_patients
 from distributed_iac.genotype import OPERATIONS, Genotype
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.report.cell_drawing import draw_discretisation
@@ -264,9 +264,9 @@ def main() -> None:
     """Run everything that is not finished yet, then report."""
     parser = run_options(__doc__)
     parser.add_argument("--report", action="store_true", help="only report what is finished")
-    options = parser.parse_args()
-    config = enter(options, CONFIG)
-    if not options.report:
+    given = parser.parse_args()
+    config = enter(given.folder, CONFIG, given.overrides)
+    if not given.report:
         make_phantoms(config, COUNT, seed=0)
         for sweep in sweeps(config):
             run_sweep(sweep)

@@ -11,7 +11,6 @@ a process of its own, libraries included.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -25,7 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import Summary, write_result
-from distributed_iac.config.load import load_config
+from benchmarks.sweeps import enter, folder_options
+from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.phantom import make_phantom
@@ -87,9 +87,8 @@ def starts() -> dict[str, list[Start]]:
     return found
 
 
-def search_job() -> Probe:
+def search_job(config: RunConfig) -> Probe:
     """Memory and time of a search, on the first data set of the quickstart in this folder."""
-    config = load_config(CONFIG)
     dataset = config.data[0]
     make_phantom("acdc", dataset.source, patients=14, seed=0, size="tiny")
     source = read_source(dataset.source)
@@ -101,11 +100,7 @@ def search_job() -> Probe:
 
 def main() -> None:
     """Measure, print a table, write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="where the small data set goes")
-    folder: Path = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(folder)
+    config = enter(folder_options(__doc__).parse_args().folder, CONFIG)
     table = Table(title=f"Started {REPETITIONS} times; medians")
     table.add_column("program")
     for heading in ("s on the clock", "s on the processor"):
@@ -116,7 +111,7 @@ def main() -> None:
         cpu = Summary.of(np.array([one.cpu for one in found]))
         results[name] = {"wall": vars(wall), "cpu": vars(cpu)}
         table.add_row(name, f"{wall.median:.2f}", f"{cpu.median:.2f}")
-    job = search_job()
+    job = search_job(config)
     Console().print(table)
     print(f"one search job of {CONFIG.name}: {job.peak_bytes / 1e6:.0f} MB at the most")
     took = results["distributed-iac --help"]["cpu"]["median"]

@@ -21,7 +21,6 @@ images alone, but for the store's, whose shards hold the labels too. Written to
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import tempfile
@@ -38,7 +37,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.harness import Timing, as_json, measure, print_timings, slowdown, write_result
+from benchmarks.harness import (
+    Timing,
+    as_json,
+    measure,
+    options,
+    print_timings,
+    slowdown,
+    write_result,
+)
 from benchmarks.page_sharing import measure_sharing
 from benchmarks.slice_files import Half, Rival, megabytes, write_rivals
 from distributed_iac.config.preprocess import PreprocessSettings
@@ -189,24 +196,24 @@ def run(folder: Path, slices: int, repetitions: int, calls: int) -> dict[str, An
     }
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Run the benchmark and write its result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__)
     parser.add_argument("--slices", type=int, default=2000)
     parser.add_argument("--repetitions", type=int, default=40)
     parser.add_argument("--calls", type=int, default=80)
     parser.add_argument("--folder", type=Path, default=None, help="for the files; about 1.5 GB")
-    chosen = parser.parse_args(arguments)
+    given = parser.parse_args()
     # The views of mapped files are read-only, and nothing here writes to a tensor.
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-        results = run(Path(folder), chosen.slices, chosen.repetitions, chosen.calls)
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        results = run(Path(folder), given.slices, given.repetitions, given.calls)
     settings = {
-        "slices": chosen.slices,
+        "slices": given.slices,
         "slice": [1, SIDE, SIDE],
         "dtype": "float16",
-        "repetitions": chosen.repetitions,
-        "calls_per_repetition": chosen.calls,
+        "repetitions": given.repetitions,
+        "calls_per_repetition": given.calls,
         "page_cache": "warm",
     }
     path = write_result("store", settings=settings, results=results, packages=("h5py",))

@@ -1,35 +1,43 @@
 """How benchmarks that train something begin: a folder of their own, a configuration, phantoms.
 
-options = run_options(__doc__).parse_args()     # --folder and --set
-config = enter(options, CONFIG)                 # goes into the folder, so call it once
-make_phantoms(config, patients=20, seed=0)      # what is not there yet
+given = run_options(__doc__).parse_args()               # --folder and --set
+config = enter(given.folder, CONFIG, given.overrides)   # goes there, so call it once
+make_phantoms(config, patients=20, seed=0)              # what is not there yet
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from benchmarks.harness import options
 from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
 from distributed_iac.phantom import FormatName, make_phantom
 
 
+def folder_options(documentation: str | None) -> argparse.ArgumentParser:
+    """A parser of the option that names the folder."""
+    parser = options(documentation)
+    parser.add_argument("--folder", type=Path, required=True, help="where data and runs go")
+    return parser
+
+
 def run_options(documentation: str | None) -> argparse.ArgumentParser:
     """A parser of the options that all of them have, described by a docstring's first line."""
-    parser = argparse.ArgumentParser(description=(documentation or "").splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="where data and runs go")
+    parser = folder_options(documentation)
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     return parser
 
 
-def enter(options: argparse.Namespace, config: Path) -> RunConfig:
+def enter(folder: Path, config: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Go into the folder, and load the configuration as it is overridden."""
-    options.folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(options.folder)
-    return load_config(config, options.overrides)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
+    return load_config(config, overrides)
 
 
 def make_phantoms(config: RunConfig, patients: int, seed: int) -> None:

@@ -238,9 +238,9 @@ def show(arms: Sequence[Searches], flow: Flow, jobs: Mapping[str, int], console:
 
 def main() -> None:
     """Run what is not finished yet, check it, print it, write the result."""
-    options = run_options(__doc__).parse_args()
-    config = enter(options, CONFIG)
-    run(config, options.overrides)
+    given = run_options(__doc__).parse_args()
+    config = enter(given.folder, CONFIG, given.overrides)
+    run(config, given.overrides)
     results = look(config, Console())
     settings = config.model_dump(mode="json", include={"search", "batches", "arms", "seeds"})
     print(write_result("two_backbones", settings=settings, results=results, packages=("ray",)))

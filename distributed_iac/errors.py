@@ -28,11 +28,19 @@ Where storage failed, raise ``from`` its error: what may pass makes the new one 
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 from distributed_iac.transient import may_pass
 
 AGAIN = "this may pass: run the same command again, what was finished is kept"
+
+
+def did_you_mean(came: object, allowed: Iterable[str]) -> str | None:
+    """A remedy: the most similar of the allowed words; None if none is similar."""
+    near = difflib.get_close_matches(str(came), list(allowed), n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else None
 
 
 class DistributedIacError(Exception):

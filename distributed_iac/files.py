@@ -1,18 +1,25 @@
-"""Files that are either whole or not there.
+"""Files that are either whole or not there, and the checksums of their content.
 
 ::
 
     write_atomically(path, data)          # temporary file, fsync, rename, fsync of the folder
+    with hashed_file(path) as file:       # the same, for what is too large for the memory
+        file.write(b"...")                # any number of times
+    file.digest                           # FileDigest(size, sha256)
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import Any, BinaryIO
 
 from distributed_iac.transient import patiently
 
@@ -20,52 +27,138 @@ MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading content of the wrong kind or shape raises; errors of JSON and Arrow are among the
 ValueErrors."""
 
+HASH_CHUNK = 2**22
+"""Bytes hashed at a time."""
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a kill at any instant leaves the old file or the new one; patiently.
 
-    The temporary file lies beside the target, because a rename is only atomic within one file
-    system. Each thread of each process has its own: of several that write the same file, the last
-    one wins, whole.
+@contextlib.contextmanager
+def whole_file(path: Path, ending: str = ".tmp") -> Iterator[Path]:
+    """Give a temporary path, whose content becomes the file when the block ends without an error.
+
+    A kill at any instant leaves the old file or the new one. The temporary file lies beside the
+    target, because a rename is only atomic within one file system. Each thread of each process has
+    its own: of several that write the same file, the last one wins, whole.
+
+    Args:
+        path: Of the file; its folder is created if need be.
+        ending: Of the temporary file, for libraries that go by it.
 
     Raises:
         OSError: The folder is not writable or the disk is full; the old file is untouched and
             the temporary file removed.
     """
-    patiently(lambda: _write_once(path, data))
-
-
-def _write_once(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}{ending}")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _synchronise(temporary)
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(path.parent)
+    _synchronise(path.parent)  # makes the rename itself durable
+
+
+def _synchronise(path: Path) -> None:
+    """Bring a file's content, or a folder's names, onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all; patiently.
+
+    Raises:
+        OSError: As :func:`whole_file`.
+    """
+    patiently(lambda: _write_once(path, data))
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write readable JSON atomically; NaN is refused because JSON has none.
 
     Raises:
-        OSError: As :func:`write_atomically`.
+        OSError: As :func:`whole_file`.
         ValueError: The value holds NaN or infinity.
     """
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
     write_atomically(path, text.encode() + b"\n")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the platform lets a folder be opened."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+@dataclass(frozen=True)
+class FileDigest:
+    """Size in bytes and SHA-256 of a file's content."""
+
+    size: int
+    sha256: str
+
+
+class HashedFile(io.RawIOBase):
+    """Passes on what is written and hashes it.
+
+    Args:
+        file: Where to; its owner closes it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    @property
+    def digest(self) -> FileDigest:
+        """Of what has been written so far."""
+        return FileDigest(self._size, self._hash.hexdigest())
+
+    def writable(self) -> bool:
+        """Yes; asked by writers that take any file."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write and hash bytes.
+
+        Raises:
+            OSError: The disk is full or gone.
+        """
+        view = memoryview(data).cast("B")
+        self._file.write(view)
+        self._hash.update(view)
+        self._size += view.nbytes
+        return view.nbytes
+
+    def close(self) -> None:
+        """Do nothing: Arrow closes what it has written; the owner closes the file."""
+
+
+@contextlib.contextmanager
+def hashed_file(path: Path) -> Iterator[HashedFile]:
+    """Write a large file piece by piece, whole or not at all, and hash it on the way.
+
+    Raises:
+        OSError: As :func:`whole_file`.
+    """
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        yield HashedFile(file)
+
+
+def digest_of(path: Path) -> FileDigest:
+    """Hash an existing file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(HASH_CHUNK):
+            digest.update(chunk)
+    return FileDigest(path.stat().st_size, digest.hexdigest())

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from distributed_iac.cli.streams import show_what_they_can
-from distributed_iac.cli.system_errors import refusal
+from distributed_iac.cli.system import readable, show_what_they_can
 from distributed_iac.errors import DistributedIacError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class Line:
+class DatasetResult:
     """One data set's result.
 
     Args:
@@ -107,7 +106,7 @@ def main() -> None:
         console.print("a job failed, see above; `make quickstart` tries it again", highlight=False)
         sys.exit(stop.exit_code)
     except (DistributedIacError, OSError) as error:
-        shown = refusal(error) if isinstance(error, OSError) else error
+        shown = readable(error)
         console.print(f"error: {shown}", highlight=False, markup=False)
         sys.exit(shown.exit_code)
     except KeyboardInterrupt:
@@ -131,7 +130,7 @@ def run(console: Console) -> None:
     show(
         console,
         [
-            line_of(dataset.name, [folders[key] for key in folders if _is_of(key, dataset.name)])
+            result_of(dataset.name, [folders[key] for key in folders if _is_of(key, dataset.name)])
             for dataset in config.data
         ],
     )
@@ -160,10 +159,10 @@ def make_phantoms(config: RunConfig, console: Console) -> None:
             console.print(f"{name}: {PATIENTS} phantoms in {dataset.source}", highlight=False)
 
 
-def line_of(dataset: str, folders: Sequence[Path]) -> Line:
+def result_of(dataset: str, folders: Sequence[Path]) -> DatasetResult:
     """Gather a data set's results from the folders of its jobs."""
-    from distributed_iac.evaluation.summary import foreground_means, summarise
-    from distributed_iac.evaluation.tables import merge_patients, read_patients
+    from distributed_iac.evaluation.patients_summary import foreground_means, summarise
+    from distributed_iac.evaluation.patients_table import merge_patients, read_patients
     from distributed_iac.run.cells import read_search
     from distributed_iac.run.result import read_result
 
@@ -182,7 +181,7 @@ def line_of(dataset: str, folders: Sequence[Path]) -> Line:
     full, lth = searches["full"], searches["lth"]
     executed_full, executed_lth = (one.rows[-1]["op_evaluations"] for one in (full, lth))
     edges = lth.cell.distinction
-    return Line(
+    return DatasetResult(
         dataset,
         dice,
         (len(full.rows), len(lth.rows)),
@@ -191,7 +190,7 @@ def line_of(dataset: str, folders: Sequence[Path]) -> Line:
     )
 
 
-def show(console: Console, lines: Sequence[Line]) -> None:
+def show(console: Console, results: Sequence[DatasetResult]) -> None:
     """Print the comparison; it fits 80 columns."""
     from rich.table import Table
 
@@ -201,8 +200,8 @@ def show(console: Console, lines: Sequence[Line]) -> None:
     headings = ("epochs\nfull/LTH", "operations\nfull/LTH", "told\napart")
     for heading in (*MODELS.values(), *headings):
         table.add_column(heading, justify="right")
-    for line in lines:
-        table.add_row(*line.cells)
+    for result in results:
+        table.add_row(*result.cells)
     console.print()
     console.print(table)
     console.print(f"\n{NOTE}\n", highlight=False)

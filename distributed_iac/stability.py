@@ -6,7 +6,6 @@ r"""Has the search settled? Jensen-Shannon divergence, entropy and margin of eve
     stability.js                      # (R,) bits; NaN where there is nothing to compare yet
     stability.stable                  # (R,) at or below tau for `patience` epochs in a row
     stability.scalars()               # js_mean, js_max, stable_edges, undecided_edges, ...
-    report |= summarise(history, settings.stability)     # the same in one call
 
 With ``L_e`` the live operations of edge e and ``p_e(t)`` the mean of softmax(alpha_e) over the
 architecture steps of epoch t, restricted to ``L_e``: ``P_e(t)`` is the mean of the last
@@ -195,13 +194,6 @@ def assess(history: ImportanceHistory, settings: StabilitySettings) -> Stability
         live_edges=history.live_edges,
         live_operations=int(history.live_operations.sum()),
     )
-
-
-def summarise(
-    history: ImportanceHistory, settings: StabilitySettings
-) -> dict[str, float | int | None]:
-    """The last epoch's figures for reports: :meth:`Stability.scalars` of :func:`assess`."""
-    return assess(history, settings).scalars()
 
 
 def leaders(weights: FloatArray) -> tuple[IntArray, FloatArray]:

@@ -100,7 +100,7 @@ def test_its_store_opens_whole() -> None:
     (case,) = store.cases("test")
     assert (
         store.native_label(case.case_id).shape
-        == store.restore(case.case_id, store.labels(case.rows)).shape
+        == case.geometry.restore_labels(store.labels(case.rows)).shape
     )
 
 

@@ -22,14 +22,14 @@ import typer
 import yaml
 
 from distributed_iac.cli.main import app
-from distributed_iac.config.controls import CONTROLS
+from distributed_iac.config.comparison import CONTROLS
 from distributed_iac.config.load import load_config
 from distributed_iac.config.pruning import PolicyName, SignalSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.config.selection import SelectionRule
 from distributed_iac.data.formats.registry import READERS
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.nets.registry import REGISTRY
+from tests.backbones import NAMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -272,7 +272,7 @@ def test_figures_that_follow_from_no_machine_are_those_of_the_results() -> None:
     assert "no disagreement in 200 random pairs" in README
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_backbone_is_named(name: str) -> None:
     assert f"`{name}`" in README
 

@@ -14,7 +14,7 @@ import distributed_iac
 from distributed_iac import transient
 from distributed_iac.config.yaml_file import read_yaml
 from distributed_iac.data.formats.listing import peek
-from distributed_iac.data.store.identity import content_mark
+from distributed_iac.data.prepare.source_files import content_mark
 from distributed_iac.data.volumes.volume import read_grid_of
 from distributed_iac.errors import CheckpointError, DataError, SourceError, StoreError
 from distributed_iac.files import write_atomically
@@ -25,13 +25,12 @@ PACKAGE = Path(distributed_iac.__file__).parent
 DECIDED = {
     "files.py": "what is left of a write that failed is tidied up; the failure itself goes on",
     "provenance.py": "facts about the machine, from /proc and git: none is as good as some",
-    "data/store/sink.py": "the failure before goes on; after a full disk closing fails once more",
     "cli/sweep.py": "tables for those who watch; the end writes them, or says why not",
     "run/local_sweep.py": "a copy where a link is refused; the copy says what storage says",
     "run/sweep_folder.py": "a list of jobs that cannot be read is going to be written anew",
     "locks.py": "whether somebody holds a lock, and who: the note is only told; its own tests",
     "report/tensorboard/event_folder.py": "only a file that is missing; others go on",
-    "cli/interrupts.py": "only a lock that another holds",
+    "cli/system.py": "no signal has come",
     "data/prepare/work.py": "only a lock that another holds, or a file that is missing",
     "data/volumes/nifti.py": "what nibabel calls missing or no image is opened once more",
     "run/artifacts.py": "a missing result is none; of two that put it, the first wins",

@@ -21,7 +21,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import FAMILY, OPERATIONS, CellTopology
+
+FULL_EDGE = sum(FAMILY[name] != "none" for name in OPERATIONS)
+"""Operations of a full edge that are executed."""
 
 
 @dataclass(frozen=True)
@@ -132,3 +136,26 @@ class CellStructure:
     def contains(self, other: CellStructure) -> bool:
         """Whether ``other`` can be reached from here by removals alone."""
         return self.topology == other.topology and not bool((other.mask & ~self.mask).any())
+
+
+def full_epoch_equivalents(evaluations: int, rows: int, steps_per_epoch: int) -> float:
+    """What a search has cost, in units of one epoch of the full supernet.
+
+    Counted in executed operations (:attr:`CellStructure.op_evaluations`): deterministic, and
+    without hardware. A full cell of 14 edges executes 98 operations a step.
+
+    Args:
+        evaluations: Executed operations, summed over all steps so far.
+        rows: R, edges of all cells.
+        steps_per_epoch: Steps of an epoch, counted as they were for ``evaluations``.
+
+    Raises:
+        ConfigError: An epoch without steps or cells without edges.
+    """
+    full = rows * FULL_EDGE * steps_per_epoch
+    if full < 1:
+        raise ConfigError(
+            "a full epoch has at least one edge and one step",
+            came=f"{rows} edges, {steps_per_epoch} steps",
+        )
+    return evaluations / full

@@ -5,7 +5,7 @@
     cell = SupernetCell(shape)
     nodes = cell([skip, decoder], operation_weights, edge_weights)      # (B, nodes * C, H, W)
 
-It is held to ``benchmarks/oracle_cell.py`` by tests, gradients included, at
+Tests hold it to the cell written edge by edge (``benchmarks.oracle_cell``), gradients included, at
 every stage of pruning. What it does differently:
 
 1. Poolings and skips depend on an edge's source alone: once for all edges that leave a node.

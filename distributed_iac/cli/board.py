@@ -25,7 +25,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from distributed_iac.cli.progress import duration
+from distributed_iac.cli.live_progress import duration
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.run.forecast import epochs_planned, forecast
 from distributed_iac.run.replay import JobHistory, Replay

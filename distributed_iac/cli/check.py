@@ -46,7 +46,7 @@ def check(
     """
     from rich.console import Console
 
-    from distributed_iac.cli.steps import follow
+    from distributed_iac.cli.live_progress import follow
     from distributed_iac.data.check.document import to_document
     from distributed_iac.data.check.report import check_source
     from distributed_iac.data.check.summary import summarise
@@ -88,7 +88,7 @@ def _prepare_folder(folder: Path) -> None:
 
 
 def _draw(report: CheckReport, folder: Path, workers: int) -> list[Picture]:
-    from distributed_iac.cli.steps import follow
+    from distributed_iac.cli.live_progress import follow
     from distributed_iac.data.check.gallery import draw_cases, write_index
 
     drawn = draw_cases(report, folder, workers)

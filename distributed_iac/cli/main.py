@@ -25,9 +25,8 @@ from distributed_iac.cli.report import report
 from distributed_iac.cli.schema import schema
 from distributed_iac.cli.search import search
 from distributed_iac.cli.status import status
-from distributed_iac.cli.streams import show_what_they_can
 from distributed_iac.cli.sweep import sweep
-from distributed_iac.cli.system_errors import refusal
+from distributed_iac.cli.system import readable, show_what_they_can
 from distributed_iac.errors import DistributedIacError
 
 INTERRUPTED = 130
@@ -86,7 +85,7 @@ def main() -> None:
     except (DistributedIacError, OSError) as error:
         if debug:
             raise
-        shown = refusal(error) if isinstance(error, OSError) else error
+        shown = readable(error)
         typer.echo(f"error: {shown}", err=True)
         sys.exit(shown.exit_code)
     except (typer.Abort, KeyboardInterrupt):

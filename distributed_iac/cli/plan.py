@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from distributed_iac.cli.doubts import tell_doubts
+from distributed_iac.cli.configuration import tell_doubts
 from distributed_iac.cli.plan_simulation import STARTUP, Assumptions, show_simulation
 from distributed_iac.errors import RunError, StoreError
 
@@ -59,7 +59,7 @@ def plan(
     """
     from rich.console import Console
 
-    from distributed_iac.cli.settled import load_settled
+    from distributed_iac.cli.configuration import load_settled
     from distributed_iac.jobs.plan import plan_jobs
 
     settings = load_settled(config, overrides or [])
@@ -130,7 +130,7 @@ def _probes(
 def _table(config: RunConfig, graph: JobGraph, probes: Mapping[JobKind, Probe]) -> Table:
     from rich.table import Table
 
-    from distributed_iac.cli.progress import duration
+    from distributed_iac.cli.live_progress import duration
 
     table = Table(box=None, pad_edge=False)
     table.add_column("kind")
@@ -163,7 +163,7 @@ def _reserved(config: RunConfig, kind: JobKind) -> str:
 
 def _estimate(config: RunConfig, graph: JobGraph, probes: Mapping[JobKind, Probe]) -> str:
     """All work one after another, and what no number of machines makes shorter."""
-    from distributed_iac.cli.progress import duration
+    from distributed_iac.cli.live_progress import duration
 
     seconds: dict[JobKind, float] = {kind: one.seconds for kind, one in probes.items()}
     total = sum(seconds.get(job.kind, 0.0) for job in graph.jobs())

@@ -122,7 +122,7 @@ def _cells(one: ScalingRow, divisor: int) -> tuple[str, str, str]:
 
 def findings(study: Mapping[str, Sequence[ScalingRow]], unit: Unit) -> Iterator[str]:
     """What the table says, for each way to search, and between the first two."""
-    from distributed_iac.cli.progress import duration
+    from distributed_iac.cli.live_progress import duration
     from distributed_iac.simulation.scaling import enough
 
     for name, outcomes in study.items():

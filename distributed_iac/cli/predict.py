@@ -12,29 +12,18 @@ where it was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from distributed_iac.errors import DataError
 
 if TYPE_CHECKING:
-    from distributed_iac.data.prepare.skipped import Skipped
-    from distributed_iac.deploy.predict import Outcome
-
-
-class _Modality(StrEnum):
-    all = "all"
-    ct = "ct"
-    mr = "mr"
-
-
-class _Dtype(StrEnum):
-    source = "source"
-    uint8 = "uint8"
+    from distributed_iac.data.store.case_notes import Skipped
+    from distributed_iac.deploy.segment_cases import CaseOutcome
 
 
 def predict(
@@ -51,11 +40,13 @@ def predict(
         bool, typer.Option("--overwrite", help="Make label maps again that are there already.")
     ] = False,
     dtype: Annotated[
-        _Dtype, typer.Option(help="Data type of the label maps: the image's, or uint8.")
-    ] = _Dtype.source,
+        Literal["source", "uint8"],
+        typer.Option(help="Data type of the label maps: the image's, or uint8."),
+    ] = "source",
     modality: Annotated[
-        _Modality, typer.Option(help="Of a data set, only these; of files, what they are.")
-    ] = _Modality.all,
+        Literal["all", "ct", "mr"],
+        typer.Option(help="Of a data set, only these; of files, what they are."),
+    ] = "all",
     format_name: Annotated[
         str, typer.Option("--format", help="Format of the data set; default: recognised.")
     ] = "auto",
@@ -66,25 +57,20 @@ def predict(
 
     Exits with 3 if some images cannot be used; they are listed, and the others are done.
     """
-    from distributed_iac.cli.steps import follow
+    from distributed_iac.cli.live_progress import follow
     from distributed_iac.deploy.images import find_images
     from distributed_iac.deploy.model import load_model
-    from distributed_iac.deploy.predict import predict_images
+    from distributed_iac.deploy.segment_cases import predict_images
     from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, has_unknown_axes
 
     loaded = load_model(model, device=device, batch_size=batch_size)
-    found = find_images(
-        images, loaded.card.fingerprint, format=format_name, modality=modality.value
-    )
+    found = find_images(images, loaded.card.fingerprint, format=format_name, modality=modality)
     outcomes = predict_images(
-        loaded, found, out, existing="replace" if overwrite else "keep", dtype=dtype.value
+        loaded, found, out, existing="replace" if overwrite else "keep", dtype=dtype
     )
     total = len(found.cases) + len(found.unusable)
     done = list(follow("predicting", outcomes, total))
-    counts = dict.fromkeys(("written", "present", "refused"), 0)
-    for outcome in done:
-        counts[outcome.status] += 1
-    typer.echo(_summary(counts, out))
+    typer.echo(_summary(Counter(outcome.status for outcome in done), out))
     if has_unknown_axes(loaded.card.fingerprint):
         typer.echo(f"warning: {UNKNOWN_AXES}", err=True)
     _warn(done)
@@ -94,7 +80,7 @@ def predict(
         raise typer.Exit(DataError.exit_code)
 
 
-def _summary(counts: dict[str, int], out: Path) -> str:
+def _summary(counts: Mapping[str, int], out: Path) -> str:
     parts = [f"{counts['written']} label maps written to {out}"]
     if counts["present"]:
         parts.append(f"{counts['present']} there already, kept (--overwrite makes them again)")
@@ -103,9 +89,9 @@ def _summary(counts: dict[str, int], out: Path) -> str:
     return "; ".join(parts)
 
 
-def _warn(done: Sequence[Outcome]) -> None:
+def _warn(done: Sequence[CaseOutcome]) -> None:
     """Say on standard error what images were used with, each kind once with its first image."""
-    from distributed_iac.data.store.notes import summarise_notes
+    from distributed_iac.data.store.case_notes import summarise_notes
 
     notes = [fault.of(outcome.case_id) for outcome in done for fault in outcome.faults]
     for line in summarise_notes(notes):

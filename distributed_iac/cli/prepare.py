@@ -11,9 +11,7 @@ killed, the same command continues; a finished store is recognised and left alon
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,16 +20,9 @@ import typer
 from distributed_iac.errors import DistributedIacError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
-
     from distributed_iac.config.dataset import DatasetSettings
     from distributed_iac.config.run import RunConfig
     from distributed_iac.data.prepare.prepare import Preparation
-    from distributed_iac.data.prepare.progress import Progress
-
-PLAIN_INTERVAL = 10.0
-"""Seconds between progress lines where no terminal can show a bar."""
 
 
 def prepare(
@@ -49,7 +40,7 @@ def prepare(
     Continues where an earlier call was interrupted. Exits with 3 if cases cannot be used, unless
     preprocess.on_bad_case is skip; every such case is listed.
     """
-    from distributed_iac.cli.settled import load_settled
+    from distributed_iac.cli.configuration import load_settled
 
     run = load_settled(config, overrides or ())
     failures: list[DistributedIacError] = []
@@ -68,7 +59,7 @@ def prepare(
 
 
 def _chosen(run: RunConfig, names: Sequence[str] | None) -> list[DatasetSettings]:
-    from distributed_iac.cli.chosen import choose
+    from distributed_iac.cli.configuration import choose
 
     known = {dataset.name: dataset for dataset in run.data}
     wanted = {choose("data sets", name, known).name for name in names or known}
@@ -76,11 +67,12 @@ def _chosen(run: RunConfig, names: Sequence[str] | None) -> list[DatasetSettings
 
 
 def _prepare_one(dataset: DatasetSettings, folder: Path) -> Preparation:
+    from distributed_iac.cli.live_progress import preparing
     from distributed_iac.data.formats.registry import read_source
     from distributed_iac.data.prepare.prepare import prepare_store
 
     source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
-    with _progress(dataset.name) as progress:
+    with preparing(dataset.name) as progress:
         return prepare_store(
             source, dataset.name, dataset.preprocess, dataset.split, folder, progress
         )
@@ -99,8 +91,8 @@ def _tell_of_networks(run: RunConfig, dataset: str, done: Preparation) -> None:
 
 
 def _summary(name: str, done: Preparation) -> str:
+    from distributed_iac.data.store.case_notes import summarise_notes
     from distributed_iac.data.store.manifest import NOTES
-    from distributed_iac.data.store.notes import summarise_notes
 
     recipe, lines = done.fingerprint.recipe, []
     status = "already prepared" if done.status == "already_prepared" else "prepared"
@@ -124,78 +116,3 @@ def _summary(name: str, done: Preparation) -> str:
     if done.notes:
         lines.append(f"  every warning: {done.folder / NOTES}")
     return "\n".join(lines)
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Progress]:
-    """Show bars on a terminal and lines in a pipe, on standard error."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines(name)
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with RichProgress(*columns, console=console, transient=True) as bars:
-        yield _Bars(name, bars)
-
-
-class _Bars:
-    def __init__(self, name: str, bars: RichProgress) -> None:
-        self._name = name
-        self._bars = bars
-        self._task: TaskID | None = None
-
-    def begin(self, stage: str, total: int, done: int) -> None:
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(f"{self._name}: {stage}", total=total, completed=done)
-
-    def advance(self) -> None:
-        if self._task is not None:
-            self._bars.advance(self._task)
-
-    def note(self, text: str) -> None:
-        self._bars.console.print(f"{self._name}: {text}", markup=False, highlight=False)
-
-    def waits(self, holder: str) -> None:
-        self.note(f"waiting for {holder}")
-
-
-class _Lines:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def begin(self, stage: str, total: int, done: int) -> None:
-        self._stage, self._total, self._first, self._done = stage, total, done, done
-        self._start = self._shown = time.monotonic()
-        earlier = f", {done} of them by an earlier run" if done else ""
-        self._say(f"{stage}: {total} in all{earlier}")
-
-    def advance(self) -> None:
-        from distributed_iac.cli.progress import duration
-
-        self._done += 1
-        now = time.monotonic()
-        if now - self._shown >= PLAIN_INTERVAL:
-            pace = (now - self._start) / (self._done - self._first)
-            left = pace * (self._total - self._done)
-            self._say(f"{self._stage}: {self._done} of {self._total}, {duration(left)} left")
-            self._shown = now
-
-    def note(self, text: str) -> None:
-        self._say(text)
-
-    def waits(self, holder: str) -> None:
-        self._say(f"waiting for {holder}")
-
-    def _say(self, text: str) -> None:
-        typer.echo(f"{self._name}: {text}", err=True)

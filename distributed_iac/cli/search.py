@@ -23,10 +23,8 @@ def search(
     Leaves genotype.json, epochs.parquet, decisions.json and figures in the run folder; the same
     command continues an interrupted search.
     """
-    from distributed_iac.cli.chosen import choose
-    from distributed_iac.cli.doubts import tell_doubts
-    from distributed_iac.cli.progress import StageProgress
-    from distributed_iac.cli.settled import load_settled
+    from distributed_iac.cli.configuration import choose, load_settled, tell_doubts
+    from distributed_iac.cli.live_progress import StageProgress
     from distributed_iac.jobs.job import Job
     from distributed_iac.jobs.plan import plan_jobs
     from distributed_iac.report.cell_drawing import draw_discretisation

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distributed_iac.cli.doubts import tell_doubts
-from distributed_iac.cli.interrupts import interrupts
+from distributed_iac.cli.configuration import tell_doubts
+from distributed_iac.cli.system import interrupts
 
 if TYPE_CHECKING:
     from distributed_iac.run.sweep_folder import SweepFolder
@@ -42,7 +42,7 @@ def sweep(
     The same command continues a sweep that was interrupted or killed, and tries again what
     failed. Exits with 4 if a job failed; what does not need it is done all the same.
     """
-    from distributed_iac.cli.settled import load_settled
+    from distributed_iac.cli.configuration import load_settled
     from distributed_iac.tune.launch import run_sweep
 
     given = list(overrides or ())

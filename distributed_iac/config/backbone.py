@@ -44,6 +44,9 @@ Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 Stride = tuple[Literal[1, 2], Literal[1, 2]]
 Kernel = tuple[Literal[1, 3, 5], Literal[1, 3, 5]]
 SupervisedScales = PositiveInt | Literal["all"]
+FiveChannels = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt]
+DECODER: FiveChannels = (256, 128, 64, 32, 16)
+"""MONAI's and segmentation-models-pytorch's own default."""
 
 
 class BackboneBase(Settings):
@@ -180,13 +183,7 @@ class FlexibleUnetSettings(BackboneBase):
     """A ``state_dict`` of the encoder alone, as a local file. torchvision's ImageNet files fit
     resnet50 and deeper; MONAI's shallower ones have shortcuts without weights, as MedicalNet."""
 
-    decoder_channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (
-        256,
-        128,
-        64,
-        32,
-        16,
-    )
+    decoder_channels: FiveChannels = DECODER
     """Channels of the decoder, deepest level first."""
 
     dropout: Dropout = 0.0
@@ -229,13 +226,7 @@ class SmpUnetSettings(BackboneBase):
     """A ``state_dict`` of the encoder alone, as a local file; nothing is ever downloaded.
     torchvision's ImageNet files fit the ResNets; for a ``tu-`` encoder save its own."""
 
-    decoder_channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (
-        256,
-        128,
-        64,
-        32,
-        16,
-    )
+    decoder_channels: FiveChannels = DECODER
     """Channels of the decoder, deepest level first."""
 
     def _default_key(self) -> str:
@@ -292,13 +283,7 @@ class AttentionUnetSettings(BackboneBase):
 
     name: Literal["attention_unet"] = "attention_unet"
 
-    channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (
-        32,
-        64,
-        128,
-        256,
-        512,
-    )
+    channels: FiveChannels = (32, 64, 128, 256, 512)
     """Channels per level, finest first; the default matches ``basic_unet`` with ``large``."""
 
     dropout: Dropout = 0.0

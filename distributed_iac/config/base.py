@@ -7,26 +7,31 @@
 
     RunConfig.model_validate(stored, context=AS_STORED)  # what an older release left out is 0.0
     fields_before(EvaluationSettings)                    # {"overlap": 0.0}
+    to_plain(settings), to_identity(settings)            # for files; for digests
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
-    ValidationError,
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
-Place = tuple[str | int, ...]
+from distributed_iac.config.pydantic_errors import Place, refusals
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 AS_STORED: Mapping[str, bool] = MappingProxyType({"as_stored": True})
 """Context of a validation: the values are those that a release resolved and wrote down."""
@@ -72,12 +77,12 @@ class Settings(BaseModel):
         built = handler(given)
         if isinstance(given, Mapping):
             wrong = [
-                error
+                one
                 for name, value in given.items()
-                for error in _changed((name,), value, getattr(built, name))
+                for one in _changed((name,), value, getattr(built, name))
             ]
             if wrong:
-                raise ValidationError.from_exception_data(cls.__name__, wrong)
+                raise refusals(cls.__name__, wrong)
         return built
 
 
@@ -91,8 +96,40 @@ def fields_before(settings: type[Settings]) -> dict[str, Any]:
     }
 
 
-def _changed(place: Place, given: Any, built: Any) -> Iterable[InitErrorDetails]:
-    """Scalars below a value that validation has turned into another kind of scalar."""
+def to_plain(settings: Settings) -> dict[str, Any]:
+    """Return plain JSON-able values, equal for equal settings (sets are sorted)."""
+    return {name: _plain(value, to_plain) for name, value in settings}
+
+
+def to_identity(settings: Settings) -> dict[str, Any]:
+    """Return the same without settings that are as they were before they existed.
+
+    For digests: a setting that a later release adds leaves the digests of older results alone,
+    as long as nobody uses it.
+    """
+    before = fields_before(type(settings))
+    plain = {name: _plain(value, to_identity) for name, value in settings}
+    return {
+        name: value
+        for name, value in plain.items()
+        if name not in before or value != _plain(before[name], to_identity)
+    }
+
+
+def _plain(value: Any, branch: Callable[[Settings], dict[str, Any]]) -> Any:
+    if isinstance(value, Settings):
+        return branch(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, branch) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(_plain(item, branch) for item in value)
+    if isinstance(value, list | tuple):
+        return [_plain(item, branch) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _changed(place: Place, given: Any, built: Any) -> Iterable[tuple[Place, Any, str]]:
+    """Scalars below a value that validation has turned into another kind: where, what, why not."""
     if isinstance(given, list | tuple) and isinstance(built, list | tuple):
         # Of another length: a validator has left out repetitions, which are of one kind anyway.
         pairs = zip(given, built, strict=True) if len(given) == len(built) else ()
@@ -102,9 +139,7 @@ def _changed(place: Place, given: Any, built: Any) -> Iterable[InitErrorDetails]
         for name in given.keys() & built.keys():
             yield from _changed((*place, name), given[name], built[name])
     elif isinstance(built, bool | int | float) and _kind(given) not in (None, _kind(built)):
-        message = f"a {_kind(built)} is wanted, not a {_kind(given)}"
-        error = PydanticCustomError("kind", "{message}", {"message": message})
-        yield InitErrorDetails(type=error, loc=place, input=given)
+        yield place, given, f"a {_kind(built)} is wanted, not a {_kind(given)}"
 
 
 def _kind(value: Any) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Count, Settings
 
 Axis = Literal["rows", "columns"]
 
@@ -14,10 +14,10 @@ Axis = Literal["rows", "columns"]
 class BatchSettings(Settings):
     """Batches of 2-D slices for a training loop."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Count = 16
     """Slices in a batch; our choice (nnU-Net's planner gives 12 to 105, by memory)."""
 
-    steps_per_epoch: Annotated[int, Field(ge=1)] | Literal["pass"] = "pass"
+    steps_per_epoch: Count | Literal["pass"] = "pass"
     """Batches in an epoch (nnU-Net: 250); ``pass``: as many as show every slice once."""
 
     foreground_fraction: Annotated[float, Field(ge=0, le=1)] = 0.33

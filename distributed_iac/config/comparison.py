@@ -1,19 +1,32 @@
-"""Settings of the comparison of arms and controls.
+"""What every result is compared with, and how arms and controls are compared.
 
 ::
 
-    ComparisonSettings(dice_margin=0.02)
+    controls: [plain, plain_extra, random]
+    baselines:
+      - {name: attention_unet}
+      - {name: basic_unetplusplus}
+    comparison: {dice_margin: 0.02}
+
+A cell that is retrained has had more training than the backbone it sits in, and a searched cell
+is a cell: without ``plain_extra`` and ``random`` a gain may be the training's or any cell's.
 
 All defaults are our choice, except the epoch whose reason is given.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from distributed_iac.config.base import Settings
+
+Control = Literal["plain", "plain_extra", "random"]
+"""``plain``: the pre-trained backbone as it is. ``plain_extra``: the same, trained on for as long
+as a cell is retrained. ``random``: a cell that nobody searched, retrained like the others."""
+
+CONTROLS: tuple[Control, ...] = get_args(Control)
 
 ResampledUnits = Literal["patients", "patients_and_seeds"]
 

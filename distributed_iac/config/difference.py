@@ -2,7 +2,7 @@
 
 ::
 
-    first_difference({"a": {"b": 1}}, {"a": {"b": 2}})      # Difference("a.b", 1, 2)
+    first_difference({"a": {"b": 1}}, {"a": {"b": 2}})      # FirstDifference("a.b", 1, 2)
     str(_)                                                  # "a.b: 1 there, 2 here"
 """
 
@@ -16,7 +16,7 @@ _MISSING = object()
 
 
 @dataclass(frozen=True)
-class Difference:
+class FirstDifference:
     """The first place where stored values differ from those asked for.
 
     Args:
@@ -33,7 +33,7 @@ class Difference:
         return f"{self.path}: {self.stored!r} there, {self.asked!r} here"
 
 
-def first_difference(stored: Any, asked: Any, path: str = "") -> Difference | None:
+def first_difference(stored: Any, asked: Any, path: str = "") -> FirstDifference | None:
     """Find the first entry, in the order of the stored value, that differs; None if none does.
 
     Args:
@@ -51,6 +51,6 @@ def first_difference(stored: Any, asked: Any, path: str = "") -> Difference | No
         pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(stored, asked, strict=True))]
     else:
         sides = (None if side is _MISSING else side for side in (stored, asked))
-        return None if stored == asked else Difference(path, *sides)
+        return None if stored == asked else FirstDifference(path, *sides)
     found = (first_difference(a, b, where) for where, a, b in pairs)
     return next((difference for difference in found if difference), None)

@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
-from distributed_iac.config.base import Before, Settings
+from distributed_iac.config.base import Before, Count, Positive, Settings
 from distributed_iac.config.batches import Axis
 
 MetricName = Literal["dice", "hd95", "surface_dice"]
 EmptyPolicyName = Literal["nan", "brats", "kits"]
-Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class EvaluationSettings(Settings):
@@ -34,7 +33,7 @@ class EvaluationSettings(Settings):
     undefined), ``brats``, ``kits``. ``auto``: ``brats`` and ``kits`` for data in those formats,
     ``nan`` for all others. The policy in force stands in every row of a table."""
 
-    tolerances_mm: Mapping[str, Millimetres] = {}
+    tolerances_mm: Mapping[str, Positive] = {}
     """Surface-Dice tolerances by target, added to (and before) those that a data set publishes
     (KiTS from 2021 on). A target without a tolerance has no surface Dice."""
 
@@ -43,7 +42,7 @@ class EvaluationSettings(Settings):
     combinations: the same for every arm and control. ``auto``: of an nnunet backbone those that its
     checkpoint allows, as nnU-Net does; none for all others. Takes two or four times as long."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_size: Count = 32
     """Slices that are predicted at a time; changes memory and speed only. Our choice."""
 
     @field_validator("metrics")

@@ -8,17 +8,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from distributed_iac.config.base import AS_STORED, Settings, fields_before
-from distributed_iac.config.explain import explain
+from distributed_iac.config.base import AS_STORED, Settings, to_plain
 from distributed_iac.config.merge import Layers, read_layers
+from distributed_iac.config.pydantic_errors import Finding, findings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.config.yaml_file import dump_yaml
+from distributed_iac.errors import ConfigError, did_you_mean
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -47,44 +48,62 @@ def _validated(layers: Layers, context: Mapping[str, Any] | None = None) -> RunC
     try:
         return RunConfig.model_validate(layers.values, context=context)
     except ValidationError as error:
-        raise explain(error, RunConfig, layers) from error
+        raise _explain(error, layers) from error
 
 
-def to_plain(settings: Settings) -> dict[str, Any]:
-    """Return plain JSON-able values, equal for equal settings (sets are sorted)."""
-    return {name: _plain(value, to_plain) for name, value in settings}
+def _explain(error: ValidationError, layers: Layers) -> ConfigError:
+    """One error that lists every finding, with file, key path and the nearest name."""
+    refused = [_refusal(finding, layers) for finding in findings(error, RunConfig)]
+    if len(refused) == 1:
+        return refused[0]
+    blocks = [f"{number}. {one}" for number, one in enumerate(refused, 1)]
+    return ConfigError("\n".join([f"{len(refused)} problems in the configuration", *blocks]))
 
 
-def to_identity(settings: Settings) -> dict[str, Any]:
-    """Return the same without settings that are as they were before they existed.
+def _refusal(finding: Finding, layers: Layers) -> ConfigError:
+    message, came, remedy = _sentences(finding)
+    path = ".".join(map(str, finding.place))
+    where = f"{layers.origin(path)}: {path}" if path else layers.origin("")
+    return ConfigError(message, came=came, remedy=remedy, where=where)
 
-    For digests: a setting that a later release adds leaves the digests of older results alone,
-    as long as nobody uses it.
-    """
-    before = fields_before(type(settings))
-    plain = {name: _plain(value, to_identity) for name, value in settings}
-    return {
-        name: value
-        for name, value in plain.items()
-        if name not in before or value != _plain(before[name], to_identity)
-    }
+
+def _sentences(finding: Finding) -> tuple[str, str | None, str | None]:
+    """What is allowed, what came, what to do."""
+    key, came, allowed = finding.key, finding.came, finding.allowed
+    match finding.kind:
+        case "unknown_key":
+            return (
+                f"known keys here are {', '.join(allowed)}",
+                key,
+                did_you_mean(key, allowed) or "remove it",
+            )
+        case "missing_key":
+            return "this key is required", "nothing", "add it"
+        case "missing_tag":
+            return f"the key {key} is required", "nothing", "add it"
+        case "unknown_tag":
+            return (
+                f"{key} is one of {', '.join(allowed)}",
+                _short(came),
+                did_you_mean(came, allowed),
+            )
+    remedy = did_you_mean(came, allowed) if isinstance(came, str) else None
+    if finding.kind == "not_text" and not isinstance(came, dict | list):
+        remedy = "quote it if it is text"
+    message = finding.message.rstrip(".")
+    # A rule over several keys names them itself; the whole branch would bury the message.
+    branch = isinstance(came, dict) and came
+    return message[:1].lower() + message[1:], None if branch else _short(came), remedy
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def to_yaml(settings: Settings) -> str:
     """Return readable YAML of every value, defaults included."""
     return dump_yaml(to_plain(settings))
-
-
-def _plain(value: Any, branch: Callable[[Settings], dict[str, Any]]) -> Any:
-    if isinstance(value, Settings):
-        return branch(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, branch) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(_plain(item, branch) for item in value)
-    if isinstance(value, list | tuple):
-        return [_plain(item, branch) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def json_schema() -> dict[str, Any]:

@@ -52,7 +52,7 @@ def read_layers(path: Path, overrides: Sequence[str] = ()) -> Layers:
     values: dict[str, Any] = {}
     origins: Origins = {"": str(path)}
     for file, layer in reversed(_chain(path)):
-        values = _merge(values, layer, str(file), origins, "")
+        values = _merge(values, layer, str(file), origins)
     for override in overrides:
         key, separator, text = override.partition("=")
         option = f"--set {override}"
@@ -84,7 +84,7 @@ def _chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _merge(
-    lower: dict[str, Any], upper: dict[str, Any], origin: str, origins: Origins, prefix: str
+    lower: dict[str, Any], upper: dict[str, Any], origin: str, origins: Origins, prefix: str = ""
 ) -> dict[str, Any]:
     """Lay ``upper`` over ``lower``: mappings merge, everything else (lists too) is replaced."""
     merged = dict(lower)
@@ -104,34 +104,20 @@ def _assign(
 ) -> None:
     """Set one value; path parts that are numbers index into lists."""
     holder: Any = values
-    for depth, part in enumerate(parts[:-1]):
-        holder = _step(holder, part, parts, depth, option)
-    last = parts[-1]
-    if isinstance(holder, list):
-        holder[_index(holder, last, option)] = value
-    elif isinstance(holder, dict):
-        holder[last] = value
-    else:
-        raise ConfigError(
-            f"{'.'.join(parts[:-1])} is a plain value and has no keys",
-            came=repr(holder),
-            where=option,
-        )
+    for depth, part in enumerate(parts):
+        if not isinstance(holder, dict | list):
+            raise ConfigError(
+                f"{'.'.join(parts[:depth])} is a plain value and has no keys",
+                came=repr(holder),
+                where=option,
+            )
+        key: Any = _index(holder, part, option) if isinstance(holder, list) else part
+        if depth + 1 == len(parts):
+            holder[key] = value
+        elif isinstance(holder, dict) and holder.get(key) is None:
+            holder[key] = {}
+        holder = holder[key]
     origins[".".join(parts)] = option
-
-
-def _step(holder: Any, part: str, parts: list[str], depth: int, option: str) -> Any:
-    if isinstance(holder, list):
-        return holder[_index(holder, part, option)]
-    if isinstance(holder, dict):
-        if holder.get(part) is None:
-            holder[part] = {}
-        return holder[part]
-    raise ConfigError(
-        f"{'.'.join(parts[:depth])} is a plain value and has no keys",
-        came=repr(holder),
-        where=option,
-    )
 
 
 def _index(holder: list[Any], part: str, option: str) -> int:

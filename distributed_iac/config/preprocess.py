@@ -20,8 +20,7 @@ from distributed_iac.config.base import Before, Settings
 Spacing = Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=8, le=4096)]
 
-
-Axis = Annotated[int, Field(ge=0, le=2)]
+ArrayAxis = Annotated[int, Field(ge=0, le=2)]
 Scheme = Literal["zscore", "zscore_nonzero", "ct", "unit", "rgb", "none"]
 
 
@@ -32,7 +31,7 @@ class SliceSettings(Settings):
     """``LPS`` and ``RAS`` reverse and exchange axes to these nibabel axis codes first;
     ``as_stored`` takes the array as it lies in the file, whatever its header says."""
 
-    axes: tuple[Axis, Axis, Axis] = (2, 1, 0)
+    axes: tuple[ArrayAxis, ArrayAxis, ArrayAxis] = (2, 1, 0)
     """Array axes that become slice, row and column; none is reversed."""
 
     @model_validator(mode="after")

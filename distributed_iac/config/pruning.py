@@ -20,9 +20,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Count, Settings
 
-Count = Annotated[int, Field(ge=1)]
 PolicyName = Literal["none", "js", "schedule", "rank"]
 ImportanceMeasure = Literal["softmax", "softmax_x_beta", "perturbation"]
 

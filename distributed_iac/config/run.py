@@ -17,11 +17,10 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from distributed_iac.config.backbone import BackboneSettings, BasicUnetSettings
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Count, Settings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.comparison import ComparisonSettings
-from distributed_iac.config.controls import CONTROLS, Control
+from distributed_iac.config.comparison import CONTROLS, ComparisonSettings, Control
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.evaluation import EvaluationSettings
 from distributed_iac.config.pruning import PruningSettings
@@ -48,7 +47,7 @@ class RunConfig(Settings):
     device: str = "auto"
     """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:<number>``."""
 
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Count | None = None
     """Threads a process computes with on a CPU; None: torch's own choice."""
 
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)

@@ -16,9 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distributed_iac.config.base import Settings
-
-Count = Annotated[int, Field(ge=1)]
+from distributed_iac.config.base import Count, Settings
 
 
 class ConvergenceSettings(Settings):

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Count, Settings
 
 SelectionRule = Literal["each", "best", "consensus", "top_k", "pareto"]
 CostMeasure = Literal["macs", "parameters"]
@@ -28,7 +28,7 @@ class SelectionSettings(Settings):
     best: the cell with the highest validation Dice; consensus: the searches' vote;
     top_k: the `count` best; pareto: at most `count` cells that no other beats in both Dice and
     cost."""
-    count: Annotated[int, Field(ge=1)] = 3
+    count: Count = 3
     """Most cells that top_k and pareto pick."""
     near_tie: Annotated[float, Field(ge=0, lt=1)] = 0.005
     """Validation Dice within which two cells are called near-tied. Half a Dice point: less than

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Count, Settings
 
 SCHEMES = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
 """Storage that pyarrow, and with it Ray, reaches by a URI."""
@@ -22,9 +22,8 @@ def _reachable(place: str) -> str:
     return place
 
 
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0)]
-Place = Annotated[str, AfterValidator(_reachable)]
+Storage = Annotated[str, AfterValidator(_reachable)]
 
 
 class ResourceSettings(Settings):
@@ -65,12 +64,12 @@ class SweepSettings(Settings):
     cpus: Count | None = None
     """CPU cores that Ray on this machine may use; None: all. Unused when joining a cluster."""
 
-    storage: Place | None = None
+    storage: Storage | None = None
     """Folder or URI (``s3://``, ``gs://``) that all nodes reach, for Ray's experiment and the
     checkpoints, in a folder of its own for every place of a run folder; None: the run folder, which
     then must be on shared storage if there are several nodes."""
 
-    artifacts: Place | None = None
+    artifacts: Storage | None = None
     """Folder or URI of finished jobs' results, shared between runs; None: ``<out>/artifacts``."""
 
     resources: KindResources = KindResources()

@@ -1,4 +1,4 @@
-"""Settings of the three training stages: pre-training, search, retraining.
+"""Settings of the three training stages, pre-training, search and retraining, and of optimisers.
 
 Defaults that are published are marked with their source; the others are our choice.
 """
@@ -9,21 +9,64 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from distributed_iac.config.base import Settings
-from distributed_iac.config.optimiser import (
-    AdamSettings,
-    CosineSchedule,
-    NonNegative,
-    OptimiserSettings,
-    PolySchedule,
-    Positive,
-    ScheduleSettings,
-    SgdSettings,
-)
+from distributed_iac.config.base import Count, NonNegative, Positive, Settings
 
-Count = Annotated[int, Field(ge=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
 CudaGraphs = Literal["off", "auto"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class SgdSettings(Settings):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: Positive = 0.1
+    """At ``reference_batch``; scaled linearly to the batch in use."""
+    reference_batch: Count | None = 256
+    """Batch size that the learning rate was published for; None: do not scale."""
+    momentum: Fraction = 0.9
+    nesterov: Literal["off", "on"] = "off"
+    weight_decay: NonNegative = 3e-4
+
+
+class AdamSettings(Settings):
+    """Adam; with decoupled weight decay when ``kind`` is ``adamw``."""
+
+    kind: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 6e-4
+    reference_batch: Count | None = None
+    """Batch size that the learning rate was published for; None: do not scale."""
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: NonNegative = 0.0
+
+
+OptimiserSettings = Annotated[SgdSettings | AdamSettings, Field(discriminator="kind")]
+
+
+class ConstantSchedule(Settings):
+    """The learning rate stays as it is."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class CosineSchedule(Settings):
+    """Half a cosine from 1 to ``floor`` over the epochs (PC-DARTS)."""
+
+    kind: Literal["cosine"] = "cosine"
+    floor: Fraction = 0.0
+    """Share of the learning rate left at the end."""
+
+
+class PolySchedule(Settings):
+    """``(1 - epoch / epochs) ** power`` (nnU-Net)."""
+
+    kind: Literal["poly"] = "poly"
+    power: Positive = 0.9
+
+
+RateSchedule = Annotated[
+    ConstantSchedule | CosineSchedule | PolySchedule, Field(discriminator="kind")
+]
 
 
 class LossSettings(Settings):
@@ -47,7 +90,7 @@ class SupervisedSettings(Settings):
     epochs: Count
     """An epoch is ``batches.steps_per_epoch`` batches."""
     optimiser: OptimiserSettings
-    schedule: ScheduleSettings = PolySchedule()
+    schedule: RateSchedule = PolySchedule()
     """nnU-Net's, by default."""
     gradient_clip: Positive = 12.0
     """Largest gradient norm (nnU-Net)."""
@@ -84,7 +127,7 @@ class SearchSettings(Settings):
     architecture: OptimiserSettings = AdamSettings(
         learning_rate=6e-4, betas=(0.5, 0.999), weight_decay=1e-3
     )
-    schedule: ScheduleSettings = CosineSchedule()
+    schedule: RateSchedule = CosineSchedule()
     """Of the weight optimiser; the architecture optimiser's rate is constant."""
     gradient_clip: Positive = 5.0
     """Largest gradient norm of the weight step (PC-DARTS)."""

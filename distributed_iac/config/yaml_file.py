@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +49,19 @@ _MEANT: dict[str, re.Pattern[str]] = {
 """The spellings of each of YAML's types that nobody means otherwise: those of YAML 1.2 and JSON."""
 
 
+def _refused(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
 def _as_meant(loader: _Loader, node: yaml.ScalarNode) -> Any:
     """Construct a value whose spelling can only mean this type."""
     kind = node.tag.rpartition(":")[2]
     if _MEANT[kind].fullmatch(node.value) is None:
         made = yaml.SafeLoader.yaml_constructors[node.tag](loader, node)
-        raise yaml.constructor.ConstructorError(
-            None,
-            None,
+        raise _refused(
             f"{node.value}, which YAML reads as {made}: quote it ('{node.value}') if it is text, "
             "else write true, false or a finite decimal number",
-            node.start_mark,
+            node,
         )
     return yaml.SafeLoader.yaml_constructors[node.tag](loader, node)
 
@@ -72,13 +75,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str | int | float | bool):
-            raise yaml.constructor.ConstructorError(
-                None, None, "keys are plain words", key_node.start_mark
-            )
+            raise _refused("keys are plain words", key_node)
         if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} stands here twice", key_node.start_mark
-            )
+            raise _refused(f"the key {key!r} stands here twice", key_node)
         seen.add(key)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
@@ -134,15 +133,12 @@ def _written_out(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
     """Number of keys and values below a node with every alias written out; refuse too many."""
     if node not in known:
         known[node] = MOST_VALUES + 1  # what it stays for an alias to a node that is still open
-        parts = node.value if isinstance(node, yaml.CollectionNode) else []
-        below = [
-            part for entry in parts for part in (entry if isinstance(entry, tuple) else [entry])
-        ]
+        below = node.value if isinstance(node, yaml.CollectionNode) else []
+        if isinstance(node, yaml.MappingNode):  # pairs of a key and a value
+            below = chain.from_iterable(below)
         known[node] = 1 + sum(_written_out(part, known) for part in below)
     if known[node] > MOST_VALUES:
-        raise yaml.constructor.ConstructorError(
-            None, None, f"aliases stand for more than {MOST_VALUES} values", node.start_mark
-        )
+        raise _refused(f"aliases stand for more than {MOST_VALUES} values", node)
     return known[node]
 
 

@@ -1,13 +1,16 @@
-"""Label values, what is scored, and network outputs on numpy arrays.
+"""The one coding of targets: which label values are scored as one, and what outputs stand for.
 
 ::
 
-    masks = targets(labels, scheme)                      # (..., T): one plane a region or class
-    labels = labels_from_regions(masks, scheme)          # painted in the scheme's order
+    masks = membership(scheme)[:, labels]                # (T, ...): one plane a region or class
+    outputs = len(output_values(scheme))                 # K that a network must have
     labels = decode_logits(logits, scheme)               # (K, ...) -> label values
 
-Shapes: T targets; K outputs, T for regions (sigmoids) and 1 + T for classes (softmax with the
-background first).
+Two codings: *classes* (softmax over background and every class) where the labels exclude one
+another, and *regions* (a sigmoid each) where the targets overlap (BraTS WT/TC/ET, KiTS). The same
+on a device, for batches: ``training/targets.py``.
+
+Shapes: T targets; K outputs, T for regions and 1 + T for classes, the background first.
 """
 
 from __future__ import annotations
@@ -20,42 +23,27 @@ from numpy.typing import NDArray
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.errors import DataError
 
+LABEL_VALUES = 256
+"""That a label of eight bits can have."""
 
-def targets(labels: NDArray[np.uint8], scheme: LabelScheme) -> NDArray[np.bool_]:
-    """Membership of each scored target.
 
-    Args:
-        labels: Label values, (n, ...).
-        scheme: Meaning of the values.
-
-    Returns:
-        (n, T, ...).
-    """
-    table = np.zeros((len(scheme.targets), np.iinfo(np.uint8).max + 1), dtype=bool)
+def membership(scheme: LabelScheme) -> NDArray[np.bool_]:
+    """Which label values belong to each scored target, (T, 256)."""
+    table = np.zeros((len(scheme.targets), LABEL_VALUES), dtype=bool)
     for row, target in zip(table, scheme.targets, strict=True):
         row[list(target.values)] = True
-    masks: NDArray[np.bool_] = np.stack([row[labels] for row in table], axis=1)
-    return masks
+    return table
 
 
-def labels_from_regions(masks: NDArray[np.bool_], scheme: LabelScheme) -> NDArray[np.uint8]:
-    """Paint overlapping regions, later ones over earlier ones (nnU-Net's rule).
-
-    Args:
-        masks: (n, T, ...), T regions.
-        scheme: With regions and as many values in ``region_order``.
-
-    Returns:
-        Label values, (n, ...).
-    """
-    labels = np.zeros((masks.shape[0], *masks.shape[2:]), dtype=np.uint8)
-    for region, value in enumerate(scheme.region_order):
-        labels[masks[:, region]] = value
-    return labels
+def output_values(scheme: LabelScheme) -> tuple[int, ...]:
+    """The label value that each of the K outputs decides for."""
+    return scheme.region_order if scheme.regions else (0, *scheme.classes)
 
 
 def decode_logits(logits: NDArray[np.floating[Any]], scheme: LabelScheme) -> NDArray[np.uint8]:
     """Decide label values: the largest class; or every region above 0, a probability of one half.
+
+    Regions are painted in the scheme's order, later ones over earlier ones (nnU-Net's rule).
 
     Args:
         logits: (K, ...).
@@ -67,15 +55,16 @@ def decode_logits(logits: NDArray[np.floating[Any]], scheme: LabelScheme) -> NDA
     Raises:
         DataError: K does not fit the scheme.
     """
-    wanted = len(scheme.region_order) if scheme.regions else 1 + len(scheme.classes)
-    if len(logits) != wanted:
+    values = output_values(scheme)
+    if len(logits) != len(values):
         raise DataError(
-            f"a prediction for {scheme.convention!r} has {wanted} outputs",
+            f"a prediction for {scheme.convention!r} has {len(values)} outputs",
             came=len(logits),
             remedy="use a network trained on a store of this label scheme",
         )
-    if scheme.regions:
-        (labels,) = labels_from_regions(logits[None] > 0, scheme)
-    else:
-        labels = np.array((0, *scheme.classes), dtype=np.uint8)[logits.argmax(axis=0)]
-    return np.asarray(labels, dtype=np.uint8)
+    if not scheme.regions:
+        return np.asarray(np.array(values, dtype=np.uint8)[logits.argmax(axis=0)])
+    labels = np.zeros(logits.shape[1:], dtype=np.uint8)
+    for logit, value in zip(logits, values, strict=True):
+        labels[logit > 0] = value
+    return labels

@@ -10,38 +10,34 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
-from distributed_iac.deploy.export import export_model
-from distributed_iac.errors import ConfigError, RunError
-from distributed_iac.evaluation.mirror import mirror_axes
-from distributed_iac.evaluation.summary import summarise
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.deploy.model_folder import export_model
+from distributed_iac.errors import ConfigError, RunError, did_you_mean
+from distributed_iac.evaluation.patients_summary import summarise
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.card import ModelCard, Scalar
-from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import build_backbone
-from distributed_iac.nets.trained import card_of_store
 from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests
 from distributed_iac.run.result import read_result
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.run.work.contract import PATIENTS, WEIGHTS
+from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import read_weights
-from distributed_iac.training.targets import TargetCoder
 
 CONFIG = "config.yaml"
 
@@ -140,33 +136,35 @@ class FinishedRun:
             StoreError: The store of the data set is not there.
             RunError: A needed result is gone, or the folder cannot be written.
         """
-        networks = (*self.config.backbones, *self.config.baselines)
-        (backbone,) = [one for one in networks if one.key == model.job.backbone]
+        group = self._group(model.job)
         return export_model(
             folder,
-            backbone=backbone,
-            weights=self._weights(model),
+            backbone=group.settings,
+            weights=self._weights(model, group),
             cell=self.config.cell,
             genotype=model.genotype,
-            fingerprint=self._store(model.job).fingerprint,
+            fingerprint=group.store.fingerprint,
             provenance=self._provenance(model),
-            mirror=mirror_axes(self.config.evaluation, backbone),
+            mirror=group.inference().mirror,
         )
 
     def _has_network(self, model: FinishedModel) -> bool:
         """Whether there are weights; a retraining without a cell to train leaves none."""
         return model.job.kind == "evaluate" or WEIGHTS in model.result[FILES]
 
-    def _store(self, job: Job) -> Store:
+    def _group(self, job: Job) -> Group:
         (dataset,) = [one for one in self.config.data if one.name == job.dataset]
-        return Store.open(self.config.store_folder(dataset))
+        networks = (*self.config.backbones, *self.config.baselines)
+        (settings,) = [one for one in networks if one.key == job.backbone]
+        store = Store.open(self.config.store_folder(dataset))
+        return Group(self.config, dataset, settings, store, torch.device("cpu"))
 
-    def _weights(self, model: FinishedModel) -> Mapping[str, Tensor]:
+    def _weights(self, model: FinishedModel, group: Group) -> Mapping[str, Tensor]:
         trained = [model.job.key]
         if model.job.kind == "evaluate":
             trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
-        if not trained:
-            return self._given(model.job)
+        if not trained:  # the backbone came with its weights
+            return group.backbone().state_dict()
         folder = self.artifacts.fetch(self.digests[trained[0]])
         if folder is None:
             raise RunError(
@@ -175,19 +173,6 @@ class FinishedRun:
                 remedy="run the same configuration again: it makes what is missing",
             )
         return read_weights(folder / WEIGHTS)
-
-    def _given(self, job: Job) -> Mapping[str, Tensor]:
-        """Weights that the backbone came with."""
-        (settings,) = [one for one in self.config.backbones if one.key == job.backbone]
-        facts = self._store(job).fingerprint
-        backbone = build_backbone(
-            settings,
-            len(facts.channel_names),
-            TargetCoder(facts.labels).outputs,
-            Fingerprint2d(facts.recipe.patch, facts.recipe.spacing),
-            store=card_of_store(facts),
-        )
-        return backbone.state_dict()
 
     def _provenance(self, model: FinishedModel) -> dict[str, Scalar]:
         known = ("arm", "seed", "digest", "val_dice", "epochs", "best_epoch")
@@ -221,13 +206,10 @@ def choose_model(
         if model.job.key == key:
             return model
     keys = [model.job.key for model in models]
-    near = difflib.get_close_matches(key or "", keys, n=1, cutoff=0.5)
     raise ConfigError(
         f"this run has {len(models)} finished networks",
         came=f"{key}, which is not among them",
-        remedy=f"did you mean {near[0]}?"
-        if near
-        else "list them with `distributed-iac export RUN`",
+        remedy=did_you_mean(key, keys) or "list them with `distributed-iac export RUN`",
     )
 
 

@@ -23,7 +23,7 @@ from distributed_iac.data.formats.listing import Folder, list_folder, peek
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, split_nifti, stem_of
 from distributed_iac.data.formats.registry import ModalityFilter, read_source
 from distributed_iac.data.formats.unused import letter_case_twins, not_read
-from distributed_iac.data.prepare.skipped import Skipped
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.volumes.volume import read_grid_of
 from distributed_iac.deploy.trained_layout import trained_layout

@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
+
+from distributed_iac.files import whole_file
 
 LabelDtype = Literal["source", "uint8"]
 """``source``: the data type of the image file; every type that an image can have holds the
@@ -59,12 +60,6 @@ def write_image(image: nib.Nifti1Image, path: Path) -> None:
     Raises:
         OSError: The folder is not writable or the disk is full; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    # nibabel decides by the ending whether to compress.
+    with whole_file(path, ending="".join(path.suffixes[-2:])) as temporary:
         image.to_filename(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ Shapes: Z slices of a case, C channels, K outputs, H x W the patch, X x Y x Z th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -26,25 +26,33 @@ import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from distributed_iac.cell.implant import DerivedNetwork
+from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.data.contract import Case, Modality
 from distributed_iac.data.faults import Fault
-from distributed_iac.data.prepare.case import preprocess_case
+from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.store.fingerprint import Fingerprint
-from distributed_iac.data.targets import decode_logits
+from distributed_iac.data.targets import decode_logits, output_values
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
-from distributed_iac.deploy.network import build_network, load_exactly
 from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, as_trained, has_unknown_axes
-from distributed_iac.errors import SourceError
-from distributed_iac.evaluation.predict import Inference, slice_logits
+from distributed_iac.errors import CheckpointError, SourceError
+from distributed_iac.evaluation.inference import Inference, slice_logits
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
+from distributed_iac.nets.contract import Backbone
+from distributed_iac.nets.nnunet import build_planned
+from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.outputs import read_weights
 
 StrPath = str | PathLike[str]
+
+LISTED = 5
+"""Names of misfitting tensors shown in a message."""
 
 BATCH_SIZE = 8
 """Slices at a time: the widest U-Net here (``large``) on slices of 512 x 512 then takes 3.1 GB on a
@@ -159,9 +167,52 @@ def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH
     card = read_card(place)
     path = place / WEIGHTS
     require_digest(path, card.weights_sha256)
-    network = build_network(card)
-    load_exactly(network, read_weights(path), path)
+    network = _network_of(card)
+    _load_exactly(network, read_weights(path), path)
     return Model(card, network.to(chosen).eval(), chosen, batch_size)
+
+
+def _network_of(card: ModelCard) -> nn.Module:
+    """Build the network: a backbone, with cells where the card has a genotype.
+
+    Raises:
+        ConfigError: A package that the backbone needs is not installed, or the genotype does not
+            fit the backbone.
+    """
+    backbone = _backbone_of(card)
+    if card.genotype is None or card.cell is None:
+        return backbone
+    return DerivedNetwork(backbone, card.genotype, card.cell, torch.Generator().manual_seed(0))
+
+
+def _load_exactly(network: nn.Module, weights: Mapping[str, Tensor], where: Path) -> None:
+    """Load every tensor.
+
+    Raises:
+        CheckpointError: Names or shapes differ.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    misfits = sorted({name for name, _ in own.items() ^ given.items()})
+    if misfits:
+        raise CheckpointError(
+            f"the weights must fit the {len(own)} tensors of the network one by one",
+            came=f"{len(misfits)} that differ, such as {', '.join(misfits[:LISTED])}",
+            remedy="export the model again from the run that trained it",
+            where=where,
+        )
+    network.load_state_dict(dict(weights))
+
+
+def _backbone_of(card: ModelCard) -> Backbone:
+    fingerprint = card.fingerprint
+    channels, outputs = len(fingerprint.channel_names), len(output_values(fingerprint.labels))
+    if isinstance(card.backbone, NnUnetSettings):
+        assert card.nnunet is not None
+        with torch.random.fork_rng(devices=[]):
+            return build_planned(card.backbone, card.nnunet, channels, outputs)
+    plan = Fingerprint2d(fingerprint.recipe.patch, fingerprint.recipe.spacing)
+    return build_backbone(card.backbone, channels, outputs, plan)
 
 
 def _require_same_channels(case: Case, fingerprint: Fingerprint) -> None:

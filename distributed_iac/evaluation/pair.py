@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from distributed_iac.data.contract import LabelScheme, Region
+from distributed_iac.data.targets import membership
 from distributed_iac.errors import GeometryError
+from distributed_iac.evaluation.case_score import TargetScore
 from distributed_iac.evaluation.conventions import UNDEFINED, Conventions, Scores
 from distributed_iac.evaluation.surfaces import Mask, Spacing, hd95, surface_dice
 
@@ -31,29 +33,6 @@ Labels = NDArray[np.uint8]
 Box = tuple[slice, ...]
 Boxes = Sequence[Box | None]
 MM3_PER_ML = 1000.0
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One target of one case. NaN: undefined; None: not asked for, or without a tolerance.
-
-    Args:
-        target: Class or region.
-        dice: In [0, 1].
-        hd95: In mm.
-        surface_dice: In [0, 1].
-        tolerance: Of the surface Dice, in mm.
-        label_ml: Volume in the label; NaN if it is never annotated in this kind of case.
-        predicted_ml: Volume in the prediction.
-    """
-
-    target: str
-    dice: float
-    hd95: float | None
-    surface_dice: float | None
-    tolerance: float | None
-    label_ml: float
-    predicted_ml: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +63,7 @@ def measure_pair(
     conventions: Conventions,
     *,
     unannotated: Collection[int] = frozenset(),
-) -> list[Measured]:
+) -> list[TargetScore]:
     """Measure every target of a case.
 
     Args:
@@ -109,19 +88,18 @@ def measure_pair(
             came=predicted.shape,
         )
     found = [ndimage.find_objects(volume) for volume in (predicted, label)]
+    flat = next((axis for axis, size in enumerate(label.shape) if size == 1), None)
+    grid = MaskGrid(zooms, flat)
     measured = []
-    for target in scheme.targets:
+    for target, member in zip(scheme.targets, membership(scheme), strict=True):
         box = _union_box(target, found)
-        table = np.zeros(np.iinfo(np.uint8).max + 1, dtype=bool)
-        table[list(target.values)] = True
-        guess, truth = table[predicted[box]], table[label[box]]
+        guess, truth = member[predicted[box]], member[label[box]]
         if scheme.ignore is not None:
             counted = label[box] != scheme.ignore
             guess, truth = guess & counted, truth & counted
         annotated = not set(target.values) <= set(unannotated)
-        place = MaskGrid(zooms, next((i for i, size in enumerate(label.shape) if size == 1), None))
         measured.append(
-            _measure(target.name, guess, truth if annotated else None, place, conventions)
+            _measure(target.name, guess, truth if annotated else None, grid, conventions)
         )
     return measured
 
@@ -148,13 +126,13 @@ def _union_box(target: Region, found: Sequence[Boxes]) -> Box:
 
 
 def _measure(
-    target: str, guess: Mask, truth: Mask | None, place: MaskGrid, conventions: Conventions
-) -> Measured:
+    target: str, guess: Mask, truth: Mask | None, grid: MaskGrid, conventions: Conventions
+) -> TargetScore:
     """Measure one target; ``truth`` is None where it was never annotated."""
-    voxel_ml = math.prod(place.zooms) / MM3_PER_ML
+    voxel_ml = math.prod(grid.zooms) / MM3_PER_ML
     tolerance = conventions.tolerance(target)
-    scores = UNDEFINED if truth is None else _scores(guess, truth, place, tolerance, conventions)
-    return Measured(
+    scores = UNDEFINED if truth is None else _scores(guess, truth, grid, tolerance, conventions)
+    return TargetScore(
         target=target,
         dice=scores.dice,
         hd95=scores.hd95 if "hd95" in conventions.metrics else None,
@@ -166,15 +144,19 @@ def _measure(
 
 
 def _scores(
-    guess: Mask, truth: Mask, place: MaskGrid, tolerance: float | None, conventions: Conventions
+    guess: Mask,
+    truth: Mask,
+    grid: MaskGrid,
+    tolerance: float | None,
+    conventions: Conventions,
 ) -> Scores:
     """Score two masks; what is not computed is NaN."""
     if not guess.any() or not truth.any():
         empty = conventions.empty
         return empty.one if guess.any() or truth.any() else empty.both
-    zooms = place.spacing
-    if place.flat is not None:
-        guess, truth = guess.squeeze(place.flat), truth.squeeze(place.flat)
+    zooms = grid.spacing
+    if grid.flat is not None:
+        guess, truth = guess.squeeze(grid.flat), truth.squeeze(grid.flat)
     return Scores(
         dice=2 * int((guess & truth).sum()) / (int(guess.sum()) + int(truth.sum())),
         hd95=hd95(guess, truth, zooms) if "hd95" in conventions.metrics else math.nan,

@@ -22,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from distributed_iac.evaluation.patient_row import PatientRow
+from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.nets.nnunet_validation import Scores, Validation, Values
 
 Verdict = Literal["held", "mismatch", "not comparable", "unknown"]
@@ -119,7 +119,7 @@ class Parity:
 
 
 def hold_parity(
-    rows: Sequence[PatientRow],
+    rows: Sequence[CaseScore],
     targets: Mapping[str, Values],
     voxel_ml: Mapping[str, float],
     validation: Validation | None,
@@ -169,7 +169,7 @@ def _verdict(pairs: Sequence[Pair], mean: float, tolerance: float) -> Verdict:
 
 
 def _pairs(
-    rows: Sequence[PatientRow],
+    rows: Sequence[CaseScore],
     keys: Mapping[str, Values],
     voxel_ml: Mapping[str, float],
     scores: Scores,
@@ -207,6 +207,6 @@ def _mean(pairs: Sequence[Pair], values: Sequence[float]) -> float:
     )
 
 
-def _missing(rows: Sequence[PatientRow], pairs: Sequence[Pair]) -> str:
+def _missing(rows: Sequence[CaseScore], pairs: Sequence[Pair]) -> str:
     left = sorted({row.target for row in rows} - {pair.target for pair in pairs})
     return f"; nnU-Net has no {', '.join(left)}" if left else ""

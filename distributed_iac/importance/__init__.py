@@ -1,1 +1,1 @@
-"""Importance of operations and edges over the epochs of a search: history, evidence, cost."""
+"""Importance of operations and edges over the epochs of a search: history and evidence."""

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -104,6 +105,14 @@ class EdgeRemoval:
 
 
 Removal = OperationRemoval | EdgeRemoval
+
+
+def read_removal(value: Mapping[str, Any]) -> Removal:
+    """Read what either ``to_dict`` wrote."""
+    values = {name: entry for name, entry in value.items() if name != "kind"}
+    if value["kind"] == "edge":
+        return EdgeRemoval(**{**values, "winners": tuple(values["winners"])})
+    return OperationRemoval(**values)
 
 
 def in_row_order(*removals: Removal) -> tuple[Removal, ...]:

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 
 import torch
 from monai.networks.nets.basic_unetplusplus import BasicUNetPlusPlus
-from torch import Tensor, nn
+from torch import Tensor
 
 from distributed_iac.config.backbone import BasicUnetPlusPlusSettings
 from distributed_iac.nets.basic_unet import NORM
 from distributed_iac.nets.contract import Implant, Tap
-from distributed_iac.nets.joins import join_upcat
+from distributed_iac.nets.monai_internals import basic_unetplusplus_parts
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, WrappedBackbone
 
 LEVELS = 4
 """Rows with joins; row 4 is the bottleneck."""
@@ -44,8 +44,7 @@ class BasicUnetPlusPlusBackbone(WrappedBackbone):
     def __init__(
         self, net: BasicUNetPlusPlus, widths: Sequence[int], supervised_scales: int
     ) -> None:
-        super().__init__(net, supervised_scales=supervised_scales)
-        self._taps = tuple(
+        taps = (
             Tap(
                 name=f"node_{row}_{column}",
                 channels=widths[row] * column,
@@ -54,39 +53,21 @@ class BasicUnetPlusPlusBackbone(WrappedBackbone):
             )
             for row, column in NODES
         )
+        super().__init__(net, taps, supervised_scales=supervised_scales)
 
-    @property
-    def taps(self) -> tuple[Tap, ...]:
-        """All joins, deepest row first, from left to right in a row."""
-        return self._taps
-
-    @property
-    def encoder_modules(self) -> tuple[nn.Module, ...]:
-        """``conv_0_0`` to ``conv_4_0``."""
-        return tuple(getattr(self.net, f"conv_{row}_0") for row in range(LEVELS + 1))
-
-    def _encode(self, x: Tensor) -> Sequence[Tensor]:
-        features = []
-        for module in self.encoder_modules:
-            x = module(x)
-            features.append(x)
-        return features
+    def _parts(self) -> Parts:
+        return basic_unetplusplus_parts(self.net, NODES, LEVELS)
 
     def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:
+        parts = self._parts()
         rows = [[feature] for feature in features]
         for column in range(1, LEVELS + 1):
             for row in range(LEVELS - column + 1):
-                rows[row].append(self._node(row, column, rows, implant))
+                tap = NODES.index((row, column))
+                deeper, block = rows[row + 1][column - 1], parts.joins[tap]
+                earlier = rows[row][0] if column == 1 else torch.cat(rows[row], dim=1)
+                rows[row].append(parts.join(block, tap, deeper, earlier, implant))
         return rows[0][:0:-1]
-
-    def _node(self, row: int, column: int, rows: list[list[Tensor]], implant: Implant) -> Tensor:
-        block = getattr(self.net, f"upcat_{row}_{column}")
-        earlier = rows[row][0] if column == 1 else torch.cat(rows[row], dim=1)
-        tap = NODES.index((row, column))
-        return join_upcat(block, tap, rows[row + 1][column - 1], earlier, implant)
-
-    def _heads(self) -> Sequence[nn.Module]:
-        return tuple(getattr(self.net, f"final_conv_0_{column}") for column in (4, 3, 2, 1))
 
 
 def build(

@@ -28,8 +28,8 @@ from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import PREPARATION
-from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
+from distributed_iac.files import digest_of
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
 from distributed_iac.transient import patiently
@@ -44,7 +44,6 @@ CARD, WEIGHTS, GENOTYPE, README = "model.json", "weights.safetensors", "genotype
 Scalar = str | int | float | bool | None
 
 _BACKBONES: TypeAdapter[BackboneSettings] = TypeAdapter(BackboneSettings)
-_ARCHITECTURES: TypeAdapter[NnUnetArchitecture] = TypeAdapter(NnUnetArchitecture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +98,7 @@ class ModelCard:
             raise ValueError("cell and genotype come together or not at all")
         return cls(
             backbone=_BACKBONES.validate_python(value["backbone"], context=AS_STORED),
-            nnunet=None if nnunet is None else _ARCHITECTURES.validate_python(nnunet),
+            nnunet=None if nnunet is None else NnUnetArchitecture.from_json(nnunet),
             cell=None if cell is None else CellSettings.model_validate(cell, context=AS_STORED),
             genotype=None if genotype is None else Genotype.from_dict(genotype),
             fingerprint=Fingerprint.from_json(value["fingerprint"]),

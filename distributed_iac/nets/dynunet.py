@@ -21,14 +21,12 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from monai.networks.nets.dynunet import DynUNet
-from torch import Tensor, nn
 
 from distributed_iac.config.backbone import DynUnetSettings
 from distributed_iac.errors import ConfigError
-from distributed_iac.nets.contract import Implant, Tap
-from distributed_iac.nets.joins import join_up_block
+from distributed_iac.nets.monai_internals import drop_second_tree, dynunet_parts
 from distributed_iac.nets.planner import Fingerprint2d, Pair, doubling, plan_2d, total_stride
-from distributed_iac.nets.wrapped import WrappedBackbone, stage_taps
+from distributed_iac.nets.wrapped import Parts, WrappedBackbone, stage_taps
 
 
 class DynUnetBackbone(WrappedBackbone):
@@ -50,37 +48,16 @@ class DynUnetBackbone(WrappedBackbone):
         features: Sequence[int],
         supervised_scales: int | Literal["all"],
     ) -> None:
-        del net.skip_layers
-        super().__init__(net, multiple=total_stride(strides), supervised_scales=supervised_scales)
-        self._taps = stage_taps(strides, features)
+        drop_second_tree(net)
+        super().__init__(
+            net,
+            stage_taps(strides, features),
+            multiple=total_stride(strides),
+            supervised_scales=supervised_scales,
+        )
 
-    @property
-    def taps(self) -> tuple[Tap, ...]:
-        """Skips of every stage but the bottleneck, deepest first."""
-        return self._taps
-
-    @property
-    def encoder_modules(self) -> tuple[nn.Module, ...]:
-        """Input block, downsampling blocks, bottleneck."""
-        return (self.net.input_block, *self.net.downsamples, self.net.bottleneck)
-
-    def _encode(self, x: Tensor) -> Sequence[Tensor]:
-        features = []
-        for module in self.encoder_modules:
-            x = module(x)
-            features.append(x)
-        return features
-
-    def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:
-        *skips, x = features
-        decoded = []
-        for tap, (block, skip) in enumerate(zip(self.net.upsamples, reversed(skips), strict=True)):
-            x = join_up_block(block, tap, x, skip, implant)
-            decoded.append(x)
-        return decoded[::-1]
-
-    def _heads(self) -> Sequence[nn.Module]:
-        return (self.net.output_block, *getattr(self.net, "deep_supervision_heads", ()))
+    def _parts(self) -> Parts:
+        return dynunet_parts(self.net)
 
 
 def build(

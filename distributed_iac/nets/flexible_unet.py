@@ -13,15 +13,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monai.networks.nets.flexible_unet import FLEXUNET_BACKBONE, FlexibleUNet
-from torch import Tensor, nn
+from monai.networks.nets.flexible_unet import FlexibleUNet
+from torch import Tensor
 
 from distributed_iac.config.backbone import FlexibleUnetSettings
 from distributed_iac.nets.contract import Implant, Tap
-from distributed_iac.nets.joins import join_upcat
+from distributed_iac.nets.monai_internals import (
+    encoder_entry,
+    flexible_unet_finish,
+    flexible_unet_parts,
+)
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.weights import load_encoder_weights
-from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, WrappedBackbone
 
 TOTAL_STRIDE = 32
 
@@ -38,36 +42,23 @@ class FlexibleUnetBackbone(WrappedBackbone):
     def __init__(
         self, net: FlexibleUNet, encoder_channels: Sequence[int], decoder_channels: Sequence[int]
     ) -> None:
-        super().__init__(net, multiple=(TOTAL_STRIDE, TOTAL_STRIDE))
         entering = (encoder_channels[-1], *decoder_channels)
-        self._taps = tuple(
+        taps = (
             Tap(f"feature_{level}", encoder_channels[level], entering[3 - level] // 2, 2 << level)
             for level in (3, 2, 1, 0)
         )
+        super().__init__(net, taps, multiple=(TOTAL_STRIDE, TOTAL_STRIDE))
 
-    @property
-    def taps(self) -> tuple[Tap, ...]:
-        """Skips of the encoder's features 3, 2, 1, 0."""
-        return self._taps
-
-    @property
-    def encoder_modules(self) -> tuple[nn.Module, ...]:
-        """The encoder."""
-        return (self.net.encoder,)
+    def _parts(self) -> Parts:
+        return flexible_unet_parts(self.net)
 
     def _encode(self, x: Tensor) -> Sequence[Tensor]:
-        features: Sequence[Tensor] = self.net.encoder(x)
+        (encoder,) = self.encoder_modules
+        features: Sequence[Tensor] = encoder(x)
         return features
 
     def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:
-        *skips, x = features
-        *joining, last = self.net.decoder.blocks
-        for tap, (block, skip) in enumerate(zip(joining, reversed(skips), strict=True)):
-            x = join_upcat(block, tap, x, skip, implant)
-        return (last(x, None),)
-
-    def _heads(self) -> Sequence[nn.Module]:
-        return (self.net.segmentation_head,)
+        return (flexible_unet_finish(self.net, super()._decode(features, implant)[0]),)
 
 
 def build(
@@ -77,11 +68,13 @@ def build(
     _fingerprint: Fingerprint2d | None = None,
 ) -> FlexibleUnetBackbone:
     """Build the network from its settings; only ``encoder_weights`` are read from disk."""
-    entry = FLEXUNET_BACKBONE.register_dict[settings.encoder]
+    entry = encoder_entry(settings.encoder)
     net = _network(settings, in_channels, out_channels, entry["parameter"])
+    backbone = FlexibleUnetBackbone(net, entry["feature_channel"], settings.decoder_channels)
     if settings.encoder_weights is not None:
-        load_encoder_weights(net.encoder, settings.encoder_weights)
-    return FlexibleUnetBackbone(net, entry["feature_channel"], settings.decoder_channels)
+        (encoder,) = backbone.encoder_modules
+        load_encoder_weights(encoder, settings.encoder_weights)
+    return backbone
 
 
 def _network(

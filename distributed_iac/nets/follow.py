@@ -24,9 +24,9 @@ from distributed_iac.config.preprocess import (
 )
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.prepare.recipe import Recipe
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import MANIFEST
+from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.geometry import plain_axes
 from distributed_iac.data.volumes.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.errors import ConfigError

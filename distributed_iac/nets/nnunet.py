@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.errors import ConfigError
-from distributed_iac.nets.contract import Implant, Tap
+from distributed_iac.nets.contract import Implant
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan, read_nnunet_weights
 from distributed_iac.nets.nnunet_network import NnUnetNetwork
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture, NnUnetPlan
 from distributed_iac.nets.planner import Fingerprint2d, total_stride
 from distributed_iac.nets.weights import fill
-from distributed_iac.nets.wrapped import WrappedBackbone, stage_taps
+from distributed_iac.nets.wrapped import Parts, WrappedBackbone, stage_taps
 
 
 class NnUnetBackbone(WrappedBackbone):
@@ -48,38 +48,33 @@ class NnUnetBackbone(WrappedBackbone):
         supervised_scales: int | Literal["all"],
     ) -> None:
         super().__init__(
-            net, multiple=total_stride(plan.strides), supervised_scales=supervised_scales
+            net,
+            stage_taps(plan.strides, plan.features),
+            multiple=total_stride(plan.strides),
+            supervised_scales=supervised_scales,
         )
-        self._taps = stage_taps(plan.strides, plan.features)
 
-    @property
-    def taps(self) -> tuple[Tap, ...]:
-        """Skips of every stage but the bottleneck, deepest first."""
-        return self._taps
-
-    @property
-    def encoder_modules(self) -> tuple[nn.Module, ...]:
-        """The encoder."""
-        return (self.net.encoder,)
+    def _parts(self) -> Parts:
+        decoder = self.net.decoder
+        return Parts(
+            (self.net.encoder,),
+            tuple(zip(decoder.transpconvs, decoder.stages, strict=True)),
+            tuple(decoder.seg_layers)[::-1],
+            _join,
+        )
 
     def _encode(self, x: Tensor) -> Sequence[Tensor]:
         features: Sequence[Tensor] = self.net.encoder(x)
         return features
 
-    def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:
-        *skips, x = features
-        decoder = self.net.decoder
-        decoded = []
-        for tap, (up, stage, skip) in enumerate(
-            zip(decoder.transpconvs, decoder.stages, reversed(skips), strict=True)
-        ):
-            upsampled = up(x)
-            x = stage(torch.cat((upsampled, implant(tap, skip, upsampled)), dim=1))
-            decoded.append(x)
-        return decoded[::-1]
 
-    def _heads(self) -> Sequence[nn.Module]:
-        return tuple(self.net.decoder.seg_layers)[::-1]
+def _join(
+    block: tuple[nn.Module, nn.Module], tap: int, deeper: Tensor, skip: Tensor, implant: Implant
+) -> Tensor:
+    upsample, convolve = block
+    up = upsample(deeper)
+    joined: Tensor = convolve(torch.cat((up, implant(tap, skip, up)), dim=1))
+    return joined
 
 
 def build(
@@ -99,9 +94,9 @@ def build(
     weights = read_nnunet_weights(
         settings.folder, fold=settings.fold, checkpoint=settings.checkpoint
     )
-    net = NnUnetNetwork(plan.architecture, in_channels, out_channels)
-    fill(net, weights, where=settings.folder, redundant=NnUnetBackbone.redundant_keys)
-    return NnUnetBackbone(net, plan.architecture, settings.supervised_scales)
+    backbone = build_planned(settings, plan.architecture, in_channels, out_channels)
+    fill(backbone.net, weights, where=settings.folder, redundant=backbone.redundant_keys)
+    return backbone
 
 
 def build_planned(

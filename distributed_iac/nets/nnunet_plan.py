@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.planner import Pair, doubling
 
@@ -57,6 +59,15 @@ class NnUnetArchitecture:
     nonlinearity: tuple[str, Mapping[str, Any]]
     dropout: tuple[str, Mapping[str, Any]] | None
     stem_channels: int
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> NnUnetArchitecture:
+        """Rebuild one from the plain values of ``dataclasses.asdict``, as an exported model has.
+
+        Raises:
+            ValueError: It is not one.
+        """
+        return TypeAdapter(cls).validate_python(value)
 
 
 @dataclass(frozen=True)

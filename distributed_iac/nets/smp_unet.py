@@ -27,7 +27,7 @@ from distributed_iac.errors import ConfigError
 from distributed_iac.nets.contract import Implant, Tap
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.weights import load_encoder_weights
-from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, WrappedBackbone
 
 PROBE = 64
 """Side of the blank image that tells whether an encoder takes any size; twice the usual stride."""
@@ -43,27 +43,24 @@ class SmpUnetBackbone(WrappedBackbone):
 
     def __init__(self, net: Any, decoder_channels: Sequence[int]) -> None:
         stride = int(net.encoder.output_stride)
-        super().__init__(net, multiple=(stride, stride))
         channels = net.encoder.out_channels
         entering = (channels[-1], *decoder_channels)
-        self._levels = tuple(
+        levels = tuple(
             level for level in reversed(range(1, len(channels) - 1)) if channels[level] > 0
         )
         deepest = len(channels) - 2
-        self._taps = tuple(
+        taps = (
             Tap(f"feature_{level}", channels[level], entering[deepest - level], 2**level)
-            for level in self._levels
+            for level in levels
         )
+        super().__init__(net, taps, multiple=(stride, stride))
+        self._levels = levels
 
-    @property
-    def taps(self) -> tuple[Tap, ...]:
-        """Skips of the encoder's features, deepest first; features of no channels left out."""
-        return self._taps
-
-    @property
-    def encoder_modules(self) -> tuple[nn.Module, ...]:
-        """The encoder."""
-        return (self.net.encoder,)
+    def _parts(self) -> Parts:
+        net = self.net
+        return Parts(
+            (net.encoder,), tuple(net.decoder.blocks), (net.segmentation_head,), self._join
+        )
 
     def _encode(self, x: Tensor) -> Sequence[Tensor]:
         image, *features = self.net.encoder(x)
@@ -71,20 +68,21 @@ class SmpUnetBackbone(WrappedBackbone):
         return (image[:, :0], *features)
 
     def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:
-        decoder = self.net.decoder
-        x = decoder.center(features[-1])
-        for block, level in zip(decoder.blocks, reversed(range(len(features) - 1)), strict=True):
-            skip = features[level]
-            x = F.interpolate(x, size=skip.shape[2:], mode=block.interpolation_mode)
-            if level in self._levels:
-                skip = implant(self._levels.index(level), skip, x)
-            if level > 0:
-                x = block.attention1(torch.cat([x, skip], dim=1))
-            x = block.attention2(block.conv2(block.conv1(x)))
-        return (x,)
+        *skips, x = features
+        return super()._decode([*skips, self.net.decoder.center(x)], implant)
 
-    def _heads(self) -> Sequence[nn.Module]:
-        return (self.net.segmentation_head,)
+    def _join(
+        self, block: Any, place: int, deeper: Tensor, skip: Tensor, implant: Implant
+    ) -> Tensor:
+        """Join at a place, counted from the deepest; the last ones may have nothing to join."""
+        level = len(self.net.decoder.blocks) - 1 - place
+        x = F.interpolate(deeper, size=skip.shape[2:], mode=block.interpolation_mode)
+        if level in self._levels:
+            skip = implant(self._levels.index(level), skip, x)
+        if level > 0:
+            x = block.attention1(torch.cat([x, skip], dim=1))
+        y: Tensor = block.attention2(block.conv2(block.conv1(x)))
+        return y
 
 
 def build(

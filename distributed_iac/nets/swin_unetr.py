@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monai.networks.nets.swin_unetr import SwinUNETR
-from torch import Tensor, nn
+from torch import Tensor
 
 from distributed_iac.config.backbone import SwinUnetrSettings
-from distributed_iac.nets.contract import Implant, Tap
-from distributed_iac.nets.joins import join_up_block
+from distributed_iac.nets.contract import Tap
+from distributed_iac.nets.monai_internals import swin_unetr_features, swin_unetr_parts
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, WrappedBackbone
 
 TOTAL_STRIDE = 32
 
@@ -34,45 +34,17 @@ class SwinUnetrBackbone(WrappedBackbone):
     """
 
     def __init__(self, net: SwinUNETR, feature_size: int) -> None:
-        super().__init__(net, multiple=(TOTAL_STRIDE, TOTAL_STRIDE))
         channels = [feature_size * factor for factor in (8, 4, 2, 1, 1)]
-        self._taps = tuple(
+        taps = (
             Tap(f"decoder_{5 - tap}", width, width, 16 >> tap) for tap, width in enumerate(channels)
         )
+        super().__init__(net, taps, multiple=(TOTAL_STRIDE, TOTAL_STRIDE))
 
-    @property
-    def taps(self) -> tuple[Tap, ...]:
-        """Skips joined in ``decoder5`` to ``decoder1``."""
-        return self._taps
-
-    @property
-    def encoder_modules(self) -> tuple[nn.Module, ...]:
-        """The transformer and the blocks between its hidden states and the decoder."""
-        net = self.net
-        return (net.swinViT, net.encoder1, net.encoder2, net.encoder3, net.encoder4, net.encoder10)
+    def _parts(self) -> Parts:
+        return swin_unetr_parts(self.net)
 
     def _encode(self, x: Tensor) -> Sequence[Tensor]:
-        net = self.net
-        hidden: Sequence[Tensor] = net.swinViT(x, net.normalize)
-        return (
-            net.encoder1(x),
-            net.encoder2(hidden[0]),
-            net.encoder3(hidden[1]),
-            net.encoder4(hidden[2]),
-            hidden[3],
-            net.encoder10(hidden[4]),
-        )
-
-    def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:
-        *skips, x = features
-        net = self.net
-        blocks = (net.decoder5, net.decoder4, net.decoder3, net.decoder2, net.decoder1)
-        for tap, (block, skip) in enumerate(zip(blocks, reversed(skips), strict=True)):
-            x = join_up_block(block, tap, x, skip, implant)
-        return (x,)
-
-    def _heads(self) -> Sequence[nn.Module]:
-        return (self.net.out,)
+        return swin_unetr_features(self.net, x)
 
 
 def build(

@@ -4,7 +4,7 @@
 
     class MyNet(WrappedBackbone):
         def __init__(self) -> None:
-            super().__init__(net, multiple=(32, 32), supervised_scales=1)
+            super().__init__(net, taps, multiple=(32, 32), supervised_scales=1)
 
     backbone.net                                    # the library's network, its own key names
     backbone.decode(backbone.encode(x), implant)    # H x W in, H x W out, whatever H and W
@@ -21,8 +21,8 @@ features stay tensors and can be cached, stacked and moved.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,12 +32,34 @@ from distributed_iac.errors import ConfigError
 from distributed_iac.nets.contract import Backbone, Features, Implant, Tap, identity_implant
 from distributed_iac.nets.planner import Pair, total_stride
 
+Join = Callable[[Any, int, Tensor, Tensor, Implant], Tensor]
+"""``(block, tap, deeper, skip, implant) -> decoder feature``: what a decoder block computes, with
+``implant`` called between its upsampling and its concatenation. Shapes: deeper (B, D, h, w), skip
+(B, C, H, W) with H, W about 2h, 2w; result (B, O, H, W)."""
+
+
+class Parts(NamedTuple):
+    """A network's modules by what they do.
+
+    Args:
+        encoder: In the order in which they run.
+        joins: Decoder blocks in the order of the taps.
+        heads: From decoder features to logits, finest first.
+        join: What each of the decoder blocks computes.
+    """
+
+    encoder: tuple[nn.Module, ...]
+    joins: tuple[Any, ...]
+    heads: tuple[nn.Module, ...]
+    join: Join
+
 
 class WrappedBackbone(Backbone):
-    """Base of all families: pads, crops, applies the output heads.
+    """Base of all families: pads, crops, walks encoder and decoder, applies the output heads.
 
     Args:
         net: The wrapped network; the only child module, so that its tensors are owned once.
+        taps: Its skips, deepest first.
         multiple: What padded heights and widths are multiples of.
         supervised_scales: Outputs in training, counted from the finest; ``all`` for every head.
 
@@ -54,12 +76,14 @@ class WrappedBackbone(Backbone):
     def __init__(
         self,
         net: nn.Module,
+        taps: Iterable[Tap],
         *,
         multiple: Pair = (1, 1),
         supervised_scales: int | Literal["all"] = 1,
     ) -> None:
         super().__init__()
         self.net = net
+        self._taps = tuple(taps)
         self.multiple = multiple
         heads = len(self._heads())
         if supervised_scales != "all" and supervised_scales > heads:
@@ -69,6 +93,16 @@ class WrappedBackbone(Backbone):
                 remedy="use 'all' to supervise every scale",
             )
         self.supervised_scales = heads if supervised_scales == "all" else supervised_scales
+
+    @property
+    def taps(self) -> tuple[Tap, ...]:
+        """The skips, deepest first."""
+        return self._taps
+
+    @property
+    def encoder_modules(self) -> tuple[nn.Module, ...]:
+        """The modules that ``encode`` runs."""
+        return self._parts().encoder
 
     @property
     def minimum_size(self) -> int:
@@ -159,16 +193,32 @@ class WrappedBackbone(Backbone):
         return [layer for layer in layers if layer in readers]
 
     @abstractmethod
+    def _parts(self) -> Parts:
+        """Name the network's modules by what they do."""
+
+    def _heads(self) -> tuple[nn.Module, ...]:
+        return self._parts().heads
+
     def _encode(self, x: Tensor) -> Sequence[Tensor]:
-        """Encode a padded batch."""
+        """Encode a padded batch; the default: one feature after each module of the encoder."""
+        features = []
+        for module in self._parts().encoder:
+            x = module(x)
+            features.append(x)
+        return features
 
-    @abstractmethod
     def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:
-        """Return the decoder features that the heads read, finest first."""
+        """Return the decoder features that the heads read, finest first.
 
-    @abstractmethod
-    def _heads(self) -> Sequence[nn.Module]:
-        """Return the modules that turn decoder features into logits, finest first."""
+        The default: one join after the other, from the deepest feature upwards.
+        """
+        *skips, x = features
+        parts = self._parts()
+        decoded = []
+        for tap, (block, skip) in enumerate(zip(parts.joins, reversed(skips), strict=True)):
+            x = parts.join(block, tap, x, skip, implant)
+            decoded.append(x)
+        return decoded[::-1]
 
     def _padded(self, x: Tensor) -> Tensor:
         bottom = -x.shape[-2] % self.multiple[0]

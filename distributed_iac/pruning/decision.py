@@ -11,11 +11,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from distributed_iac.config.pruning import PolicyName
-from distributed_iac.importance.removal import Removal
+from distributed_iac.importance.removal import Removal, read_removal
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,26 @@ class PruneDecision:
             ],
             "converged": None if self.converged is None else asdict(self.converged),
         }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_dict` wrote."""
+        converged = value["converged"]
+        return cls(
+            policy=value["policy"],
+            epoch=value["epoch"],
+            removals=tuple(read_removal(one) for one in value["removals"]),
+            newly_undecided=tuple(
+                Undecided(**{**one, "candidates": tuple(one["candidates"])})
+                for one in value["newly_undecided"]
+            ),
+            converged=None if converged is None else Convergence(**converged),
+        )
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything was pruned, given up or found."""
+        return bool(self.removals or self.newly_undecided or self.converged)
 
     def explain(self) -> str:
         """A line for every removal, open choice and verdict; one line if nothing happened."""

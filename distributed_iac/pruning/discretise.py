@@ -23,9 +23,9 @@ or a live rival is not behind by ``min_ratio``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -140,6 +140,17 @@ class Discretisation:
             "verdict": self.distinction.verdict,
             "sentence": self.distinction.sentence,
         }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            ConfigError: The genotype is none.
+            KeyError, TypeError: Something else is missing or of another kind.
+        """
+        kept = tuple(KeptEdge(**edge) for edge in value["edges"])
+        return cls(Genotype.from_dict(value["genotype"]), kept)
 
 
 def discretise(

@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from distributed_iac.config.pruning import PolicyName, PruningSettings
 from distributed_iac.importance.arrays import FloatArray
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.pruning.js import JsPolicy
-from distributed_iac.pruning.never import NoPruning
 from distributed_iac.pruning.rank import RankPolicy
 from distributed_iac.pruning.schedule import SchedulePolicy
 
@@ -49,6 +49,20 @@ class PrunePolicy(Protocol):
                 :func:`~distributed_iac.importance.measures.ranking`; None: the mixture weights.
         """
         ...
+
+
+@dataclass(frozen=True)
+class NoPruning:
+    """The full-length search that faster ones are measured against: nothing is pruned or stops."""
+
+    name: ClassVar[PolicyName] = "none"
+
+    def decide(
+        self, history: ImportanceHistory, importance: FloatArray | None = None
+    ) -> PruneDecision:
+        """Leave everything as it is."""
+        del importance
+        return PruneDecision(self.name, history.epoch)
 
 
 def policy_from(settings: PruningSettings) -> PrunePolicy:

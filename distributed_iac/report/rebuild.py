@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distributed_iac.evaluation.tables import write_patients
+from distributed_iac.evaluation.patients_table import write_patients
 from distributed_iac.files import write_atomically
 from distributed_iac.genotype import Genotype
 from distributed_iac.report.comparison_tables import records

@@ -26,7 +26,7 @@ from distributed_iac.comparison.likeness import SearchEvidence
 from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
-from distributed_iac.evaluation.tables import merge_patients, read_patients
+from distributed_iac.evaluation.patients_table import merge_patients, read_patients
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.report.timeline import Span, spans_of

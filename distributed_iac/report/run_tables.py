@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from distributed_iac.evaluation.summary import SummaryRow, defined_mean, summarise
+from distributed_iac.evaluation.patients_summary import SummaryRow, defined_mean, summarise
 from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.comparison_tables import paper_tables

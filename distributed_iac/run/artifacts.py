@@ -30,7 +30,7 @@ from distributed_iac.errors import RunError
 from distributed_iac.files import write_atomically
 from distributed_iac.run.artifact_cache import Cache
 from distributed_iac.run.reading import reading
-from distributed_iac.run.storage import is_file, read_file, resolve, write_object
+from distributed_iac.run.storage import is_file, is_uri, read_file, resolve, write_object
 from distributed_iac.transient import patiently
 
 RESULT = "result.json"
@@ -116,8 +116,7 @@ class Artifacts:
 
     @property
     def _is_remote(self) -> bool:
-        """A ``file://`` URI is treated as remote."""
-        return "://" in str(self.root)
+        return is_uri(str(self.root))
 
     def _at(self, place: str) -> tuple[Any, str]:
         system, path = resolve(str(self.root))

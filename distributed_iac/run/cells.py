@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from distributed_iac.config.selection import SelectionSettings
 from distributed_iac.genotype import Genotype
 from distributed_iac.importance.history import ImportanceHistory
-from distributed_iac.pruning.discretise import Discretisation, KeptEdge
+from distributed_iac.pruning.discretise import Discretisation
 from distributed_iac.run.artifacts import RESULT
 from distributed_iac.run.reading import reading
 from distributed_iac.run.result import read_result
@@ -123,6 +123,4 @@ def selected(
 
 def _read_cell(folder: Path) -> Discretisation:
     with reading(folder / GENOTYPE) as path:
-        content = json.loads(patiently(path.read_bytes))
-        kept = tuple(KeptEdge(**edge) for edge in content["edges"])
-        return Discretisation(Genotype.from_dict(content["genotype"]), kept)
+        return Discretisation.from_dict(json.loads(patiently(path.read_bytes)))

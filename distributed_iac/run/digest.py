@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
-from distributed_iac.config.base import Settings
+from distributed_iac.config.base import Settings, to_identity
 from distributed_iac.config.dataset import DatasetSettings
-from distributed_iac.config.load import to_identity
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.identity import HOW_NOT_WHAT, content_key
 from distributed_iac.data.store.manifest import read_manifest
-from distributed_iac.data.store.sink import digest_of
 from distributed_iac.errors import ConfigError
+from distributed_iac.files import digest_of
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.nets.card import CARD, WEIGHTS

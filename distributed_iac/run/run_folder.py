@@ -15,9 +15,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from distributed_iac.config.base import AS_STORED
+from distributed_iac.config.base import AS_STORED, to_plain
 from distributed_iac.config.difference import first_difference
-from distributed_iac.config.load import to_plain, to_yaml
+from distributed_iac.config.load import to_yaml
+from distributed_iac.config.pydantic_errors import findings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
@@ -97,7 +98,7 @@ def stored_config(folder: Path) -> RunConfig:
         stored = json.loads(patiently(mark.read_bytes))
         return RunConfig.model_validate(stored, context=AS_STORED)
     except ValidationError as error:
-        unknown = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
+        unknown = [one.place for one in findings(error, RunConfig) if one.kind == "unknown_key"]
         if not unknown:
             raise _unreadable(mark, error) from error
         raise RunError(

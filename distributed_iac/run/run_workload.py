@@ -8,13 +8,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.store.manifest import read_manifest
+from distributed_iac.data.store.identity import canonical, settings_identity
+from distributed_iac.data.store.manifest import IDENTITY, read_manifest, verify_files
 from distributed_iac.errors import StoreError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
@@ -24,6 +26,7 @@ from distributed_iac.run.digest import Digests
 from distributed_iac.run.result import Result, find_result, keep_result
 from distributed_iac.run.work.build import build_work
 from distributed_iac.run.work.contract import Work
+from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,18 @@ class RunWorkload:
         return find_result(Artifacts(self.artifacts), self.digest(job))
 
     def _is_prepared(self, name: str) -> bool:
+        """Whether the store is there, whole, and of these settings; if not, its job says why."""
         (dataset,) = [one for one in self.config.data if one.name == name]
+        folder = self.config.store_folder(dataset)
         try:
-            read_manifest(self.config.store_folder(dataset))
+            verify_files(folder, read_manifest(folder), "manifest")
         except StoreError as error:
             if error.retriable:
                 raise
             return False
-        return True
+        stored = json.loads(patiently((folder / IDENTITY).read_bytes))
+        asked = settings_identity(dataset.preprocess)
+        return canonical(stored["preprocess"]) == canonical(asked)
 
     def open(self, job: Job) -> Work:
         """Open the data and build the networks of a job."""

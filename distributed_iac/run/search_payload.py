@@ -20,8 +20,7 @@ import numpy as np
 from distributed_iac.genotype import OPERATIONS
 from distributed_iac.importance.arrays import FloatArray, floats
 from distributed_iac.importance.history import EpochImportance
-from distributed_iac.importance.removal import EdgeRemoval, OperationRemoval, Removal
-from distributed_iac.pruning.decision import Convergence, PruneDecision, Undecided
+from distributed_iac.pruning.decision import PruneDecision
 
 IMPORTANCE, DECISION = "importance", "decision"
 PAYLOAD_NAMES = frozenset({IMPORTANCE, DECISION})
@@ -47,7 +46,7 @@ def payload_text(payload: Mapping[str, Any]) -> dict[str, str]:
     }
     found = {IMPORTANCE: json.dumps(weights, separators=(",", ":"))}
     decision: PruneDecision | None = payload.get("decision")
-    if decision is not None and says_something(decision):
+    if decision is not None and decision.says_something:
         found[DECISION] = json.dumps(decision.to_dict(), separators=(",", ":"))
     return found
 
@@ -56,11 +55,6 @@ def shortened(importance: EpochImportance) -> EpochImportance:
     """An epoch's importance as reports carry it, in :data:`DIGITS` digits."""
     operations = floats([_short(row) for row in importance.operations])
     return EpochImportance(importance.epoch, operations, floats(_short(importance.edges)))
-
-
-def says_something(decision: PruneDecision) -> bool:
-    """Whether anything was pruned, given up or found."""
-    return bool(decision.removals or decision.newly_undecided or decision.converged)
 
 
 def importance_of(row: Mapping[str, Any]) -> EpochImportance | None:
@@ -76,29 +70,7 @@ def importance_of(row: Mapping[str, Any]) -> EpochImportance | None:
 
 def decision_of(row: Mapping[str, Any]) -> PruneDecision | None:
     """The decision that a report carries, if any."""
-    return read_decision(json.loads(row[DECISION])) if row.get(DECISION) else None
-
-
-def read_decision(plain: Mapping[str, Any]) -> PruneDecision:
-    """Read :meth:`~distributed_iac.pruning.decision.PruneDecision.to_dict`."""
-    converged = plain["converged"]
-    return PruneDecision(
-        policy=plain["policy"],
-        epoch=plain["epoch"],
-        removals=tuple(_removal(one) for one in plain["removals"]),
-        newly_undecided=tuple(
-            Undecided(**{**one, "candidates": tuple(one["candidates"])})
-            for one in plain["newly_undecided"]
-        ),
-        converged=None if converged is None else Convergence(**converged),
-    )
-
-
-def _removal(plain: Mapping[str, Any]) -> Removal:
-    values = {name: value for name, value in plain.items() if name != "kind"}
-    if plain["kind"] == "edge":
-        return EdgeRemoval(**{**values, "winners": tuple(values["winners"])})
-    return OperationRemoval(**values)
+    return PruneDecision.from_dict(json.loads(row[DECISION])) if row.get(DECISION) else None
 
 
 def _short(weights: FloatArray) -> list[float]:

@@ -16,9 +16,14 @@ from pyarrow import fs
 from distributed_iac.transient import patiently
 
 
+def is_uri(folder: str) -> bool:
+    """Whether a folder lies elsewhere; one that begins with ``file://`` is treated as if it did."""
+    return "://" in folder
+
+
 def absolute(folder: str) -> str:
     """A local folder's absolute path; a URI as it is."""
-    return folder if "://" in folder else str(Path(folder).absolute())
+    return folder if is_uri(folder) else str(Path(folder).absolute())
 
 
 def resolve(folder: str) -> tuple[Any, str]:
@@ -27,7 +32,7 @@ def resolve(folder: str) -> tuple[Any, str]:
     Args:
         folder: Local, or a URI of a file system that pyarrow knows.
     """
-    if "://" not in folder:
+    if not is_uri(folder):
         return fs.LocalFileSystem(), absolute(folder)
     system, path = fs.FileSystem.from_uri(folder)
     return system, path

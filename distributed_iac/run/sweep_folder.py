@@ -27,6 +27,7 @@ from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.locks import is_held, locked
 from distributed_iac.run.journal import Journal
+from distributed_iac.run.storage import is_uri
 from distributed_iac.transient import patiently
 from distributed_iac.versions import RUN, require_version, versioned
 
@@ -206,7 +207,7 @@ def _make(folder: Path) -> None:
 def _from(run: Path, artifacts: str) -> str:
     """How a place is written down in a run's folder."""
     path = Path(artifacts)
-    if "://" in artifacts:
+    if is_uri(artifacts):
         return artifacts
     if path.is_absolute() and not path.is_relative_to(run.absolute().parent):
         return artifacts
@@ -215,4 +216,4 @@ def _from(run: Path, artifacts: str) -> str:
 
 def _at(run: Path, artifacts: str) -> str:
     """Where a place is that is written down in a run's folder."""
-    return artifacts if "://" in artifacts else os.path.normpath(run.absolute() / artifacts)
+    return artifacts if is_uri(artifacts) else os.path.normpath(run.absolute() / artifacts)

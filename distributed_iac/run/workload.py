@@ -8,7 +8,7 @@
     workload.keep(job, folder, rows, work.finish(folder, rows))     # under the job's digest
 
 The Ray side knows jobs only through this contract, so that a sweep of scripted jobs
-(``tune/scripted.py``) runs through exactly the code that a real one (``run/run_workload.py``)
+(``benchmarks/scripted.py``) runs through exactly the code that a real one (``run/run_workload.py``)
 runs through. A workload travels to every worker, hence it is small, pickles, and holds no open
 files.
 """

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distributed_iac.config.controls import Control
+from distributed_iac.config.comparison import Control
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.simulation.trace import Trace

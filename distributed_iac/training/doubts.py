@@ -18,8 +18,8 @@ from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.owners import doubts as patients_doubted
-from distributed_iac.data.formats.problems import warnings_in_brief
 from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import MANIFEST

@@ -23,7 +23,7 @@ from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.nnunet_splits import SPLITS, FoldCases, find_splits, read_fold
 from distributed_iac.data.formats.registry import read_source, source_root
-from distributed_iac.data.prepare.prepare import usable_cases
+from distributed_iac.data.prepare.request import usable_cases
 from distributed_iac.data.splits.split import PARTS, Split, split_patients
 from distributed_iac.data.store import Store
 from distributed_iac.errors import ConfigError

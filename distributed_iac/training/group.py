@@ -29,13 +29,13 @@ from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.store import Store
+from distributed_iac.data.targets import output_values
 from distributed_iac.errors import ConfigError
-from distributed_iac.evaluation.mirror import mirror_axes
-from distributed_iac.evaluation.predict import Inference
+from distributed_iac.evaluation.inference import Inference, mirror_axes
 from distributed_iac.genotype import Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.device import choose_device
@@ -45,7 +45,6 @@ from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.supervised import SupervisedStage
-from distributed_iac.training.targets import TargetCoder
 
 Weights = Mapping[str, Tensor]
 
@@ -119,7 +118,7 @@ class Group:
         return build_backbone(
             self.settings,
             len(fingerprint.channel_names),
-            TargetCoder(self.scheme).outputs,
+            len(output_values(self.scheme)),
             Fingerprint2d(fingerprint.recipe.patch, fingerprint.recipe.spacing),
             seed=seed,
             store=card_of_store(fingerprint),

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from distributed_iac.cell.growth import Growth, keep
-from distributed_iac.config.optimiser import (
+from distributed_iac.config.training import (
     AdamSettings,
     ConstantSchedule,
     CosineSchedule,
     OptimiserSettings,
-    ScheduleSettings,
+    RateSchedule,
     SgdSettings,
 )
 
@@ -95,7 +95,7 @@ def _adam(
     )
 
 
-def schedule_factor(settings: ScheduleSettings, epoch: int, epochs: int) -> float:
+def schedule_factor(settings: RateSchedule, epoch: int, epochs: int) -> float:
     """Share of the base learning rate used in epoch number ``epoch`` (from 0)."""
     progress = epoch / epochs
     if isinstance(settings, ConstantSchedule):

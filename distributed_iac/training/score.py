@@ -2,10 +2,9 @@
 
 ::
 
-    score = validation_score(
+    dice = validation_dice(
         lambda batch: network(batch.images), store, "val", coder, device, batch_size=32
     )
-    score.dice                      # mean over targets of the mean over cases
 
 It steers and selects; results are reported by ``evaluation/`` in native geometry. All slices of
 a case are counted, also those without a label, so that false positives cost.
@@ -14,8 +13,7 @@ a case are counted, also those without a label, so that false positives cost.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -28,30 +26,14 @@ from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.targets import TargetCoder
 
 
-@dataclass(frozen=True)
-class Score:
-    """Dice on one part of a store.
-
-    Args:
-        dice: Mean over targets, in [0, 1]; NaN if no target occurs at all.
-        per_target: Mean over the cases where the target is in the label or in the prediction;
-            NaN where it is in neither for every case.
-        cases: Number of cases scored.
-    """
-
-    dice: float
-    per_target: Mapping[str, float]
-    cases: int
-
-
-def validation_score(
+def validation_dice(
     predict: Callable[[Batch], Tensor],
     source: CaseSource,
     part: str,
     coder: TargetCoder,
     device: torch.device,
     batch_size: int,
-) -> Score:
+) -> float:
     """Score a predictor on every slice of a part, in smaller batches where memory runs out.
 
     Args:
@@ -61,6 +43,10 @@ def validation_score(
         coder: Target coding of the store's label scheme.
         device: Where to compute.
         batch_size: Slices at a time.
+
+    Returns:
+        Mean over targets, in [0, 1], of the mean over the cases where the target is in the label
+        or in the prediction; NaN if no target occurs at all.
 
     Raises:
         OutOfMemoryError: Not even a single slice fits.
@@ -84,7 +70,7 @@ def validation_score(
             found = splitter.persist(len(chunk), partial(count, chunk))
             owner = torch.from_numpy(owners[start : start + batch_size]).to(device)
             counts.index_add_(1, owner, found)
-    return _summarise(counts.cpu().numpy(), coder.target_names)
+    return _mean_dice(counts.cpu().numpy())
 
 
 def _counts(coder: TargetCoder, logits: Tensor, labels: Tensor) -> Tensor:
@@ -96,12 +82,12 @@ def _counts(coder: TargetCoder, logits: Tensor, labels: Tensor) -> Tensor:
     return both.sum((-1, -2)).double()
 
 
-def _summarise(counts: NDArray[np.float64], names: tuple[str, ...]) -> Score:
+def _mean_dice(counts: NDArray[np.float64]) -> float:
+    """Of the counts (3, cases, T)."""
     overlap, guess, truth = counts
     total = guess + truth
     dice = np.divide(2 * overlap, total, out=np.full_like(total, np.nan), where=total > 0)
-    means = [_mean(column) for column in dice.T]
-    return Score(_mean(np.asarray(means)), dict(zip(names, means, strict=True)), dice.shape[0])
+    return _mean(np.array([_mean(column) for column in dice.T]))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from distributed_iac.cell.implant import SearchNetwork
-from distributed_iac.cell.structure import CellStructure
+from distributed_iac.cell.structure import CellStructure, full_epoch_equivalents
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.training import SearchSettings
@@ -38,7 +38,6 @@ from distributed_iac.data.contract import LabelScheme
 from distributed_iac.errors import NumericalError
 from distributed_iac.genotype import OPERATIONS
 from distributed_iac.importance.arrays import FloatArray, floats
-from distributed_iac.importance.cost import full_epoch_equivalents
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.importance.measures import perturbation, ranking
 from distributed_iac.pruning.decision import PruneDecision
@@ -53,7 +52,7 @@ from distributed_iac.training.features import FeatureCache, Part
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.optimisers import schedule_factor, set_rate_factor
 from distributed_iac.training.randomness import epoch_randomness
-from distributed_iac.training.score import validation_score
+from distributed_iac.training.score import validation_dice
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.targets import TargetCoder
 
@@ -89,7 +88,7 @@ class SearchStage(EpochStage):
         lay_out(network.backbone, device)
         self.settings = settings
         self.best = Best()
-        self.decisions: list[dict[str, Any]] = []
+        self.decisions: list[PruneDecision] = []
         self._pruning = pruning
         self._policy = policy_from(pruning)
         self._coder = TargetCoder(scheme).to(device)
@@ -180,7 +179,7 @@ class SearchStage(EpochStage):
     def _score(self) -> float:
         self.network.eval()
         with autocast(self._device, self.settings.precision):
-            score = validation_score(
+            return validation_dice(
                 lambda batch: self.network.decode(self.features(batch)),
                 self._source,
                 "val",
@@ -188,7 +187,6 @@ class SearchStage(EpochStage):
                 self._device,
                 self._batch_size,
             )
-        return score.dice
 
     def _validate(self) -> float:
         dice = self._score()
@@ -203,8 +201,8 @@ class SearchStage(EpochStage):
             self.history = self.history.prune(decision.removals)
             self.network.restrict(self._structures())
             self._bilevel.follow(self.network.relax())
-        if decision.removals or decision.newly_undecided or decision.converged:
-            self.decisions.append(decision.to_dict())
+        if decision.says_something:
+            self.decisions.append(decision)
         return decision
 
     def _ranking(self) -> FloatArray | None:
@@ -305,7 +303,7 @@ class SearchStage(EpochStage):
             "ending": None if self.ending is None else self.ending.to_state(),
             "op_evaluations": self._op_evaluations,
             "batch_parts": self._bilevel.splitter.parts,
-            "decisions": list(self.decisions),
+            "decisions": [one.to_dict() for one in self.decisions],
             "history": self.history.to_state(),
             "network": self.network.search_state(),
             "bilevel": self._bilevel.state_dict(),
@@ -326,7 +324,7 @@ class SearchStage(EpochStage):
         self._weight_batches.load_state_dict(state["weight_batches"])
         self._architecture_batches.load_state_dict(state["architecture_batches"])
         self.best = Best.from_state(state["best"])
-        self.decisions = list(state["decisions"])
+        self.decisions = [PruneDecision.from_dict(one) for one in state["decisions"]]
         self._ranked = None if state["ranked"] is None else floats(state["ranked"])
         self._op_evaluations = int(state["op_evaluations"])
         self._epoch, self.ending = int(state["epoch"]), Ending.from_state(state)

@@ -37,7 +37,7 @@ from distributed_iac.training.optimisers import (
     set_rate_factor,
 )
 from distributed_iac.training.randomness import epoch_randomness
-from distributed_iac.training.score import validation_score
+from distributed_iac.training.score import validation_dice
 from distributed_iac.training.stage import StepReport
 from distributed_iac.training.targets import TargetCoder
 
@@ -151,7 +151,7 @@ class SupervisedStage(EpochStage):
     def _validate(self) -> float:
         self.network.eval()
         with autocast(self._device, self.settings.precision):
-            score = validation_score(
+            dice = validation_dice(
                 lambda batch: self.network(batch.images),
                 self._source,
                 "val",
@@ -159,8 +159,8 @@ class SupervisedStage(EpochStage):
                 self._device,
                 self._batch_size,
             )
-        self.best.offer(score.dice, self._epoch, self.network.state_dict())
-        return score.dice
+        self.best.offer(dice, self._epoch, self.network.state_dict())
+        return dice
 
     def _ending(self, loss: float) -> Ending | None:
         if not math.isfinite(loss):

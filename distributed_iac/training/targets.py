@@ -2,13 +2,11 @@
 
 ::
 
-    coder = TargetCoder(store.fingerprint.labels)
-    network = build_backbone(settings, channels, coder.outputs, ...)
+    coder = TargetCoder(store.fingerprint.labels).to(device)
     target, known = coder.encode(labels)           # (B, K, H, W), (B, 1, H, W)
     predicted = coder.decode(network(images))      # (B, H, W) label values
 
-Two codings: *classes* (softmax over background and every class) where the labels exclude one
-another, and *regions* (a sigmoid each) where the targets overlap (BraTS WT/TC/ET, KiTS).
+The coding is that of ``data/targets.py``, here as look-up tables on a device.
 
 Shapes: B batch, K outputs, H x W pixels.
 """
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from distributed_iac.data.contract import LabelScheme
+from distributed_iac.data.targets import LABEL_VALUES, membership, output_values
 
 Activation = Literal["softmax", "sigmoid"]
 
@@ -40,25 +39,19 @@ class TargetCoder(nn.Module):
         super().__init__()
         self.scheme = scheme
         self.activation: Activation = "sigmoid" if scheme.regions else "softmax"
-        groups = [target.values for target in scheme.targets]
+        members = torch.from_numpy(membership(scheme)).float()
         if self.activation == "softmax":
-            groups = [(0,), *groups]
-        members = torch.zeros(len(groups), 256)
-        for row, values in enumerate(groups):
-            members[row, list(values)] = 1.0
-        known = torch.ones(256)
+            background = torch.zeros(1, LABEL_VALUES)
+            background[0, 0] = 1.0
+            members = torch.cat([background, members])
+        known = torch.ones(LABEL_VALUES)
         if scheme.ignore is not None:
             known[scheme.ignore] = 0.0
-        values = scheme.region_order if scheme.regions else (0, *scheme.classes)
+        paint = torch.tensor(output_values(scheme), dtype=torch.uint8)
         # Derived from the scheme, hence no part of any checkpoint.
         self.register_buffer("members", members, persistent=False)
         self.register_buffer("known", known, persistent=False)
-        self.register_buffer("paint", torch.tensor(values, dtype=torch.uint8), persistent=False)
-
-    @property
-    def outputs(self) -> int:
-        """Channels K that the network must produce."""
-        return self.members.shape[0]
+        self.register_buffer("paint", paint, persistent=False)
 
     @property
     def target_names(self) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributed_iac.cell.structure import CellStructure
+from distributed_iac.cell.structure import FULL_EDGE, CellStructure, full_epoch_equivalents
+from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import OPERATIONS, CellTopology
 
 TOPOLOGY = CellTopology(inputs=2, nodes=2)
@@ -89,3 +90,11 @@ def test_a_node_keeps_its_last_edge() -> None:
 def test_malformed_structures_are_refused(operations: tuple[tuple[str, ...], ...]) -> None:
     with pytest.raises(ValueError, match=r"edges, not 4|out of order"):
         CellStructure(TOPOLOGY, operations)
+
+
+def test_a_full_epoch_is_one_full_epoch_equivalent() -> None:
+    spent = 14 * FULL_EDGE * 30
+    assert full_epoch_equivalents(spent, rows=14, steps_per_epoch=30) == 1
+    assert full_epoch_equivalents(spent * 54, rows=14, steps_per_epoch=30) == 54
+    with pytest.raises(ConfigError, match="at least one edge and one step"):
+        full_epoch_equivalents(spent, rows=14, steps_per_epoch=0)

@@ -20,8 +20,8 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.store import Store
 from distributed_iac.evaluation.conventions import conventions_for
-from distributed_iac.evaluation.rows import score_case
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_table import read_patients
+from distributed_iac.evaluation.score_patients import score_case
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.phantom import make_phantom
 from distributed_iac.run.local_sweep import LocalSweep

@@ -30,8 +30,8 @@ import pytest
 import torch
 import yaml
 
+from distributed_iac.cli.live_progress import StageProgress
 from distributed_iac.cli.main import main
-from distributed_iac.cli.progress import StageProgress
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 
@@ -71,7 +71,10 @@ SPLIT = {
     "val": ["case2"],
     "test": ["case3", "case4"],
 }
-INTERRUPTED = ("search", "good.yaml", "--set", "name=cut", "--set", "search.epochs=12")
+INTERRUPTED = (
+    *("search", "good.yaml", "--set", "name=cut", "--set", "search.epochs=12"),
+    *("--set", "sweep.checkpoint_epochs=5"),
+)
 """A search that was interrupted after its second checkpoint."""
 ASK_CHECK = "distributed-iac check"
 """Where nothing is left to prepare, ``prepare`` sends to ``check``, which says why."""
@@ -133,11 +136,6 @@ def raw(name: str, said: str, spoil: Spoil, *, prepare: str | None = None) -> tu
         Row(f"check-{name}", ("check", SOURCE, "--workers", "1"), 3, (said,), spoil),
         Row(f"prepare-{name}", wanted, 3, (said if prepare is None else prepare,), spoil),
     )
-
-
-def resuming(name: str, spoil: Spoil) -> Row:
-    """The interrupted search started again, after its checkpoints were spoilt."""
-    return Row(name, INTERRUPTED, 4, ("no checkpoint of this job can be read", "delete"), spoil)
 
 
 def preparing(
@@ -566,13 +564,6 @@ STATE = (
         3,
         "prepare",
         spoil=lambda here: [path.unlink() for path in (here / "stores/lesion").glob("index*")],
-    ),
-    resuming("checkpoints-empty", lambda here: [cut(path, 0) for path in checkpoints(here)]),
-    resuming("checkpoints-cut", lambda here: [cut(path, 500) for path in checkpoints(here)]),
-    resuming("checkpoints-poisoned", lambda here: [poison(path) for path in checkpoints(here)]),
-    resuming(
-        "checkpoints-poisoned-torch",
-        lambda here: [poison_torch(path) for path in checkpoints(here)],
     ),
     searching("no-such-gpu", "device=cuda:99", 2, "cuda:99", "device: cpu"),
     searching("unknown-device", "device=gpu", 2, "cuda:<number>"),
@@ -1166,6 +1157,14 @@ def interrupt(progress: StageProgress, job: str, values: dict[str, object], epoc
         raise KeyboardInterrupt
 
 
+def copied(healthy: Path, here: Path) -> Path:
+    """A workplace of its own."""
+    shutil.copytree(healthy, here)
+    for path in here.glob("runs/*/jobs.json"):  # says where results are kept: in the copy as well
+        path.write_text(path.read_text().replace(str(healthy), str(here)))
+    return here
+
+
 def contents(here: Path) -> dict[str, bytes]:
     return {str(p.relative_to(here)): p.read_bytes() for p in here.rglob("*") if p.is_file()}
 
@@ -1189,10 +1188,7 @@ def test_bad_input_is_refused_with_one_helpful_message(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    here = tmp_path / "work"
-    shutil.copytree(healthy, here)
-    for path in here.glob("runs/*/jobs.json"):  # says where results are kept: in the copy as well
-        path.write_text(path.read_text().replace(str(healthy), str(here)))
+    here = copied(healthy, tmp_path / "work")
     monkeypatch.chdir(here)
     held = row.spoil(here)
     before = contents(here)
@@ -1215,6 +1211,30 @@ def test_bad_input_is_refused_with_one_helpful_message(
 
 REWRITTEN = {"environment.json", "config.yaml", "config.json", "jobs.json", "journal.jsonl"}
 """Files that every start of a run writes anew or, the journal, adds to."""
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda path: cut(path, 0), lambda path: cut(path, 500), poison, poison_torch],
+    ids=["empty", "cut", "poisoned", "poisoned-torch"],
+)
+def test_damaged_checkpoints_cost_epochs_and_are_told_once(
+    spoil: Callable[[Path], object],
+    healthy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = copied(healthy, tmp_path / "work")
+    monkeypatch.chdir(here)
+    for path in checkpoints(here):
+        spoil(path)
+    assert run(INTERRUPTED, monkeypatch) == 0
+    shown = capsys.readouterr()
+    assert "genotype" in shown.out
+    assert shown.err.count("passed over a damaged checkpoint, a.pt") == 1
+    assert "epoch 12/12" in shown.err
+    assert not (here / "poisoned").exists(), "a file of the user's was executed"
 
 
 def test_there_are_many_rows_and_each_has_its_own_name() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from distributed_iac.cli.main import app, main
-from distributed_iac.cli.streams import show_what_they_can
+from distributed_iac.cli.system import show_what_they_can
 from distributed_iac.errors import ConfigError
 
 COMMANDS = tuple(command.callback.__name__ for command in app.registered_commands)

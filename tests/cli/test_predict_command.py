@@ -18,16 +18,15 @@ from rich.console import Console
 
 from distributed_iac.cli import predict as command
 from distributed_iac.cli.main import main
-from distributed_iac.cli.steps import follow
 from distributed_iac.config.backbone import BasicUnetSettings
 from distributed_iac.data.contract import LabelScheme
-from distributed_iac.data.prepare.recipe import Recipe
-from distributed_iac.data.prepare.skipped import Skipped
 from distributed_iac.data.splits.split import PARTS
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.store.fingerprint import Fingerprint, PartCounts, TargetFidelity
+from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.intensity import ZScore
 from distributed_iac.deploy import export_model
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 
 
 @dataclass(frozen=True)
@@ -202,21 +201,3 @@ def test_refusals_are_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     shown = re.sub(r"\x1b\[[\d;]*m", "", screen.getvalue())
     for word in ("case_7", "in/[7].nii.gz", "it has two axes", "convert it"):
         assert word in shown
-
-
-@pytest.mark.parametrize("place", ["terminal", "pipe"])
-def test_steps_that_are_followed_come_through_in_order(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
-) -> None:
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=place == "terminal", width=100)
-    monkeypatch.setattr("rich.console.Console", lambda **_: console)
-    clock = iter(range(0, 1000, 60))
-    if place == "pipe":
-        monkeypatch.setattr("distributed_iac.cli.steps.time.monotonic", lambda: next(clock))
-    assert list(follow("doing", range(3), total=3)) == [0, 1, 2]
-    lines = capsys.readouterr().err.splitlines()
-    if place == "pipe":
-        assert lines[0] == "doing: 1 of 3, 2:00 min left"
-    else:
-        assert "doing" in screen.getvalue()

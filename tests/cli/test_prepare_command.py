@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 import yaml
-from rich.console import Console
-from rich.progress import Progress
 
 from distributed_iac.cli.main import main
-from distributed_iac.cli.prepare import _Bars, _Lines
 from distributed_iac.data.store import Store
 
 
@@ -136,36 +131,6 @@ def test_all_failures_are_shown(config: Path, run: Run, tmp_path: Path) -> None:
     done = run(config)
     assert done.code == 3
     assert done.err.count("error: every case must be usable") == 2
-
-
-def test_piped_progress_is_plain_and_says_what_is_left(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock: Any = iter([0.0, 5.0, 11.0, 15.0])
-    monkeypatch.setattr("distributed_iac.cli.prepare.time.monotonic", lambda: next(clock))
-    lines = _Lines("acdc")
-    lines.begin("cases", 300, 100)
-    for _ in range(3):
-        lines.advance()
-    lines.note("cannot be used: x")
-    assert capsys.readouterr().err.splitlines() == [
-        "acdc: cases: 300 in all, 100 of them by an earlier run",
-        "acdc: cases: 102 of 300, 18:09 min left",
-        "acdc: cannot be used: x",
-    ]
-
-
-def test_a_terminal_gets_one_bar_at_a_time() -> None:
-    stream = io.StringIO()
-    with Progress(console=Console(file=stream, force_terminal=True, width=80)) as bars:
-        shown = _Bars("acdc", bars)
-        shown.begin("survey", 4, 0)
-        shown.begin("cases", 10, 3)
-        shown.advance()
-        (task,) = bars.tasks
-        assert (task.description, task.completed, task.total) == ("acdc: cases", 4, 10)
-        shown.note("cannot be used: [x]")
-    assert "acdc: cannot be used: [x]" in stream.getvalue()
 
 
 def test_ids_that_look_like_one_patient_are_told_before_they_are_divided(

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from distributed_iac import quickstart
 from distributed_iac.errors import SourceError
-from distributed_iac.quickstart import MODELS, Line
+from distributed_iac.quickstart import MODELS, DatasetResult
 
 LINES = [
-    Line(name, dict.fromkeys(MODELS, dice), (20, 18), 1.25, (3, 8))
+    DatasetResult(name, dict.fromkeys(MODELS, dice), (20, 18), 1.25, (3, 8))
     for name, dice in (("acdc", 0.801), ("brats", 0.512), ("kits", 0.214), ("amos", 0.019))
 ]
 

@@ -13,8 +13,14 @@ import pytest
 from pydantic import TypeAdapter
 
 import distributed_iac.config
-from distributed_iac.config.base import AS_STORED, Before, Settings, fields_before
-from distributed_iac.config.load import to_identity, to_plain
+from distributed_iac.config.base import (
+    AS_STORED,
+    Before,
+    Settings,
+    fields_before,
+    to_identity,
+    to_plain,
+)
 
 RELEASED = Path(__file__).parents[1] / "data" / "v0_1_0" / "settings.json"
 

@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from distributed_iac.config.load import json_schema, load_config, to_plain, to_yaml
+from distributed_iac.config.base import to_plain
+from distributed_iac.config.load import json_schema, load_config, to_yaml
 from distributed_iac.errors import ConfigError
 
 MINIMAL = "name: run\ndata: [{name: acdc, source: data/acdc}]\n"

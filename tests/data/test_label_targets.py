@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributed_iac.data.contract import LabelScheme, Region
-from distributed_iac.data.targets import decode_logits, labels_from_regions, targets
+from distributed_iac.data.targets import decode_logits, membership, output_values
 from distributed_iac.errors import DataError
 
 BRATS = LabelScheme(
@@ -33,13 +33,11 @@ seeds = st.integers(0, 2**32 - 1)
 @given(seed=seeds)
 def test_painting_the_regions_gives_the_labels_back(scheme: LabelScheme, seed: int) -> None:
     labels = np.random.default_rng(seed).choice([0, *scheme.classes], (3, 5, 4)).astype(np.uint8)
-    masks = targets(labels, scheme)
-    assert masks.shape == (3, 3, 5, 4)
-    for index, region in enumerate(scheme.regions):
-        np.testing.assert_array_equal(masks[:, index], np.isin(labels, region.values))
-    np.testing.assert_array_equal(labels_from_regions(masks, scheme), labels)
-    decided = [decode_logits(m * 8.0 - 4.0, scheme) for m in masks]
-    np.testing.assert_array_equal(np.stack(decided), labels)
+    masks = membership(scheme)[:, labels]
+    assert masks.shape == (len(output_values(scheme)), 3, 5, 4)
+    for mask, region in zip(masks, scheme.regions, strict=True):
+        np.testing.assert_array_equal(mask, np.isin(labels, region.values))
+    np.testing.assert_array_equal(decode_logits(masks * 8.0 - 4.0, scheme), labels)
 
 
 @given(seeds)

@@ -21,12 +21,12 @@ from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
+from distributed_iac.data.targets import output_values
 from distributed_iac.deploy import Model, export_model, load_model
 from distributed_iac.genotype import Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.phantom import FormatName, make_phantom
-from distributed_iac.training.targets import TargetCoder
 
 BACKBONE = BasicUnetSettings(features=(4, 4, 8, 8, 16, 4))
 CELL = CellSettings(nodes=2, partial_channels=2)
@@ -117,7 +117,7 @@ def trained(stores: Callable[[FormatName], tuple[Source, Store]]) -> Train:
         net: nn.Module = build_backbone(
             backbone,
             len(facts.channel_names),
-            TargetCoder(facts.labels).outputs,
+            len(output_values(facts.labels)),
             Fingerprint2d(facts.recipe.patch, facts.recipe.spacing),
         )
         genotype = None

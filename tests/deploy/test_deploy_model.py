@@ -16,7 +16,7 @@ import torch
 from distributed_iac.data.contract import Case
 from distributed_iac.deploy import load_model
 from distributed_iac.errors import CheckpointError, ConfigError, NumericalError, SourceError
-from distributed_iac.evaluation.predict import Inference, predict_case
+from distributed_iac.evaluation.inference import Inference, predict_case
 
 CPU = torch.device("cpu")
 

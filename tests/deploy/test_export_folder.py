@@ -28,8 +28,8 @@ from distributed_iac.data.contract import LabelScheme
 from distributed_iac.deploy import export_model, load_model
 from distributed_iac.errors import CheckpointError, ConfigError
 from distributed_iac.genotype import Genotype
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.card import read_card
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.nets.trained import card_of_store
 
 NNUNET = Path(__file__).parents[1] / "nets" / "data"

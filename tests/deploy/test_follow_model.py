@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.prepare.case import preprocess_case
-from distributed_iac.data.prepare.recipe import decide_recipe, fixed_layout
+from distributed_iac.data.prepare.axes import fixed_layout
+from distributed_iac.data.prepare.decide import decide_recipe
+from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.prepare.survey import survey_case
 from distributed_iac.nets.follow import follow_backbones
 

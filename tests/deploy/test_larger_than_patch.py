@@ -19,7 +19,7 @@ from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
 from distributed_iac.deploy import Model, export_model, load_model
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.training.memory import OutOfMemoryError
 
 AIR = -1000

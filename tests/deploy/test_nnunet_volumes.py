@@ -19,14 +19,14 @@ import torch
 from distributed_iac.config.preprocess import SliceSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.prepare.case import preprocess_case
-from distributed_iac.data.prepare.recipe import decide_recipe, fixed_layout
+from distributed_iac.data.prepare.axes import fixed_layout
+from distributed_iac.data.prepare.decide import decide_recipe
+from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.prepare.survey import survey_case
 from distributed_iac.data.targets import decode_logits
-from distributed_iac.evaluation.mirror import mirror_axes
-from distributed_iac.evaluation.predict import Inference, slice_logits
+from distributed_iac.evaluation.inference import Inference, mirror_axes, slice_logits
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.follow import follow_backbones
-from distributed_iac.nets.registry import build_backbone
 
 DATA = Path(__file__).parents[1] / "nets" / "data"
 

@@ -14,7 +14,7 @@ import pytest
 from distributed_iac.data.contract import Case
 from distributed_iac.deploy import Model
 from distributed_iac.deploy.images import Images, find_images
-from distributed_iac.deploy.predict import predict_images
+from distributed_iac.deploy.segment_cases import predict_images
 from distributed_iac.errors import ConfigError
 
 Save = Callable[[Path], None]

@@ -22,7 +22,7 @@ from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.deploy import Model
 from distributed_iac.deploy.images import find_images
-from distributed_iac.deploy.predict import predict_images
+from distributed_iac.deploy.segment_cases import predict_images
 from distributed_iac.errors import SourceError
 
 Train = Callable[..., Any]

@@ -14,8 +14,9 @@ from hypothesis.extra.numpy import arrays
 from distributed_iac.config.evaluation import EmptyPolicyName
 from distributed_iac.data.contract import LabelScheme, Region
 from distributed_iac.errors import GeometryError
+from distributed_iac.evaluation.case_score import TargetScore
 from distributed_iac.evaluation.conventions import POLICIES, Conventions
-from distributed_iac.evaluation.pair import Measured, measure_pair
+from distributed_iac.evaluation.pair import measure_pair
 from distributed_iac.evaluation.surfaces import hd95, surface_dice
 
 REGIONS = LabelScheme("t", {1: "a", 2: "b"}, (Region("both", (1, 2)), Region("b", (2,))), (1, 2))
@@ -37,7 +38,7 @@ def measure(
     scheme: LabelScheme = REGIONS,
     conventions: Conventions = conventions(),  # noqa: B008 - frozen
     **options: object,
-) -> dict[str, Measured]:
+) -> dict[str, TargetScore]:
     measured = measure_pair(predicted, label, scheme, ZOOMS, conventions, **options)  # type: ignore[arg-type]
     return {one.target: one for one in measured}
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.evaluation.parity import Parity, hold_parity
-from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.nets.nnunet_validation import NnUnetScore, Validation, Values
 
 ONE, TWO = frozenset({1}), frozenset({2})
@@ -24,9 +24,9 @@ VOXEL_ML = {f"p{number}": 0.001 for number in range(10)}
 NAN = math.nan
 
 
-def row(case: str, target: str, dice: float, **facts: Any) -> PatientRow:
+def row(case: str, target: str, dice: float, **facts: Any) -> CaseScore:
     values = {"label_ml": 2.0, "predicted_ml": 2.0, "phase": None, "empty_policy": "nan", **facts}
-    return PatientRow(case, case, target, dice, None, None, None, **values)
+    return CaseScore(target, dice, None, None, None, patient_id=case, case_id=case, **values)
 
 
 def validation(

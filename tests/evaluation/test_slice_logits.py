@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from distributed_iac.errors import NumericalError
-from distributed_iac.evaluation.predict import Inference, slice_logits, window_starts
+from distributed_iac.evaluation.inference import Inference, slice_logits, window_starts
 
 CPU = torch.device("cpu")
 PLAIN = Inference()

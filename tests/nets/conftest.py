@@ -25,9 +25,10 @@ from distributed_iac.config.backbone import (
     NnUnetSettings,
     SmpUnetSettings,
 )
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.registry import REGISTRY, build_backbone
 from distributed_iac.nets.wrapped import WrappedBackbone
+from tests.backbones import COMPACT, REQUIRES
 
 DATA = Path(__file__).parent / "data"
 
@@ -56,9 +57,9 @@ class Case:
 
 
 def _cases() -> Iterator[Case]:
-    for entry in REGISTRY.values():
-        if entry.compact is not None:
-            yield Case(entry.name, entry.compact, requires=entry.requires)
+    for name, settings in COMPACT.items():
+        requires = (REQUIRES[name],) if name in REQUIRES else ()
+        yield Case(name, settings, requires=requires)
     yield Case(
         "basic_unet-options",
         BasicUnetSettings(

@@ -1,4 +1,4 @@
-"""The laws of the Backbone contract, over every family of the registry."""
+"""The laws of the Backbone contract, over every family of networks."""
 
 from __future__ import annotations
 

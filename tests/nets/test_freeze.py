@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from distributed_iac.config.backbone import BasicUnetSettings
 from distributed_iac.errors import ConfigError
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone, Features, Implant, Tap
 from distributed_iac.nets.freeze import freeze, trainable, unfreeze
-from distributed_iac.nets.registry import build_backbone
 
 SETTINGS = BasicUnetSettings(features=(4, 4, 4, 4, 4, 4), norm="batch", dropout=0.1)
 

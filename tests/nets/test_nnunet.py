@@ -14,10 +14,10 @@ import torch
 
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.expectation import Names, NetworkCard, agree
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_network import NnUnetNetwork
-from distributed_iac.nets.registry import build_backbone
 from distributed_iac.nets.trained import card_of_backbone
 
 KINDS = ["plain", "residual"]

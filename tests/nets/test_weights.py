@@ -17,7 +17,7 @@ from distributed_iac.config.backbone import (
     FlexibleUnetSettings,
 )
 from distributed_iac.errors import CheckpointError, ConfigError
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.weights import (
     adapt_input_convolution,
     fill,

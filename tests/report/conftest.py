@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from distributed_iac.config.run import RunConfig
+from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, write_overlays
-from distributed_iac.evaluation.patient_row import PatientRow
-from distributed_iac.evaluation.tables import ScoredModel, patients_table, write_patients
+from distributed_iac.evaluation.patients_table import ScoredModel, patients_table, write_patients
 from distributed_iac.files import write_json
 from distributed_iac.genotype import OPERATIONS, CellTopology
 from distributed_iac.importance.history import ImportanceHistory
@@ -265,11 +265,11 @@ def score(folder: Path, job: Job, rng: np.random.Generator) -> None:
     write_overlays(folder / OVERLAYS, overlays(rows))
 
 
-def patient_rows(job: Job, rng: np.random.Generator) -> list[PatientRow]:
+def patient_rows(job: Job, rng: np.random.Generator) -> list[CaseScore]:
     patients = np.random.default_rng(derive_seed(0, job.dataset)).normal(0, 0.05, 8)
     level = LEVELS.get(job.name, 0.77)
     return [
-        PatientRow(
+        CaseScore(
             patient_id=f"{job.dataset}_{number:03d}",
             case_id=f"{job.dataset}_{number:03d}_a",
             target=target,
@@ -287,7 +287,7 @@ def patient_rows(job: Job, rng: np.random.Generator) -> list[PatientRow]:
     ]
 
 
-def overlays(rows: Sequence[PatientRow]) -> list[Overlay]:
+def overlays(rows: Sequence[CaseScore]) -> list[Overlay]:
     y, x = np.mgrid[:48, :40]
     label = (np.hypot(y - 24, x - 20) < 12).astype(np.uint8) + (np.hypot(y - 20, x - 22) < 5)
     return [

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from distributed_iac.errors import RunError
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.report.rebuild import OWNED, rebuild
 from distributed_iac.report.run_record import RunRecord

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from distributed_iac.config.controls import CONTROLS
+from distributed_iac.config.comparison import CONTROLS
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.plan import plan_jobs

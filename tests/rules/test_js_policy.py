@@ -18,7 +18,7 @@ from distributed_iac.importance.removal import EdgeRemoval, OperationRemoval
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.pruning.discretise import discretise
 from distributed_iac.pruning.js import JsPolicy
-from distributed_iac.pruning.never import NoPruning
+from distributed_iac.pruning.policy import NoPruning
 from distributed_iac.stability import assess
 
 QUICK = JsPolicy(StabilitySettings(window=2, tau=0.02, patience=2, warmup=4, max_wait=4))

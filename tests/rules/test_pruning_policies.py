@@ -17,8 +17,7 @@ from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.importance.measures import perturbation
 from distributed_iac.importance.removal import EdgeRemoval, OperationRemoval
 from distributed_iac.pruning.decision import PruneDecision
-from distributed_iac.pruning.never import NoPruning
-from distributed_iac.pruning.policy import policy_from
+from distributed_iac.pruning.policy import NoPruning, policy_from
 from distributed_iac.pruning.rank import LEARNABLE, RankPolicy
 from distributed_iac.pruning.schedule import SchedulePolicy
 

@@ -18,7 +18,6 @@ from distributed_iac.stability import (
     edge_stability,
     jensen_shannon,
     rolling_mean,
-    summarise,
 )
 
 SETTINGS = StabilitySettings(window=2, tau=0.001, patience=2, warmup=4, max_wait=3)
@@ -151,7 +150,7 @@ def test_the_median_leader_is_the_weight_of_the_typical_edges_best(simulation, s
     alpha = np.zeros((1, 14, 8))
     alpha[0, :9, 5] = np.log(7.0)
     alpha[0, 9:, 0] = 9.0
-    scalars = summarise(still(simulation, start, 1, alpha), SETTINGS)
+    scalars = assess(still(simulation, start, 1, alpha), SETTINGS).scalars()
     assert scalars["leader_median"] == pytest.approx(0.5)
 
 
@@ -160,13 +159,13 @@ def test_collapse_shows_in_the_leaders(simulation, start) -> None:
     alpha[0, :5, OPERATIONS.index("skip_connect")] = 1
     alpha[0, 5:8, OPERATIONS.index("avg_pool_3x3")] = 1
     alpha[0, 8:, OPERATIONS.index("dil_conv_5x5")] = 1
-    scalars = summarise(still(simulation, start, 1, alpha), SETTINGS)
+    scalars = assess(still(simulation, start, 1, alpha), SETTINGS).scalars()
     assert (scalars["skip_leaders"], scalars["pool_leaders"]) == (5, 3)
 
 
 def test_scalars_are_json_able_at_every_epoch(simulation, start) -> None:
     for epochs in (0, 1, 3, 4, 9):
-        scalars = summarise(still(simulation, start, epochs), SETTINGS)
+        scalars = assess(still(simulation, start, epochs), SETTINGS).scalars()
         assert json.loads(json.dumps(scalars, allow_nan=False)) == scalars
         assert (scalars["js_mean"] is None) == (epochs < 4)
         assert scalars["live_operations"] == 112

@@ -10,7 +10,7 @@ import pytest
 from distributed_iac.config.pruning import StabilitySettings
 from distributed_iac.config.scheduler import ConvergenceSettings, SchedulerSettings
 from distributed_iac.importance.history import ImportanceHistory
-from distributed_iac.stability import summarise
+from distributed_iac.stability import assess
 from distributed_iac.verdict.judge import Judge
 from distributed_iac.verdict.report import ReportKeys
 from distributed_iac.verdict.role import Role
@@ -26,7 +26,7 @@ def stopped_at(simulation: Any, history: ImportanceHistory, alphas: list[np.ndar
     judge.add("a", Role())
     for epoch, alpha in enumerate(alphas, start=1):
         history = simulation.show(history, epoch, alpha)
-        values = {"training_iteration": epoch, **summarise(history, STABILITY)}
+        values = {"training_iteration": epoch, **assess(history, STABILITY).scalars()}
         if judge.report("a", ReportKeys().read(values)) is not None:
             return epoch
     return None
@@ -38,7 +38,7 @@ def test_searches_report_by_the_names_that_are_read(
     history = start
     for epoch in range(1, 12):
         history = simulation.show(history, epoch, np.zeros((1, 14, 8)))
-    report = ReportKeys().read(summarise(history, STABILITY))
+    report = ReportKeys().read(assess(history, STABILITY).scalars())
     names = (
         "js_max",
         "entropy",

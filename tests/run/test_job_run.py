@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.scripted import ScriptedWorkload
 from distributed_iac.errors import CheckpointError, DistributedIacError, RunError
 from distributed_iac.jobs.job import Job
 from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
 from distributed_iac.run.job_run import JobRun
-from distributed_iac.tune.scripted import ScriptedWorkload
 from distributed_iac.tune.trainable import JobTrainable
 from distributed_iac.tune.trial_config import TrialConfig
 

@@ -20,9 +20,11 @@ from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.locks import locked, own_command
 from distributed_iac.phantom import make_phantom
+from distributed_iac.run.cells import read_search
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result
+from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import read_weights
 
 MakeConfig = Callable[..., RunConfig]
@@ -211,6 +213,20 @@ def test_a_store_that_another_process_prepares_is_waited_for_and_said_so(
     assert first[:2] == ("acdc/prepare", 0)
     assert f"its store is prepared by `{own_command()}` (process {os.getpid()} on" in first[2]
     assert second == ("acdc/prepare", 1, None)
+
+
+def test_a_sweep_gives_single_jobs(finished: LocalSweep) -> None:
+    config = finished.config
+    sweep = sweep_of(config)
+    found = sweep.result(f"{UNET}/search/lth/seed0")
+    retrained = read_result(sweep.result(f"{UNET}/retrain/lth/seed0"))
+    assert found == config.folder / UNET / "search" / "lth" / "seed0"
+    assert read_search(found).genotype.id == retrained["genotype_id"]
+    group = Group.open(config, config.data[0], config.backbones[0])
+    pretrained = read_weights(sweep.result(PRETRAIN) / "best.safetensors")
+    assert set(pretrained) == set(group.backbone().state_dict())
+    with pytest.raises(ConfigError, match="search/lth/seed1"):
+        sweep.result(f"{UNET}/search/lth/seed1")
 
 
 @pytest.mark.parametrize(("number", "status"), [(errno.ESTALE, "done"), (errno.EACCES, "failed")])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from distributed_iac.config.run import RunConfig
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.report.nnunet_parity import parity_doubts, parity_lines, parity_table
 from distributed_iac.report.run_record import read_run

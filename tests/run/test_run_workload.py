@@ -65,6 +65,27 @@ def test_a_prepared_store_is_not_prepared_again(prepared: RunConfig) -> None:
     assert suggested(JobSearcher(workload_of(prepared)), "one") == PRETRAIN
 
 
+def test_a_store_of_other_settings_is_not_taken_for_this_one(prepared: RunConfig) -> None:
+    """It may have been made in the same folder since, for another run."""
+
+    def of(stores: Path) -> RunConfig:
+        plain = prepared.model_dump(exclude={"stores"})
+        plain["data"][0]["preprocess"]["patch"] = [32, 32]
+        return RunConfig.model_validate({**plain, "stores": stores})
+
+    assert prepare(of(prepared.out / "elsewhere")) == "done"
+    assert prepare(of(prepared.out / "elsewhere")) == "reused"
+    with pytest.raises(StoreError, match=r"preprocess\.patch"):
+        prepare(of(prepared.stores))
+
+
+def test_a_store_that_was_cut_is_not_taken_for_whole(prepared: RunConfig) -> None:
+    (shard, *_) = (prepared.stores / "acdc" / "shards").iterdir()
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(StoreError, match="bytes instead of"):
+        prepare(prepared)
+
+
 def test_a_deleted_store_is_prepared_again_before_anything_needs_it(prepared: RunConfig) -> None:
     store = prepared.stores / "acdc"
     identity = (store / "manifest.json").read_bytes()

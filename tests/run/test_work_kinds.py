@@ -13,7 +13,7 @@ import torch
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import StoreError
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs

@@ -13,14 +13,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.optimiser import AdamSettings, SgdSettings
-from distributed_iac.config.training import SearchSettings
+from distributed_iac.config.training import AdamSettings, SearchSettings, SgdSettings
 from distributed_iac.data.batches.loader import Batches
-from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.bilevel import Bilevel
 from distributed_iac.training.features import FeatureCache, Part
 from distributed_iac.training.targets import TargetCoder
+from tests.memory_store import MemoryStore
 
 CPU = torch.device("cpu")
 aten = torch.ops.aten

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 from torch import Tensor
 
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.nets.registry import REGISTRY, build_backbone
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.training.device import lay_out
+from tests.backbones import INSTALLED
 
-COMPACT = {
-    name: entry.compact
-    for name, entry in REGISTRY.items()
-    if entry.compact is not None and all(map(find_spec, entry.requires))
-}
 CELL = CellSettings(nodes=1, width=4, partial_channels=2)
 
 
 def network(name: str) -> SearchNetwork:
     searched = SearchNetwork(
-        build_backbone(COMPACT[name], 1, 3), CELL, torch.Generator().manual_seed(0)
+        build_backbone(INSTALLED[name], 1, 3), CELL, torch.Generator().manual_seed(0)
     )
     for parameter in searched.projections.parameters():
         torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(1))
@@ -36,7 +30,7 @@ def gradients(searched: SearchNetwork, images: Tensor) -> tuple[Tensor, ...]:
     return logits.detach(), *torch.autograd.grad(loss, list(searched.projections.parameters()))
 
 
-@pytest.mark.parametrize("name", COMPACT)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_every_backbone_computes_the_same_in_the_layout_of_a_gpu(name: str) -> None:
     images = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(2))
     plain, laid_out = network(name), network(name)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from distributed_iac.cli.doubts import tell_doubts
+from distributed_iac.cli.configuration import tell_doubts
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.errors import ConfigError
-from distributed_iac.nets.registry import build_backbone
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.training.doubts import doubts
 from distributed_iac.training.group import Group
 

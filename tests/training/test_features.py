@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -13,15 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from distributed_iac.data.batches.loader import Batch, IntArray
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone, Features
-from distributed_iac.nets.registry import REGISTRY, build_backbone
 from distributed_iac.training.features import FeatureCache, Part, admit
+from tests.backbones import INSTALLED
 
-COMPACT = {
-    name: entry.compact
-    for name, entry in REGISTRY.items()
-    if entry.compact is not None and all(map(find_spec, entry.requires))
-}
 SLICES = torch.randn(20, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
@@ -50,10 +45,10 @@ def assert_same(ours: Features, theirs: Features) -> None:
         assert other.numel() == 0 or one.stride() == other.stride()
 
 
-@pytest.fixture(params=COMPACT)
+@pytest.fixture(params=INSTALLED)
 def encoder(request: pytest.FixtureRequest) -> Iterator[Counting]:
     with torch.random.fork_rng(devices=[]):
-        yield Counting(build_backbone(COMPACT[request.param], 1, 3, None, seed=0))
+        yield Counting(build_backbone(INSTALLED[request.param], 1, 3, None, seed=0))
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

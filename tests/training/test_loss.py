@@ -27,7 +27,7 @@ def random_labels(generator: torch.Generator, *shape: int) -> torch.Tensor:
 def test_with_classes_it_equals_monais_dice_ce() -> None:
     generator = torch.Generator().manual_seed(0)
     coder = TargetCoder(CLASSES)
-    logits = torch.randn(3, coder.outputs, 9, 7, generator=generator, dtype=torch.float64)
+    logits = torch.randn(3, len(coder.paint), 9, 7, generator=generator, dtype=torch.float64)
     target, known = coder.encode(random_labels(generator, 3, 9, 7))
     theirs = DiceCELoss(
         include_background=False, softmax=True, batch=True, smooth_nr=1e-5, smooth_dr=1e-5
@@ -40,7 +40,7 @@ def test_with_regions_it_equals_monais_dice_plus_binary_cross_entropy() -> None:
     # MONAI's DiceCELoss takes a softmax cross-entropy over the regions, which overlap.
     generator = torch.Generator().manual_seed(0)
     coder = TargetCoder(REGIONS)
-    logits = torch.randn(3, coder.outputs, 9, 7, generator=generator, dtype=torch.float64)
+    logits = torch.randn(3, len(coder.paint), 9, 7, generator=generator, dtype=torch.float64)
     target, known = coder.encode(random_labels(generator, 3, 9, 7))
     dice = DiceLoss(sigmoid=True, batch=True, smooth_nr=1e-5, smooth_dr=1e-5)
     theirs = dice(logits, target) + torch.nn.BCEWithLogitsLoss()(logits, target.double())
@@ -55,7 +55,7 @@ def test_ignored_pixels_have_neither_loss_nor_gradient(scheme: LabelScheme) -> N
     coder = TargetCoder(ignoring)
     labels = random_labels(generator, 2, 8, 8)
     labels[:, :3] = 9
-    logits = torch.randn(2, coder.outputs, 8, 8, generator=generator, requires_grad=True)
+    logits = torch.randn(2, len(coder.paint), 8, 8, generator=generator, requires_grad=True)
     loss = SegmentationLoss(LossSettings(), coder.activation)
     value = loss(logits, *coder.encode(labels))
     (gradient,) = torch.autograd.grad(value, logits)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from distributed_iac.cell.growth import grow
 from distributed_iac.cell.operations import SEARCH, build_operation
-from distributed_iac.config.optimiser import AdamSettings, OptimiserSettings, SgdSettings
+from distributed_iac.config.training import AdamSettings, OptimiserSettings, SgdSettings
 from distributed_iac.training.optimisers import (
     Stepping,
     build_optimiser,

@@ -14,11 +14,9 @@ import torch
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.optimiser import AdamSettings, SgdSettings
 from distributed_iac.config.pruning import PruningSettings, RankSettings, ScheduleSettings
-from distributed_iac.config.training import SearchSettings
+from distributed_iac.config.training import AdamSettings, SearchSettings, SgdSettings
 from distributed_iac.data.contract import LabelScheme
-from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.errors import RunError
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
@@ -26,6 +24,7 @@ from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoin
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.stage import StepReport
 from distributed_iac.training.step_runner import EagerRunner, GraphedRunner
+from tests.memory_store import MemoryStore
 
 PRUNING = PruningSettings(
     policy="schedule", schedule=ScheduleSettings(at=(2, 3, 4), keep=(5, 3, 1))

@@ -12,10 +12,13 @@ import torch
 from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.optimiser import AdamSettings, SgdSettings
-from distributed_iac.config.training import PretrainSettings, RetrainSettings
+from distributed_iac.config.training import (
+    AdamSettings,
+    PretrainSettings,
+    RetrainSettings,
+    SgdSettings,
+)
 from distributed_iac.data.contract import LabelScheme
-from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
@@ -23,6 +26,7 @@ from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.supervised import SupervisedStage
+from tests.memory_store import MemoryStore
 
 BATCHES = BatchSettings(batch_size=4, steps_per_epoch=4, augmentation="light")
 ADAM = AdamSettings(learning_rate=1e-2)

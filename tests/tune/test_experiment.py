@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.scripted import ScriptedWorkload
 from distributed_iac.jobs.job import Job
 from distributed_iac.run.replay import Replay
 from distributed_iac.run.sweep_folder import SweepFolder
-from distributed_iac.tune.scripted import ScriptedWorkload
 
 pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.slow]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.flaky import compiled, disturbed
+from benchmarks.rehearsal import expected_checksums
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.result import read_result
-from distributed_iac.tune.rehearsal import expected_checksums
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None,
@@ -29,7 +29,7 @@ def test_a_sweep_on_storage_that_fails_now_and_then_loses_and_repeats_nothing(
     """All but the training is real: Ray, its snapshots, checkpoints, results, journal."""
     root, log = tmp_path / "root", tmp_path / "failures.log"
     root.mkdir()
-    command = [sys.executable, "-m", "distributed_iac.tune.rehearsal", str(root / "run")]
+    command = [sys.executable, "-m", "benchmarks.rehearsal", str(root / "run")]
     environment = disturbed(compiled(tmp_path), root, CHANCE, log)
     environment |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     done = subprocess.run(

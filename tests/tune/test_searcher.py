@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from ray.tune.search import Searcher
 
+from benchmarks.scripted import ScriptedWorkload
 from distributed_iac.config.sweep import KindResources
 from distributed_iac.jobs.job import Job
 from distributed_iac.tune.resources import Capacity, Room, reserve
-from distributed_iac.tune.scripted import ScriptedWorkload
 from distributed_iac.tune.searcher import JobSearcher
 
 PREPARE = Job("prepare", "a")

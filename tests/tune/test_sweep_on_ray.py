@@ -17,13 +17,13 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
+from benchmarks.rehearsal import expected_checksums, small_settings
+from benchmarks.scripted import ScriptedWorkload, checksum
 from distributed_iac.config.scheduler import BudgetSettings, SchedulerSettings
 from distributed_iac.jobs.job import Job
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.journal import Event
 from distributed_iac.run.sweep_folder import SweepFolder
-from distributed_iac.tune.rehearsal import expected_checksums, small_settings
-from distributed_iac.tune.scripted import ScriptedWorkload, checksum
 from distributed_iac.tune.sweep import Sweep
 
 PATIENCE = 480.0
@@ -88,7 +88,7 @@ def wait_for(folder: Path, driver: subprocess.Popen[bytes], seen: Callable[[Even
 
 def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "distributed_iac.tune.rehearsal", str(folder), *options]
+    command = [sys.executable, "-m", "benchmarks.rehearsal", str(folder), *options]
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 

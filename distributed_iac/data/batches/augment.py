@@ -2,7 +2,7 @@
 
 ::
 
-    augment = Augmentation(RECIPES["strong"], mirror_axes=["rows"], generator=torch.Generator())
+    augment = Augmentation(STRENGTHS["strong"], mirror_axes=["rows"], generator=torch.Generator())
     images, labels = augment(images, labels)        # (B, C, H, W) and (B, H, W)
     state = augment.state_dict()                    # the generator's, nothing else
 
@@ -27,7 +27,7 @@ from torch import Tensor
 from distributed_iac.config.batches import Axis
 from distributed_iac.data.batches import augment_intensity as intensity
 from distributed_iac.data.batches import augment_spatial as spatial
-from distributed_iac.data.batches.augment_recipe import Chance, Recipe
+from distributed_iac.data.batches.augment_strength import AugmentationStrength, Chance
 
 _IMAGE_DIMENSION: dict[Axis, int] = {"rows": -2, "columns": -1}
 
@@ -36,16 +36,20 @@ class Augmentation:
     """Random changes of a batch.
 
     Args:
-        recipe: Probabilities and ranges.
+        strength: Probabilities and ranges.
         mirror_axes: Axes that may be mirrored (see ``BatchSettings.mirror_axes``).
         generator: CPU generator that every random number comes from.
     """
 
     def __init__(
-        self, recipe: Recipe, *, mirror_axes: Collection[Axis], generator: torch.Generator
+        self,
+        strength: AugmentationStrength,
+        *,
+        mirror_axes: Collection[Axis],
+        generator: torch.Generator,
     ) -> None:
         assert generator.device.type == "cpu", "the same sequence holds on every device"
-        self._recipe = recipe
+        self._strength = strength
         self._mirror_axes = tuple(axis for axis in _IMAGE_DIMENSION if axis in mirror_axes)
         self._generator = generator
 
@@ -66,15 +70,15 @@ class Augmentation:
         self._mirror(images, labels)
         planes = images.view(-1, *images.shape[2:])
         samples, channels = images.shape[:2]
-        recipe = self._recipe
-        self._noise(planes, recipe.noise, samples, channels)
-        self._blur(planes, recipe.blur, samples, channels)
+        strength = self._strength
+        self._noise(planes, strength.noise, samples, channels)
+        self._blur(planes, strength.blur, samples, channels)
         steps: tuple[tuple[Chance, intensity.PlaneChange], ...] = (
-            (recipe.brightness, intensity.brightness),
-            (recipe.contrast, intensity.contrast),
-            (recipe.low_resolution, intensity.low_resolution),
-            (recipe.gamma_inverted, intensity.gamma_inverted),
-            (recipe.gamma, intensity.gamma),
+            (strength.brightness, intensity.brightness),
+            (strength.contrast, intensity.contrast),
+            (strength.low_resolution, intensity.low_resolution),
+            (strength.gamma_inverted, intensity.gamma_inverted),
+            (strength.gamma, intensity.gamma),
         )
         for chance, change in steps:
             chosen = self._planes(chance, samples, channels)
@@ -93,18 +97,18 @@ class Augmentation:
         self._generator.set_state(state["generator"])
 
     def _warp(self, images: Tensor, labels: Tensor) -> None:
-        recipe, count = self._recipe, images.shape[0]
+        strength, count = self._strength, images.shape[0]
         turned, scaled, shifted = (
             self._happens(chance.probability, count)
-            for chance in (recipe.rotation, recipe.scale, recipe.shift)
+            for chance in (strength.rotation, strength.scale, strength.shift)
         )
         chosen = (turned | scaled | shifted).nonzero()[:, 0]
         n = chosen.numel()
         if not n:
             return
-        degrees = self._amounts(recipe.rotation, n).where(turned[chosen], 0.0)
-        scale = self._amounts(recipe.scale, n).where(scaled[chosen], 1.0)
-        shift = self._amounts(recipe.shift, n, 2).where(shifted[chosen][:, None], 0.0)
+        degrees = self._amounts(strength.rotation, n).where(turned[chosen], 0.0)
+        scale = self._amounts(strength.scale, n).where(scaled[chosen], 1.0)
+        shift = self._amounts(strength.shift, n, 2).where(shifted[chosen][:, None], 0.0)
         theta = spatial.affine(degrees, scale, shift, size=(images.shape[2], images.shape[3]))
         where = _on(chosen, images)
         moved = spatial.warp(images[where], labels[where], _on(theta, images))
@@ -113,7 +117,7 @@ class Augmentation:
 
     def _mirror(self, images: Tensor, labels: Tensor) -> None:
         for axis in self._mirror_axes:
-            chosen = self._happens(self._recipe.mirror, images.shape[0]).nonzero()[:, 0]
+            chosen = self._happens(self._strength.mirror, images.shape[0]).nonzero()[:, 0]
             if chosen.numel():
                 where, dimension = _on(chosen, images), _IMAGE_DIMENSION[axis]
                 images.index_copy_(0, where, images[where].flip(dimension))

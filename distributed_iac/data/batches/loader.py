@@ -25,15 +25,16 @@ from torch import Tensor
 
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.data.batches.augment import Augmentation
-from distributed_iac.data.batches.augment_recipe import RECIPES
+from distributed_iac.data.batches.augment_strength import STRENGTHS
 from distributed_iac.data.batches.sampler import SliceSampler
+from distributed_iac.data.store import StoredCase
 from distributed_iac.seeds import derive_seed
 
 IntArray = NDArray[np.int64]
 
 
-class SliceSource(Protocol):
-    """Prepared slices by row id: what training batches need of a store.
+class CaseSource(Protocol):
+    """Prepared slices by row id, and their cases: what training needs of a store.
 
     Laws, held by one conformance test over the implementations: the parts are disjoint and no
     patient is in two of them; ``foreground`` says exactly what ``labels`` contain; ``images`` and
@@ -43,6 +44,10 @@ class SliceSource(Protocol):
 
     def rows(self, part: str) -> IntArray:
         """Return the ids of a part's slices, ascending; cases lie together, in slice order."""
+        ...
+
+    def cases(self, part: str) -> Sequence[StoredCase]:
+        """Return the cases of a part; their rows, joined, are the part's rows."""
         ...
 
     def foreground(self, rows: IntArray) -> IntArray:
@@ -55,33 +60,6 @@ class SliceSource(Protocol):
 
     def labels(self, rows: IntArray) -> NDArray[np.uint8]:
         """Read label values, (n, H, W)."""
-        ...
-
-
-class CaseSlices(Protocol):
-    """One case of a store."""
-
-    @property
-    def case_id(self) -> str:
-        """Its name, unique in the store."""
-        ...
-
-    @property
-    def patient_id(self) -> str:
-        """The patient it belongs to."""
-        ...
-
-    @property
-    def rows(self) -> IntArray:
-        """Ids of all its slices, in slice order, empty ones included."""
-        ...
-
-
-class CaseSource(SliceSource, Protocol):
-    """Slices that know their cases: what evaluation needs of a store."""
-
-    def cases(self, part: str) -> Sequence[CaseSlices]:
-        """Return the cases of a part; their rows, joined, are the part's rows."""
         ...
 
 
@@ -122,7 +100,7 @@ class Batches:
 
     def __init__(
         self,
-        source: SliceSource,
+        source: CaseSource,
         parts: Sequence[str],
         settings: BatchSettings,
         *,
@@ -138,7 +116,7 @@ class Batches:
         if settings.augmentation != "none":
             generator = torch.Generator().manual_seed(derive_seed(seed, "augmentation", *parts))
             self._augmentation = Augmentation(
-                RECIPES[settings.augmentation],
+                STRENGTHS[settings.augmentation],
                 mirror_axes=settings.mirror_axes,
                 generator=generator,
             )
@@ -175,7 +153,7 @@ class Batches:
             self._augmentation.load_state_dict(state["augmentation"])
 
 
-def read_batch(source: SliceSource, rows: IntArray, device: torch.device) -> Batch:
+def read_batch(source: CaseSource, rows: IntArray, device: torch.device) -> Batch:
     """Read slices onto a device; to a GPU through pinned memory, without waiting for the copy.
 
     Images travel as the float16 that they are stored as and are widened by torch on the device:

@@ -18,7 +18,7 @@ from distributed_iac.data.check.report import CheckReport
 from distributed_iac.data.check.summary import AXES, Spread, Summary
 from distributed_iac.data.check.voxels import PERCENTILES
 from distributed_iac.data.contract import Problem, Source
-from distributed_iac.data.store.notes import meaning
+from distributed_iac.data.store.case_notes import meaning
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
 _PIPE_WIDTH = 160

@@ -42,7 +42,7 @@ from distributed_iac.data.formats.listing import (
     peek,
 )
 from distributed_iac.data.formats.names import stem_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.transient import may_pass, patiently
 
 LABELS = LabelScheme(convention="acdc (1 RV, 2 MYO, 3 LV)", classes={1: "RV", 2: "MYO", 3: "LV"})

@@ -46,7 +46,7 @@ from distributed_iac.data.formats.labels import numbered_labels
 from distributed_iac.data.formats.listed import LABEL_FOLDERS, Placed, note_unlisted, place_entries
 from distributed_iac.data.formats.listing import Folder, find_root, list_folder, look_into
 from distributed_iac.data.formats.names import stem_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
 ORGANS: Mapping[int, str] = {

@@ -44,7 +44,7 @@ from distributed_iac.data.formats.listing import (
     walk,
 )
 from distributed_iac.data.formats.patients import patient_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
 LAYOUT = SliceLayout("LPS", slice_axis=2)

@@ -24,7 +24,7 @@ from typing import Literal
 from distributed_iac.data.contract import OfficialPart
 from distributed_iac.data.formats.listing import Folder, peek
 from distributed_iac.data.formats.names import stem_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.transient import may_pass, patiently
 
 FamilyName = Literal["amos", "nnunet_raw", "msd"]

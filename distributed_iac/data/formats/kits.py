@@ -36,7 +36,7 @@ from distributed_iac.data.formats.listing import (
     peek,
 )
 from distributed_iac.data.formats.names import stem_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 
 LAYOUT = SliceLayout("as_stored", slice_axis=0)
 """Arrays are (slice, row, column) with rows to posterior and columns to the left already. The

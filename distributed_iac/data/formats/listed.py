@@ -21,7 +21,7 @@ from distributed_iac.data.formats.decathlon import IMAGE_FOLDERS, Entry
 from distributed_iac.data.formats.inside import Refused, resolve_inside
 from distributed_iac.data.formats.listing import Folder, look_into
 from distributed_iac.data.formats.names import is_safe_case_id
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 
 LABEL_FOLDERS = ("labelsTr", "labelsVa", "labelsTs")
 

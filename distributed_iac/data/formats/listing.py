@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, is_hidden, split_nifti, stem_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 from distributed_iac.transient import patiently
 

@@ -43,7 +43,7 @@ from distributed_iac.data.formats.listed import Placed, note_unlisted, place_ent
 from distributed_iac.data.formats.listing import Folder, find_root, list_folder
 from distributed_iac.data.formats.names import canonical_channels
 from distributed_iac.data.formats.patients import patient_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
 LAYOUT = SliceLayout("LPS", slice_axis=None)

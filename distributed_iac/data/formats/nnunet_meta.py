@@ -20,7 +20,7 @@ from distributed_iac.data.contract import LabelScheme, Modality
 from distributed_iac.data.formats.decathlon import texts
 from distributed_iac.data.formats.labels import is_numbered, named_labels, numbered_labels
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, canonical_channels
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
 _CORRECT = "Correct dataset.json"

@@ -37,7 +37,7 @@ from distributed_iac.data.formats.names import is_safe_case_id, stem_of
 from distributed_iac.data.formats.nnunet_meta import Described, describe
 from distributed_iac.data.formats.nnunet_splits import read_splits
 from distributed_iac.data.formats.patients import patient_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 
 LAYOUT = SliceLayout("LPS", slice_axis=None)
 

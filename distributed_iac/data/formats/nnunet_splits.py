@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distributed_iac.data.formats.patients import patient_of
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.errors import DataError
 from distributed_iac.files import MALFORMED
 from distributed_iac.transient import may_pass, patiently

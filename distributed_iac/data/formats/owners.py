@@ -22,7 +22,7 @@ from distributed_iac.config.dataset import PatientSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.formats.patients import alike
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.errors import ConfigError, DataError
 
 COLUMNS = ("case", "patient")

@@ -25,7 +25,7 @@ from distributed_iac.data.formats.decathlon import IMAGE_FOLDERS
 from distributed_iac.data.formats.listed import LABEL_FOLDERS
 from distributed_iac.data.formats.listing import Folder, peek
 from distributed_iac.data.formats.names import is_picture, stem_of, unread_ending
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 
 _BESIDE = {
     "acdc": re.compile(r"patient\d{3}_(4d|frame\d+(_gt)?)"),

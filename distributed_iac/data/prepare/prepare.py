@@ -7,10 +7,13 @@
     done.status, done.skipped, done.fingerprint.parts
     store = Store.open(Path("stores/acdc"))
 
+Survey, decide, prepare every case, assemble shards, declare: :func:`_build` names the stages, and
+each looks first for what an earlier, interrupted run has finished. The store's bytes follow from
+the request alone: not from the number of workers, nor from how often it was interrupted.
+
 A folder is a store when its manifest is there, and the manifest is written last: killed at any
 instant, a preparation leaves no store, and the same command continues. Of two at once the second
-waits, and finds the store there. A store of other settings
-or of other files is never overwritten.
+waits, and finds the store there. A store of other settings or of other files is never overwritten.
 """
 
 from __future__ import annotations
@@ -21,18 +24,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Problem, Source
-from distributed_iac.data.formats.problems import warnings_in_brief
-from distributed_iac.data.prepare.build import build
-from distributed_iac.data.prepare.order import Crew, Order
-from distributed_iac.data.prepare.progress import Progress, Silence
-from distributed_iac.data.prepare.skipped import Skipped, refusal
-from distributed_iac.data.prepare.work import claimed_work
-from distributed_iac.data.splits.split import split_patients
+from distributed_iac.data.prepare.axes import along_axes, slice_axes, stored_alike
+from distributed_iac.data.prepare.case_stage import case_stage, prepare_cases
+from distributed_iac.data.prepare.decide import decide_recipe
+from distributed_iac.data.prepare.declare import declare
+from distributed_iac.data.prepare.request import StoreRequest, make_request
+from distributed_iac.data.prepare.shard_stage import (
+    PlannedShard,
+    StoreContent,
+    lost_cases,
+    plan_shards,
+    shard_stage,
+    stored_cases,
+)
+from distributed_iac.data.prepare.stage_runner import (
+    PreparationObserver,
+    SilentObserver,
+    StageRunner,
+)
+from distributed_iac.data.prepare.survey import survey_stage
+from distributed_iac.data.prepare.work import claimed_work, storage_errors
+from distributed_iac.data.problems import warnings_in_brief
+from distributed_iac.data.splits.split import PARTS
+from distributed_iac.data.store.case_notes import Skipped, note_from_json
+from distributed_iac.data.store.case_tables import StoredCase
 from distributed_iac.data.store.fingerprint import Fingerprint
-from distributed_iac.data.store.identity import describe_cases, store_difference, store_identity
+from distributed_iac.data.store.identity import store_difference
 from distributed_iac.data.store.manifest import (
     FINGERPRINT,
     IDENTITY,
@@ -45,9 +67,7 @@ from distributed_iac.data.store.manifest import (
     verify_files,
     without_manifest,
 )
-from distributed_iac.data.store.notes import note_from_json
-from distributed_iac.data.store.sink import storage_errors
-from distributed_iac.data.volumes.reading import HIGHEST_CLASS
+from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.workers import Workers, worker_count
 from distributed_iac.errors import DataError, StoreError
 from distributed_iac.transient import patiently
@@ -78,7 +98,7 @@ def prepare_store(
     settings: PreprocessSettings,
     split: SplitSettings,
     folder: Path,
-    progress: Progress | None = None,
+    observer: PreparationObserver | None = None,
 ) -> Preparation:
     """Prepare a source, or find that this has been done.
 
@@ -88,7 +108,7 @@ def prepare_store(
         settings: How images become slices.
         split: How patients are divided.
         folder: Of the store; created if need be.
-        progress: Watcher; None for silence.
+        observer: Told how far it is; None for nobody.
 
     Raises:
         ConfigError: The split asks for something that the source does not have.
@@ -97,97 +117,106 @@ def prepare_store(
         RunError: A worker was killed.
     """
     folder = folder.absolute()
-    progress = progress or Silence()
+    observer = observer or SilentObserver()
     for sentence in warnings_in_brief(source.problems):  # before patients are divided
-        progress.note(f"warning: {sentence}")
-    order = make_order(source, dataset, settings, split, folder)
-    for unusable in order.unusable:
-        progress.note(f"cannot be used: {unusable}")
+        observer.note(f"warning: {sentence}")
+    request = make_request(source, dataset, settings, split, folder)
+    for unusable in request.unusable:
+        observer.note(f"cannot be used: {unusable}")
     if (folder / MANIFEST).exists():
-        return _already_prepared(order)
+        return _already_prepared(request)
     # Interrupted anywhere, it continues: also where storage fails for a moment.
-    return patiently(lambda: _carry_out(order, progress))
+    return patiently(lambda: _carry_out(request, observer))
 
 
-def _carry_out(order: Order, progress: Progress) -> Preparation:
-    with storage_errors(order.folder):
-        _require_own_folder(order.folder)
+def _carry_out(request: StoreRequest, observer: PreparationObserver) -> Preparation:
+    with storage_errors(request.folder):
+        _require_own_folder(request.folder)
         workers = Workers(
-            worker_count(order.settings.workers),
+            worker_count(request.settings.workers),
             remedy="set preprocess.workers to a smaller number and run the same command again, "
             "it continues",
         )
-        with claimed_work(order.folder, progress.waits) as work, workers:
-            if (order.folder / MANIFEST).exists():
-                return _already_prepared(order)  # whoever was waited for has made it
-            fingerprint, skipped, notes = build(order, Crew(work, workers, progress))
-    return Preparation(order.folder, "prepared", fingerprint, skipped, notes)
+        with claimed_work(request.folder, observer.waits) as work, workers:
+            if (request.folder / MANIFEST).exists():
+                return _already_prepared(request)  # whoever was waited for has made it
+            return _build(request, StageRunner(work, workers, observer))
 
 
-def make_order(
-    source: Source,
-    dataset: str,
-    settings: PreprocessSettings,
-    split: SplitSettings,
-    folder: Path,
-) -> Order:
-    """Settle what will be prepared, from names, headers of archives and settings alone.
+def _build(request: StoreRequest, runner: StageRunner) -> Preparation:
+    """Make the store, stage by stage; the manifest is the last file written.
 
     Raises:
-        ConfigError: As :func:`prepare_store`.
-        DataError: As :func:`prepare_store`, or the source has no usable labelled case.
+        DataError: Cases cannot be used and ``on_bad_case`` is ``refuse``, or a part is left
+            without any case.
+        StoreError: The disk is full or not writable.
+        RunError: A worker was killed.
+        OSError: The disk is full while the tables are written.
     """
-    errors = [problem for problem in source.problems if problem.severity == "error"]
-    usable = usable_cases(source)
-    labelled = [case for case in usable if case.label is not None]
-    _require_cases(source, labelled)
-    divided = split_patients(source, labelled, split)
-    cases = tuple(case for case in labelled if divided.part_of(case.patient_id))
-    described = describe_cases(source, cases)
-    return Order(
-        dataset=dataset,
-        source=source,
-        settings=settings,
-        split=divided,
-        cases=cases,
-        described=described,
-        identity=store_identity(dataset, source, described, settings, divided),
-        unusable=tuple(sorted(map(Skipped.from_problem, errors))),
-        noted=tuple(problem for problem in source.problems if problem.severity == "warning"),
-        unlabelled=len(usable) - len(labelled),
-        folder=folder,
+    request, axis_codes, odd = stored_alike(request, runner)
+    axes = slice_axes(request)
+    cases = along_axes(request.cases, axes)
+    surveys, unread = survey_stage(request, runner, cases)
+    recipe = decide_recipe(request.settings, tuple(surveys.values()), axes)
+    unusable = {refused.case_id for refused in unread}
+    readable = [case for case in cases if case.case_id not in unusable]
+    mean_depth = float(np.mean([survey.depth for survey in surveys.values()]))
+    records, failed = case_stage(request, runner, recipe, readable, mean_depth)
+    skipped = tuple(sorted({*request.unusable, *odd, *unread, *failed}))
+    if skipped and request.settings.on_bad_case == "refuse":
+        raise _refusal(skipped)
+    stored = stored_cases(request, readable, records)
+    _require_parts(stored, skipped)
+    content = StoreContent(recipe, axis_codes, stored, records, skipped)
+    shards = plan_shards(request, content)
+    _recover(request, runner, recipe, readable, shards)
+    digests = shard_stage(request, runner, shards)
+    fingerprint, notes = declare(request, runner.work, content, shards, digests)
+    patiently(runner.work.clear)
+    return Preparation(request.folder, "prepared", fingerprint, skipped, notes)
+
+
+def _recover(
+    request: StoreRequest,
+    runner: StageRunner,
+    recipe: Recipe,
+    cases: Sequence[Case],
+    shards: Sequence[PlannedShard],
+) -> None:
+    """Prepare again what an earlier run has put into shards of another split, then deleted."""
+    needed = lost_cases(runner.work, shards)
+    lost = [case for case in cases if case.case_id in needed]
+    if lost:
+        _, failed = prepare_cases(request, runner, recipe, lost, total=len(lost))
+        if failed:
+            raise _refusal(failed)
+
+
+def _require_parts(stored: Sequence[StoredCase], skipped: Sequence[Skipped]) -> None:
+    empty = [part for part in PARTS if not any(case.part == part for case in stored)]
+    if empty:
+        raise DataError(
+            "each of the four parts needs at least one usable case",
+            came="\n    ".join([f"none in {', '.join(empty)}; unusable:", *map(str, skipped)]),
+            remedy="repair these files, or change the split",
+        )
+
+
+def _refusal(skipped: Sequence[Skipped]) -> DataError:
+    """List every unusable case."""
+    return DataError(
+        "every case must be usable while preprocess.on_bad_case is refuse",
+        came="\n    ".join([f"{len(skipped)} that are not:", *map(str, skipped)]),
+        remedy="repair the files and run the same command again, it continues; "
+        "or set preprocess.on_bad_case: skip to go on without these cases",
     )
 
 
-def usable_cases(source: Source) -> list[Case]:
-    """Cases in whose names and files nothing was found that forbids to use them."""
-    excluded = {one.case_id for one in source.problems if one.severity == "error"}
-    return [case for case in source.cases if case.case_id not in excluded]
-
-
-def _require_cases(source: Source, labelled: Sequence[Case]) -> None:
-    if not labelled:
-        raise DataError(
-            "a source must have usable cases with labels",
-            came=f"{len(source.cases)} cases, none of them labelled and usable",
-            where=source.detection.root,
-            remedy="run `distributed-iac check` to see why",
-        )
-    highest = max(source.labels.classes, default=0)
-    if highest > HIGHEST_CLASS:
-        raise DataError(
-            f"label values go up to {HIGHEST_CLASS}",
-            came=f"{highest} ({source.labels.classes[highest]})",
-            where=source.detection.root,
-            remedy="renumber the classes in the label files",
-        )
-
-
-def _already_prepared(order: Order) -> Preparation:
-    folder = order.folder
+def _already_prepared(request: StoreRequest) -> Preparation:
+    folder = request.folder
     manifest = read_manifest(folder)
     verify_files(folder, manifest, "manifest")
-    difference = store_difference(_read(folder / IDENTITY), order.identity)
+    difference = store_difference(_read(folder / IDENTITY), request.identity)
     if difference is not None:
         raise StoreError(
             "the store's folder must be free, or hold a store of the same settings and files",
@@ -197,8 +226,8 @@ def _already_prepared(order: Order) -> Preparation:
             remedy="choose another folder, or delete this one",
         )
     skipped = tuple(Skipped(**case) for case in _read(folder / SKIPPED))
-    if skipped and order.settings.on_bad_case == "refuse":
-        raise refusal(skipped)
+    if skipped and request.settings.on_bad_case == "refuse":
+        raise _refusal(skipped)
     if any((folder / name).exists() for name in (WORK, LOCK)):  # killed before the tidying up
         with storage_errors(folder), claimed_work(folder) as work:
             work.clear()

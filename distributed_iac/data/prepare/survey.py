@@ -1,28 +1,40 @@
-"""What one training case contributes to a data set's recipe.
+"""First stage: what the training cases contribute to a data set's recipe.
 
 ::
 
-    survey = survey_case(case, scheme)               # reads the case, keeps a few numbers
-    box, share = nonzero_box(image, geometry)        # where anything is, without the label
+    surveys, skipped = survey_stage(request, runner, cases)
+    survey = survey_case(case, scheme)               # reads one case, keeps a few numbers
 """
 
 from __future__ import annotations
 
+import io
+import json
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme, Modality, SliceLayout
+from distributed_iac.data.prepare.axes import fixed_layout
+from distributed_iac.data.prepare.prepared_case import nonzero_box
+from distributed_iac.data.prepare.request import StoreRequest
+from distributed_iac.data.prepare.stage_runner import StageRunner, unless_unusable
+from distributed_iac.data.prepare.work import storage_errors
+from distributed_iac.data.store.case_notes import Skipped
+from distributed_iac.data.store.fingerprint import labels_to_json
+from distributed_iac.data.store.identity import PREPROCESS_VERSION, content_key
 from distributed_iac.data.volumes.geometry import SliceGeometry, slice_geometry
-from distributed_iac.data.volumes.intensity import nonzero_mask
 from distributed_iac.data.volumes.plane import Box, Size
 from distributed_iac.data.volumes.reading import read_case
 from distributed_iac.data.volumes.volume import Volume
-
-Span = tuple[int, int]
+from distributed_iac.errors import DataError
+from distributed_iac.files import write_atomically
+from distributed_iac.transient import patiently
 
 SAMPLE = 20_000
 """Foreground voxels taken from each case, with replacement, so that every case weighs the same
@@ -52,6 +64,69 @@ class CaseSurvey:
     nonzero_share: float
     labelled: Box | None
     foreground: NDArray[np.float32]
+
+
+def survey_stage(
+    request: StoreRequest, runner: StageRunner, cases: Sequence[Case]
+) -> tuple[dict[str, CaseSurvey], list[Skipped]]:
+    """Survey every training case that no earlier run has surveyed.
+
+    Args:
+        request: What is prepared.
+        runner: Does it.
+        cases: All cases, their slice axis fixed.
+
+    Returns:
+        Surveys by case id, in the order of the cases, and the cases that cannot be used.
+
+    Raises:
+        DataError: No training case can be used.
+        StoreError: The disk is full.
+    """
+    scheme = request.source.labels
+    training = [case for case in cases if request.is_training(case)]
+    found: dict[str, CaseSurvey] = {}
+    tasks = []
+    for case in training:
+        described = request.described[case.case_id]
+        layout = fixed_layout(request.settings) or case.layout
+        key = content_key(PREPROCESS_VERSION, described, asdict(layout), labels_to_json(scheme))
+        path = runner.work.survey_file(case.case_id)
+        earlier = read_survey(path, key)
+        if earlier is None:
+            tasks.append(SurveyTask(case, layout, scheme, key, path))
+        else:
+            found[case.case_id] = earlier
+    surveyed, skipped = runner.run("survey", survey_task, tasks, len(training))
+    found.update(surveyed)
+    if not found:
+        raise DataError(
+            "at least one training case must be usable",
+            came="\n    ".join(["none:", *map(str, skipped)]),
+            where=request.source.detection.root,
+            remedy="repair the files and run the same command again",
+        )
+    return {case.case_id: found[case.case_id] for case in cases if case.case_id in found}, skipped
+
+
+@dataclass(frozen=True)
+class SurveyTask:
+    """Survey one training case."""
+
+    case: Case
+    layout: SliceLayout
+    scheme: LabelScheme
+    key: str
+    path: Path
+
+
+def survey_task(task: SurveyTask) -> tuple[str, CaseSurvey | Skipped]:
+    """Survey a case in a worker and keep the result."""
+    survey = unless_unusable(task.case, lambda: survey_case(task.case, task.scheme, task.layout))
+    if not isinstance(survey, Skipped):
+        with storage_errors(task.path.parent):
+            write_survey(task.path, task.key, survey)
+    return task.case.case_id, survey
 
 
 def survey_case(case: Case, scheme: LabelScheme, layout: SliceLayout | None = None) -> CaseSurvey:
@@ -86,35 +161,6 @@ def survey_case(case: Case, scheme: LabelScheme, layout: SliceLayout | None = No
     )
 
 
-def nonzero_box(image: NDArray[np.float32], geometry: SliceGeometry) -> tuple[Box, float]:
-    """Find the non-zero voxels' rows and columns, and their box's share of the volume.
-
-    Args:
-        image: (C, X, Y, Z) as on disk.
-        geometry: Of the case.
-
-    Returns:
-        The whole slice and 1.0 for an image of zeros.
-    """
-    mask = geometry.to_slices(nonzero_mask(image))
-    spans = nonzero_spans(mask)
-    share = float(np.prod([stop - start for start, stop in spans]) / mask.size)
-    return (spans[1], spans[2]), share
-
-
-def nonzero_spans(mask: NDArray[np.bool_]) -> tuple[Span, Span, Span]:
-    """Find where along each axis [start, stop) a mask (Z, h, w) is set; all of it if nowhere."""
-    spans = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        positions = np.flatnonzero(mask.any(axis=others))
-        if not positions.size:
-            depth, height, width = mask.shape
-            return (0, depth), (0, height), (0, width)
-        spans.append((int(positions[0]), int(positions[-1]) + 1))
-    return spans[0], spans[1], spans[2]
-
-
 def _labelled_box(volume: Volume, geometry: SliceGeometry, scheme: LabelScheme) -> Box | None:
     if volume.label is None:
         return None
@@ -141,3 +187,41 @@ def _foreground_sample(case: Case, volume: Volume, scheme: LabelScheme) -> NDArr
         generator = np.random.default_rng(zlib.crc32(case.case_id.encode()))
         positions = positions[generator.integers(positions.size, size=SAMPLE)]
     return np.stack([channel.ravel(order="F")[positions] for channel in volume.image])
+
+
+def write_survey(path: Path, key: str, survey: CaseSurvey) -> None:
+    """Keep a survey.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    facts = {name: value for name, value in vars(survey).items() if name != "foreground"}
+    buffer = io.BytesIO()
+    np.savez(buffer, facts=json.dumps({"key": key, **facts}), foreground=survey.foreground)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_survey(path: Path, key: str) -> CaseSurvey | None:
+    """Read a survey; None if there is none under this key."""
+    if not path.exists():
+        return None
+    with np.load(io.BytesIO(patiently(path.read_bytes))) as content:
+        facts = json.loads(str(content["facts"]))
+        foreground = content["foreground"]
+    if facts.pop("key") != key:
+        return None
+    labelled = facts.pop("labelled")
+    size, spacing = tuple(facts.pop("size")), tuple(facts.pop("spacing"))
+    return CaseSurvey(
+        size=size,
+        spacing=spacing,
+        box=_box(facts.pop("box")),
+        labelled=None if labelled is None else _box(labelled),
+        foreground=foreground,
+        **facts,
+    )
+
+
+def _box(plain: Sequence[Sequence[int]]) -> Box:
+    (top, bottom), (left, right) = plain
+    return (top, bottom), (left, right)

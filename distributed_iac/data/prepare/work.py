@@ -3,8 +3,7 @@
 ::
 
     with claimed_work(store, progress.waits) as work:   # one preparation of a store at a time
-        work.survey("case_1", key)               # an earlier result of the very same work, or None
-        work.record("case_1", key)
+        work.record("case_1", key)               # an earlier result of the very same work, or None
         work.case_files("case_1").images         # where the case's arrays lie
 
 A step is known by a key over everything that its result follows from: files, settings, version.
@@ -14,24 +13,25 @@ A key that does not fit is work of other settings and is done again; nothing is 
 from __future__ import annotations
 
 import contextlib
-import io
-import json
+import errno
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
+from pydantic import TypeAdapter
 
-from distributed_iac.data.prepare.case import TargetCounts
-from distributed_iac.data.prepare.survey import CaseSurvey
+from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
-from distributed_iac.data.store.sink import FileDigest
-from distributed_iac.data.volumes.plane import Box
-from distributed_iac.files import write_atomically, write_json
+from distributed_iac.errors import StoreError
+from distributed_iac.files import FileDigest, write_json
 from distributed_iac.locks import locked, wait_aloud
 from distributed_iac.transient import patiently
+
+Record = TypeVar("Record")
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CaseRecord:
         geometry: JSON form of its CaseGeometry.
         affine: Of the image file, 16 numbers, rows first.
         counts: Per target, for training cases.
-        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.notes`.
+        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.case_notes`.
         fingerprints: Of the voxels of each channel.
     """
 
@@ -79,6 +79,11 @@ class CaseFiles:
     def arrays(self) -> tuple[Path, Path]:
         """What can be deleted once it is in a shard."""
         return self.images, self.labels
+
+    @property
+    def have_arrays(self) -> bool:
+        """Whether these are there."""
+        return all(path.exists() for path in self.arrays)
 
 
 @dataclass(frozen=True)
@@ -129,33 +134,17 @@ class WorkFolder:
         """Where a shard's record lies."""
         return self.folder / "shards" / f"{name}.json"
 
-    def survey(self, case_id: str, key: str) -> CaseSurvey | None:
-        """Return an earlier survey under this key."""
-        return read_survey(self.survey_file(case_id), key)
-
     def record(self, case_id: str, key: str) -> CaseRecord | None:
         """Return an earlier record under this key."""
-        content = _read(self.case_files(case_id).record)
-        if content is None or content["key"] != key:
-            return None
-        return CaseRecord(
-            key=key,
-            case_id=case_id,
-            foreground=tuple(content["foreground"]),
-            geometry=content["geometry"],
-            affine=tuple(content["affine"]),
-            counts={name: TargetCounts(**c) for name, c in content["counts"].items()},
-            notes=tuple(content["notes"]),
-            fingerprints=content["fingerprints"],
-        )
+        found = _read(CaseRecord, self.case_files(case_id).record)
+        return found if found is not None and found.key == key else None
 
     def shards(self) -> Iterator[tuple[str, ShardRecord]]:
         """Every finished shard's name and record."""
         for path in sorted((self.folder / "shards").glob("*.json")):
-            content = _read(path)
-            if content is not None:
-                digest = FileDigest(**content["digest"])
-                yield path.stem, ShardRecord(content["key"], tuple(content["cases"]), digest)
+            record = _read(ShardRecord, path)
+            if record is not None:
+                yield path.stem, record
 
 
 @contextlib.contextmanager
@@ -177,42 +166,25 @@ def claimed_work(store: Path, busy: Callable[[str], None] = wait_aloud) -> Itera
         yield work
 
 
-def write_survey(path: Path, key: str, survey: CaseSurvey) -> None:
-    """Keep a survey.
+@contextlib.contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn what a disk can do to a writer into one readable error.
 
     Raises:
-        OSError: It cannot be written.
+        StoreError: In place of any OSError.
     """
-    facts = {name: value for name, value in vars(survey).items() if name != "foreground"}
-    buffer = io.BytesIO()
-    np.savez(buffer, facts=json.dumps({"key": key, **facts}), foreground=survey.foreground)
-    write_atomically(path, buffer.getvalue())
-
-
-def read_survey(path: Path, key: str) -> CaseSurvey | None:
-    """Read a survey; None if there is none under this key."""
-    if not path.exists():
-        return None
-    with np.load(io.BytesIO(patiently(path.read_bytes))) as content:
-        facts = json.loads(str(content["facts"]))
-        foreground = content["foreground"]
-    if facts.pop("key") != key:
-        return None
-    labelled = facts.pop("labelled")
-    size, spacing = tuple(facts.pop("size")), tuple(facts.pop("spacing"))
-    return CaseSurvey(
-        size=size,
-        spacing=spacing,
-        box=_box(facts.pop("box")),
-        labelled=None if labelled is None else _box(labelled),
-        foreground=foreground,
-        **facts,
-    )
-
-
-def _box(plain: Sequence[Sequence[int]]) -> Box:
-    (top, bottom), (left, right) = plain
-    return (top, bottom), (left, right)
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in _FULL
+        raise StoreError(
+            "the store's disk must have room" if full else "the store's folder must be writable",
+            came=error.strerror or str(error),
+            where=folder,
+            remedy="free some space and run the same command again, it continues"
+            if full
+            else "correct permissions or choose another folder, then run the command again",
+        ) from error
 
 
 def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
@@ -224,8 +196,7 @@ def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
     write_json(path, asdict(record))
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(kind: type[Record], path: Path) -> Record | None:
     with contextlib.suppress(FileNotFoundError):
-        content: dict[str, Any] = json.loads(patiently(path.read_bytes))
-        return content
+        return TypeAdapter(kind).validate_json(patiently(path.read_bytes))
     return None

@@ -2,7 +2,7 @@
 
 ::
 
-    draw(cases, {"weights": 0.7, "val": 0.3}, stratify=("modality",), seed=0)
+    draw_parts(cases, ("weights", "val"), SplitSettings(stratify=("modality",), seed=0))
 
 The order is that of SHA-256 digests of seed and patient: the same with every version of every
 library, and a new patient moves few of the others.
@@ -13,20 +13,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case
 from distributed_iac.errors import ConfigError, DataError
 
 
-def draw(
-    cases: Sequence[Case], shares: Mapping[str, float], stratify: Sequence[str], seed: int
+def draw_parts(
+    cases: Sequence[Case], parts: Sequence[str], settings: SplitSettings
 ) -> dict[str, list[str]]:
     """Cut a line of patients, on which every stratum is spread evenly, into parts.
 
     Args:
         cases: Whose patients are drawn.
-        shares: Part to its share; rescaled to add up to 1.
-        stratify: ``modality`` or names of case attributes.
-        seed: Changes the draw.
+        parts: Some of the four.
+        settings: Their fractions, rescaled to add up to 1, the strata and the seed.
 
     Returns:
         Sorted patients of each part, none empty.
@@ -35,9 +35,10 @@ def draw(
         ConfigError: A stratum is no attribute of any case.
         DataError: Fewer patients than parts.
     """
-    line = _spread(_strata(cases, stratify), seed)
+    line = _spread(_strata(cases, settings.stratify), settings.seed)
+    shares = [getattr(settings.fractions, part) for part in parts]
     drawn: dict[str, list[str]] = {}
-    for part, count in zip(shares, _counts(len(line), list(shares.values())), strict=True):
+    for part, count in zip(parts, _counts(len(line), shares), strict=True):
         drawn[part], line = sorted(line[:count]), line[count:]
     return drawn
 

@@ -18,7 +18,8 @@ from typing import Any, Literal, Self, get_args
 
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Source
-from distributed_iac.data.splits.split_file import assign, draw_parts, pick_fold, read_split_file
+from distributed_iac.data.splits.draw import draw_parts
+from distributed_iac.data.splits.split_file import assign, pick_fold, read_split_file
 from distributed_iac.errors import ConfigError, DataError
 
 Part = Literal["weights", "architecture", "val", "test"]

@@ -18,7 +18,7 @@ from typing import Any
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.formats.names import stem_of
-from distributed_iac.data.splits.draw import draw
+from distributed_iac.data.splits.draw import draw_parts
 from distributed_iac.errors import ConfigError, DataError
 from distributed_iac.files import MALFORMED
 
@@ -123,14 +123,6 @@ def assign(
     if "train" in parts:
         parts = _divide_training(parts, cases, settings)
     return parts, unused
-
-
-def draw_parts(
-    cases: Sequence[Case], parts: Sequence[str], settings: SplitSettings
-) -> dict[str, list[str]]:
-    """Draw some of the four parts by the settings' fractions, seed and strata."""
-    shares = {part: getattr(settings.fractions, part) for part in parts}
-    return draw(cases, shares, settings.stratify, settings.seed)
 
 
 def _held_out(cases: Any, path: Path) -> Sequence[str]:

@@ -19,7 +19,7 @@ A store's folder::
     shards/*.arrow          images (float16) and labels (uint8) of all slices
 """
 
+from distributed_iac.data.store.case_tables import StoredCase
 from distributed_iac.data.store.reader import Store
-from distributed_iac.data.store.tables import StoredCase
 
 __all__ = ["Store", "StoredCase"]

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from distributed_iac.data.contract import LabelScheme, Region
-from distributed_iac.data.prepare.recipe import Recipe
 from distributed_iac.data.splits.split import PARTS, Part
+from distributed_iac.data.store.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -109,20 +109,13 @@ class Fingerprint:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; :meth:`from_json` is the inverse."""
-        plain = {
-            name: getattr(self, name)
-            for name in ("dataset", "format", "release", "licence", "split")
-        }
         return {
-            **plain,
+            **vars(self),
             "channel_names": list(self.channel_names),
             "labels": labels_to_json(self.labels),
             "recipe": self.recipe.to_json(),
             "parts": {part: asdict(counts) for part, counts in self.parts.items()},
             "targets": {name: asdict(target) for name, target in self.targets.items()},
-            "unlabelled": self.unlabelled,
-            "skipped": self.skipped,
-            "axis_codes": self.axis_codes,
             "notes": dict(self.notes),
         }
 

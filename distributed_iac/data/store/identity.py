@@ -16,33 +16,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from distributed_iac.config.difference import Difference, first_difference
-from distributed_iac.config.load import to_identity
+from distributed_iac.config.base import to_identity
+from distributed_iac.config.difference import FirstDifference, first_difference
 from distributed_iac.config.preprocess import PreprocessSettings
-from distributed_iac.data.contract import Case, Source
-from distributed_iac.data.prepare.case import PREPROCESS_VERSION
+from distributed_iac.data.contract import Source
 from distributed_iac.data.splits.split import Split
 from distributed_iac.data.store.fingerprint import labels_to_json
-from distributed_iac.errors import SourceError, StoreError
-from distributed_iac.transient import may_pass, patiently
+from distributed_iac.errors import StoreError
 from distributed_iac.versions import Format, require_version
 
-GZIP_TRAILER = 8
-"""A gzip file ends in the CRC-32 and the length of its content, four bytes each."""
-
-EMPTY_TRAILER = bytes(GZIP_TRAILER)
-"""Block-wise gzip (bgzip) closes with an empty member, whose trailer says nothing."""
-
-CHUNK = 2**22
-READERS = 8
-"""Threads that read source files; checksums release the interpreter lock."""
+PREPROCESS_VERSION = 2
+"""Raised with every change of the preparation that alters a stored byte."""
 
 PREPARATION = Format(
     "a preparation",
@@ -76,20 +64,6 @@ HOW_NOT_WHAT = frozenset(("workers", "on_bad_case", "follow"))
 """Settings of a preparation that its result does not depend on; what ``follow`` leads to does."""
 
 
-def describe_cases(source: Source, cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
-    """Say for each case what it is and what its files contain.
-
-    File contents enter by size and CRC-32: a corrected label changes the identity although its
-    size may not change. Of ``.gz`` files the checksum that gzip itself keeps is taken; others are
-    read once.
-    """
-    root = source.detection.root
-    paths = list(dict.fromkeys(path for case in cases for path in case.files))
-    with ThreadPoolExecutor(READERS) as pool:
-        marks = dict(zip(paths, pool.map(content_mark, paths), strict=True))
-    return {case.case_id: _describe(case, root, marks) for case in cases}
-
-
 def store_identity(
     dataset: str,
     source: Source,
@@ -116,7 +90,7 @@ def store_identity(
     return plain
 
 
-def store_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> Difference | None:
+def store_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> FirstDifference | None:
     """The first reason why a stored store is not the one asked for; None if it is.
 
     Args:
@@ -129,7 +103,7 @@ def store_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> Dif
     version = require_version(PREPARATION, stored, "identity.json")
     for change in CHANGES:
         if version < change.version and change.concerns(asked):
-            return Difference("version", version, f"{change.version}, which {change.what}")
+            return FirstDifference("version", version, f"{change.version}, which {change.what}")
     return first_difference(stored, {**asked, "version": version})
 
 
@@ -147,58 +121,3 @@ def canonical(value: Any) -> str:
 def content_key(*values: Any) -> str:
     """SHA-256 over plain values."""
     return hashlib.sha256(canonical(values).encode()).hexdigest()
-
-
-def content_mark(path: Path) -> str:
-    """Size and checksum of a file's content; ``unreadable`` where it cannot be read.
-
-    An unreadable file is refused with its reason when its case is read.
-
-    Raises:
-        SourceError: Its storage fails for now; a mark without its content would be another store's.
-    """
-    try:
-        return patiently(lambda: _mark(path))
-    except OSError as error:
-        if may_pass(error):
-            raise SourceError(
-                "files are told from others by their content",
-                came=error.strerror or str(error),
-                where=path,
-                remedy="see to the disk it lies on",
-            ) from error
-        return "unreadable"
-
-
-def _mark(path: Path) -> str:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if path.name.endswith(".gz") and size > GZIP_TRAILER:
-            file.seek(-GZIP_TRAILER, 2)
-            trailer = file.read()
-            if trailer != EMPTY_TRAILER:
-                return f"{size} bytes, gzip {trailer.hex()}"
-            file.seek(0)
-        checksum = 0
-        while chunk := file.read(CHUNK):
-            checksum = zlib.crc32(chunk, checksum)
-    return f"{size} bytes, crc {checksum:08x}"
-
-
-def _describe(case: Case, root: Path, marks: Mapping[Path, str]) -> dict[str, Any]:
-    return {
-        "patient_id": case.patient_id,
-        "modality": case.modality,
-        "phase": case.phase,
-        "layout": {"reorient": case.layout.reorient, "slice_axis": case.layout.slice_axis},
-        "unannotated": sorted(case.unannotated),
-        "attributes": dict(case.attributes),
-        "channels": [[c.name, relative_to(c.path, root), c.index] for c in case.channels],
-        "label": None if case.label is None else relative_to(case.label, root),
-        "files": {relative_to(path, root): marks[path] for path in case.files},
-    }
-
-
-def relative_to(path: Path, root: Path) -> str:
-    """Name a file so that a moved source keeps its identity."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distributed_iac.data.store.identity import content_key
-from distributed_iac.data.store.sink import FileDigest, digest_of
 from distributed_iac.errors import StoreError
-from distributed_iac.files import write_json
+from distributed_iac.files import FileDigest, digest_of, write_json
 from distributed_iac.transient import patiently
 from distributed_iac.versions import STORE, require_version, versioned
 
@@ -141,7 +140,8 @@ def _not_whole(folder: Path) -> StoreError:
         "a folder without a manifest" if folder.is_dir() else "no such folder",
         "run `distributed-iac prepare` with the configuration of this data set",
     )
-    if (folder / WORK).is_dir():
+    # Killed in its first moment, a preparation leaves its lock alone.
+    if (folder / WORK).is_dir() or {path.name for path in folder.glob("*")} == {LOCK}:
         came = "an unfinished preparation"
         remedy = "run `distributed-iac prepare` again, it continues"
     elif (folder / IDENTITY).exists():

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from distributed_iac.data.store.sink import FileDigest, WholeFile
 from distributed_iac.errors import StoreError
+from distributed_iac.files import FileDigest, hashed_file
 from distributed_iac.transient import patiently
 
 CODEC = "zstd"
@@ -44,7 +44,7 @@ def write_native_labels(
     Raises:
         OSError: It cannot be written.
     """
-    with WholeFile(path) as file, pa.ipc.new_file(file, SCHEMA) as writer:
+    with hashed_file(path) as file, pa.ipc.new_file(file, SCHEMA) as writer:
         for case_id, shape, packed in cases:
             columns = ([case_id], [list(shape)], [packed])
             arrays = [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)]

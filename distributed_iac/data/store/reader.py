@@ -29,6 +29,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from distributed_iac.data.splits.split import PARTS, Split
+from distributed_iac.data.store.case_tables import (
+    Index,
+    IntArray,
+    StoredCase,
+    read_cases,
+    read_index,
+)
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.manifest import (
     CASES,
@@ -45,7 +52,6 @@ from distributed_iac.data.store.manifest import (
 )
 from distributed_iac.data.store.native import NativeLabels
 from distributed_iac.data.store.shard import Shard
-from distributed_iac.data.store.tables import Index, IntArray, StoredCase, read_cases, read_index
 from distributed_iac.data.targets import decode_logits
 from distributed_iac.errors import StoreError
 from distributed_iac.transient import patiently
@@ -188,15 +194,6 @@ class Store:
             if self._native is None:
                 self._native = NativeLabels(self.path / NATIVE_LABELS)
         return self._native.read(position)
-
-    def restore(self, case_id: str, slices: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Bring label slices (Z, H, W) back to the grid of the file, (X, Y, Z).
-
-        Raises:
-            StoreError: The case is not in this store.
-            GeometryError: The slices are not all of this case's.
-        """
-        return self.case(case_id).geometry.restore_labels(slices)
 
     def whole_slices(self, case_id: str) -> NDArray[np.float16]:
         """All of every normalised slice, (Z, C, h', w'), at least as large as the patch.

@@ -2,7 +2,7 @@
 
 ::
 
-    digest = write_shard(path, layout, blocks)
+    digest = write_shard(path, layout, cases)
     shard = Shard(path)
     shard.image(7)                               # (C, H, W) float16, a read-only view of the file
     shard.label(7)                               # (H, W) uint8
@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from distributed_iac.data.store.sink import FileDigest, WholeFile
 from distributed_iac.errors import StoreError
+from distributed_iac.files import FileDigest, hashed_file
 from distributed_iac.transient import patiently
 
 BATCH_ROWS = 64
@@ -51,8 +51,8 @@ FACTS = pa.schema(
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """The rows of one case.
+class CaseRows:
+    """The rows of one case, as they come into a shard.
 
     Args:
         images: (Z, C, H, W) float16.
@@ -65,12 +65,12 @@ class Block:
     facts: pa.Table
 
 
-def write_shard(path: Path, blocks: Sequence[Block], metadata: Mapping[str, str]) -> FileDigest:
+def write_shard(path: Path, cases: Sequence[CaseRows], metadata: Mapping[str, str]) -> FileDigest:
     """Write the rows of some cases, in order.
 
     Args:
         path: Appears only when whole.
-        blocks: At least one.
+        cases: At least one.
         metadata: Kept in the schema.
 
     Raises:
@@ -78,15 +78,15 @@ def write_shard(path: Path, blocks: Sequence[Block], metadata: Mapping[str, str]
     """
     tensors = pa.schema(
         [
-            ("image", pa.fixed_shape_tensor(pa.float16(), blocks[0].images.shape[1:])),
-            ("label", pa.fixed_shape_tensor(pa.uint8(), blocks[0].labels.shape[1:])),
+            ("image", pa.fixed_shape_tensor(pa.float16(), cases[0].images.shape[1:])),
+            ("label", pa.fixed_shape_tensor(pa.uint8(), cases[0].labels.shape[1:])),
         ]
     )
     schema = pa.schema([*tensors, *FACTS], metadata=dict(metadata))
-    facts = pa.concat_tables([block.facts for block in blocks]).combine_chunks()
-    with WholeFile(path) as file, pa.ipc.new_file(file, schema) as writer:
+    facts = pa.concat_tables([case.facts for case in cases]).combine_chunks()
+    with hashed_file(path) as file, pa.ipc.new_file(file, schema) as writer:
         start = 0
-        for images, labels in _regrouped(blocks):
+        for images, labels in _regrouped(cases):
             rows = facts.slice(start, len(images))
             start += len(images)
             columns = [
@@ -99,18 +99,18 @@ def write_shard(path: Path, blocks: Sequence[Block], metadata: Mapping[str, str]
 
 
 def _regrouped(
-    blocks: Sequence[Block],
+    cases: Sequence[CaseRows],
 ) -> Iterator[tuple[NDArray[np.float16], NDArray[np.uint8]]]:
-    """Cut the joined rows of all blocks into batches."""
+    """Cut the joined rows of all cases into batches."""
     images: list[NDArray[np.float16]] = []
     labels: list[NDArray[np.uint8]] = []
     room = BATCH_ROWS
-    for block in blocks:
+    for case in cases:
         start = 0
-        while start < len(block.images):
-            stop = min(start + room, len(block.images))
-            images.append(block.images[start:stop])
-            labels.append(block.labels[start:stop])
+        while start < len(case.images):
+            stop = min(start + room, len(case.images))
+            images.append(case.images[start:stop])
+            labels.append(case.labels[start:stop])
             room -= stop - start
             start = stop
             if not room:

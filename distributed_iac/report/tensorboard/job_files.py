@@ -18,11 +18,10 @@ import pyarrow.parquet as pq
 
 from distributed_iac.comparison.rows import ScoreRow
 from distributed_iac.evaluation.overlay_file import OVERLAYS, Overlay, read_overlays
-from distributed_iac.evaluation.tables import read_patients
+from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.run.cells import SearchResult, read_search
 from distributed_iac.run.result import read_result
-from distributed_iac.run.search_payload import read_decision
 from distributed_iac.run.work.contract import DECISIONS, EPOCHS, HISTORY, PATIENTS
 from distributed_iac.transient import patiently
 
@@ -65,7 +64,7 @@ def read_job_files(folder: Path) -> JobFiles:
         result=read_result(folder),
         rows=rows,
         search=read_search(folder) if _has(folder, HISTORY) else None,
-        decisions=tuple(read_decision(one) for one in decisions),
+        decisions=tuple(PruneDecision.from_dict(one) for one in decisions),
         patients=tuple(ScoreRow.from_mapping(row) for row in patients),
         overlays=read_overlays(folder / OVERLAYS) if _has(folder, OVERLAYS) else (),
     )

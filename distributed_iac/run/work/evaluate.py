@@ -11,11 +11,11 @@ from torch import nn
 
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.data.store import StoredCase
-from distributed_iac.evaluation.overlay import take_overlays
+from distributed_iac.evaluation.case_score import CaseScore
+from distributed_iac.evaluation.extreme_cases import take_overlays
 from distributed_iac.evaluation.overlay_file import OVERLAYS, write_overlays
-from distributed_iac.evaluation.patient_row import PatientRow
-from distributed_iac.evaluation.patients import evaluate_patients
-from distributed_iac.evaluation.tables import ScoredModel, patients_table, write_patients
+from distributed_iac.evaluation.patients_table import ScoredModel, patients_table, write_patients
+from distributed_iac.evaluation.score_patients import evaluate_patients
 from distributed_iac.jobs.job import Job
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.run.work.contract import PATIENTS, Row
@@ -24,14 +24,14 @@ from distributed_iac.run.work.once import OnceStage
 from distributed_iac.training.folds import unseen_in_store
 from distributed_iac.training.group import Group
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
-from distributed_iac.training.score import validation_score
+from distributed_iac.training.score import validation_dice
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.targets import TargetCoder
 
 
 def write_test_scores(
     group: Group, job: Job, network: nn.Module, folder: Path
-) -> Sequence[PatientRow]:
+) -> Sequence[CaseScore]:
     """Score a finished model on the test patients, in native geometry.
 
     Leaves ``patients.parquet``, and its best and worst case as pictures in ``overlays.npz``.
@@ -42,7 +42,7 @@ def write_test_scores(
     model = ScoredModel(job.key, job.dataset, job.backbone, job.name, job.arm, job.seed)
     network.to(group.device)
     splitter = BatchSplitter(group.config.evaluation.batch_size, remedy=ONE_SLICE)
-    rows: list[PatientRow] = []
+    rows: list[CaseScore] = []
     for case in group.store.cases("test"):
         score = partial(_score, group, network, case, splitter)
         rows += splitter.persist(splitter.largest, score)
@@ -53,7 +53,7 @@ def write_test_scores(
 
 def _score(
     group: Group, network: nn.Module, case: StoredCase, splitter: BatchSplitter
-) -> list[PatientRow]:
+) -> list[CaseScore]:
     """Predict and score one case, in batches as small as memory asks for."""
     settings, way = group.config.evaluation, group.inference()
     way = replace(way, batch_size=max(1, way.batch_size // splitter.parts))
@@ -65,9 +65,9 @@ def val_dice(group: Group, network: nn.Module) -> float:
     coder = TargetCoder(group.scheme).to(group.device)
     network.to(group.device).eval()
     size = group.config.evaluation.batch_size
-    return validation_score(
+    return validation_dice(
         lambda batch: network(batch.images), group.store, "val", coder, group.device, size
-    ).dice
+    )
 
 
 class PlainWork:

@@ -9,9 +9,9 @@ from pathlib import Path
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.data.store import Store
 from distributed_iac.errors import RunError
+from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.evaluation.pair import MM3_PER_ML
 from distributed_iac.evaluation.parity import CAUSES, Parity, hold_parity
-from distributed_iac.evaluation.patient_row import PatientRow
 from distributed_iac.files import write_atomically
 from distributed_iac.nets.nnunet_validation import read_validation
 from distributed_iac.run.work.contract import PARITY
@@ -20,7 +20,7 @@ from distributed_iac.training.stage import Scalar
 
 def held_parity(
     settings: NnUnetSettings,
-    rows: Sequence[PatientRow],
+    rows: Sequence[CaseScore],
     store: Store,
     folder: Path,
 ) -> Mapping[str, Scalar]:

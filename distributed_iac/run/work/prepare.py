@@ -8,16 +8,16 @@ from pathlib import Path
 
 from distributed_iac.config.dataset import DatasetSettings, PatientSettings
 from distributed_iac.data.formats.owners import doubts, owners_of
-from distributed_iac.data.formats.problems import Findings, warnings_in_brief
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
-from distributed_iac.data.prepare.progress import Silence
+from distributed_iac.data.prepare.stage_runner import SilentObserver
+from distributed_iac.data.problems import Findings, warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
+from distributed_iac.data.store.case_notes import describe_notes
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
-from distributed_iac.data.store.notes import describe_notes
 from distributed_iac.errors import OccupiedError, StoreError
 from distributed_iac.run.work.contract import Row
 from distributed_iac.run.work.once import OnceStage
@@ -43,7 +43,7 @@ class PrepareWork:
     def __init__(self, dataset: DatasetSettings, folder: Path) -> None:
         self._dataset = dataset
         self._folder = folder
-        self._watcher = _Impatient()
+        self._observer = _Impatient()
         self.stage = OnceStage(self._prepare)
 
     def stops(self, report: StepReport) -> bool:
@@ -71,7 +71,7 @@ class PrepareWork:
             dataset.preprocess,
             dataset.split,
             self._folder,
-            self._watcher,
+            self._observer,
         )
         return _facts(done.status, done.fingerprint, warnings_in_brief(source.problems))
 
@@ -104,7 +104,7 @@ def _patients_doubted(store: Store, settings: PatientSettings | None) -> str | N
     return None
 
 
-class _Impatient(Silence):
+class _Impatient(SilentObserver):
     """Turns back once for everybody who is waited for, so that it can be told who it is."""
 
     def __init__(self) -> None:

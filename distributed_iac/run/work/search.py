@@ -62,7 +62,7 @@ class SearchWork:
         provenance = {"group": self._job.group, "arm": self._job.name, "seed": self._job.seed}
         write_rows(folder / EPOCHS, rows)
         write_cell(folder / GENOTYPE, cell, provenance)
-        write_json(folder / DECISIONS, stage.decisions)
+        write_json(folder / DECISIONS, [one.to_dict() for one in stage.decisions])
         write_json(folder / HISTORY, stage.history.to_state())
         write_weights(folder / WEIGHTS, stage.best.state)
         return {

@@ -9,11 +9,19 @@ import torch
 
 from distributed_iac.config.batches import Axis
 from distributed_iac.data.batches.augment import Augmentation
-from distributed_iac.data.batches.augment_recipe import LIGHT, RECIPES, STRONG, Chance, Recipe
+from distributed_iac.data.batches.augment_strength import (
+    LIGHT,
+    STRENGTHS,
+    STRONG,
+    AugmentationStrength,
+    Chance,
+)
 from distributed_iac.errors import ConfigError
 
 NEVER = Chance(0.0, 1.0, 1.0)
-STILL = Recipe(**{f.name: 0.0 if f.name == "mirror" else NEVER for f in fields(Recipe)})
+STILL = AugmentationStrength(
+    **{f.name: 0.0 if f.name == "mirror" else NEVER for f in fields(AugmentationStrength)}
+)
 
 
 def batch(count: int = 12, channels: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,20 +31,22 @@ def batch(count: int = 12, channels: int = 2) -> tuple[torch.Tensor, torch.Tenso
     return images, labels
 
 
-def make(recipe: Recipe, axes: Collection[Axis] = (), seed: int = 0) -> Augmentation:
+def make(
+    strength: AugmentationStrength, axes: Collection[Axis] = (), seed: int = 0
+) -> Augmentation:
     generator = torch.Generator().manual_seed(seed)
-    return Augmentation(recipe, mirror_axes=axes, generator=generator)
+    return Augmentation(strength, mirror_axes=axes, generator=generator)
 
 
 @pytest.mark.parametrize("name", ["light", "strong"])
 def test_the_same_state_gives_the_same_bits(name: str) -> None:
-    augment = make(RECIPES[name], {"rows", "columns"})
+    augment = make(STRENGTHS[name], {"rows", "columns"})
     for _ in range(3):
         augment(*batch())
     state = augment.state_dict()
     expected = [augment(*batch()) for _ in range(3)]
 
-    other = make(RECIPES[name], {"rows", "columns"}, seed=99)
+    other = make(STRENGTHS[name], {"rows", "columns"}, seed=99)
     other.load_state_dict(state)
     for images, labels in expected:
         again = other(*batch())
@@ -46,7 +56,7 @@ def test_the_same_state_gives_the_same_bits(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["light", "strong"])
 def test_shapes_types_finiteness_and_label_values_are_kept(name: str) -> None:
-    augment = make(RECIPES[name], {"rows", "columns"})
+    augment = make(STRENGTHS[name], {"rows", "columns"})
     for count, channels in ((1, 1), (12, 2), (3, 4)):
         for _ in range(10):
             images, labels = augment(*batch(count, channels))
@@ -75,11 +85,11 @@ def test_a_recipe_of_nothing_changes_nothing() -> None:
 
 def test_images_and_labels_move_together() -> None:
     geometry = {name: replace(getattr(LIGHT, name), probability=1.0) for name in ("scale", "shift")}
-    recipe = replace(STILL, rotation=Chance(0.8, -180, 180), mirror=0.5, **geometry)
+    strength = replace(STILL, rotation=Chance(0.8, -180, 180), mirror=0.5, **geometry)
     labels = torch.zeros(12, 64, 48, dtype=torch.uint8)
     labels[:, 12:40, 8:24] = 3
     before = labels.clone()
-    images, labels = make(recipe, {"rows", "columns"})(labels[:, None].float(), labels)
+    images, labels = make(strength, {"rows", "columns"})(labels[:, None].float(), labels)
     shown, labelled = images[:, 0] > 1.5, labels > 0
     dice = 2 * (shown & labelled).sum((1, 2)) / (shown.sum((1, 2)) + labelled.sum((1, 2)))
     assert (dice > 0.97).all()
@@ -111,7 +121,7 @@ def test_no_axis_is_mirrored_unless_it_is_named() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [f.name for f in fields(Recipe) if f.name not in ("mirror", "shift")],
+    [f.name for f in fields(AugmentationStrength) if f.name not in ("mirror", "shift")],
 )
 def test_each_change_of_the_strong_recipe_happens_about_as_often_as_it_says(name: str) -> None:
     chance: Chance = getattr(STRONG, name)

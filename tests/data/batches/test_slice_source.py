@@ -1,4 +1,4 @@
-"""The laws of ``SliceSource`` and ``CaseSource``, over every implementation."""
+"""The laws of ``CaseSource``, over every implementation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.batches.loader import Batches, CaseSource
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.memory_store import MemoryStore
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
+from tests.memory_store import MemoryStore
 
 PARTS = ("weights", "architecture", "val", "test")
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from distributed_iac.cli import check as command
-from distributed_iac.cli import steps
+from distributed_iac.cli import live_progress
 from distributed_iac.errors import ConfigError, SourceError
 
 Write = Callable[..., Path]
@@ -143,7 +143,7 @@ def test_no_workers_are_a_usage_error(nnunet: Path) -> None:
 def test_progress_in_a_pipe_is_whole_lines_on_standard_error(
     nnunet: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "PLAIN_INTERVAL", 0.0)
+    monkeypatch.setattr(live_progress, "PLAIN_SECONDS", 0.0)
     result = invoke(nnunet, "--json")
     lines: Iterable[str] = result.stderr.splitlines()
     assert [line.partition(",")[0] for line in lines] == [

@@ -18,8 +18,8 @@ from distributed_iac.data.formats.brats_releases import RELEASES
 from distributed_iac.data.formats.kits_releases import LABELS as KITS_LABELS
 from distributed_iac.data.formats.msd import BRAIN_ORDER, BRAIN_REGIONS
 from distributed_iac.data.formats.names import is_safe_case_id, split_nifti
-from distributed_iac.data.formats.problems import CODES
 from distributed_iac.data.formats.registry import LOOKS, READERS, detect, read_source
+from distributed_iac.data.problems import CODES
 from distributed_iac.errors import SourceError
 
 

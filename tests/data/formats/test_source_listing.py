@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from distributed_iac.data.formats.listing import find_nifti, find_root, list_folder, walk
-from distributed_iac.data.formats.problems import Findings
+from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Problem, SliceLayout, Source
-from distributed_iac.data.prepare import stage_cases, stage_shards
+from distributed_iac.data.prepare import case_stage, shard_stage
 from distributed_iac.data.store import Store
 from distributed_iac.errors import DataError, StoreError
 
@@ -55,7 +55,7 @@ class Diary:
 def test_the_bytes_do_not_depend_on_the_number_of_workers(
     source: Source, prepare: Any, files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_shards, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(shard_stage, "SHARD_BYTES", 20_000)
     one = prepare(source, "one")
     two = prepare(source, "two", workers=2)
     assert files_of(one.folder) == files_of(two.folder)
@@ -270,8 +270,8 @@ def test_another_split_reuses_the_prepared_cases_also_after_they_went_into_shard
     source: Source, prepare: Any, files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted between the shards, then asked for another split of the same patients."""
-    monkeypatch.setattr(stage_shards, "SHARD_BYTES", 20_000)
-    original, calls = stage_shards._discard, []
+    monkeypatch.setattr(shard_stage, "SHARD_BYTES", 20_000)
+    original, calls = shard_stage._discard_arrays, []
 
     def interrupted(crew: Any, finished: Any) -> None:
         original(crew, finished)
@@ -279,10 +279,10 @@ def test_another_split_reuses_the_prepared_cases_also_after_they_went_into_shard
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage_shards, "_discard", interrupted)
+    monkeypatch.setattr(shard_stage, "_discard_arrays", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(source)
-    monkeypatch.setattr(stage_shards, "_discard", original)
+    monkeypatch.setattr(shard_stage, "_discard_arrays", original)
     how = {"spacing": (1.0, 1.0), "patch": (32, 32)}
     other = prepare(source, split=SplitSettings(seed=3), **how)
     expected = prepare(source, "undisturbed", split=SplitSettings(seed=3), **how)
@@ -309,7 +309,7 @@ def test_a_disk_that_is_too_small_is_noticed_before_the_work(
     class Usage:
         free = 10_000
 
-    monkeypatch.setattr(stage_cases.shutil, "disk_usage", lambda _: Usage)
+    monkeypatch.setattr(case_stage.shutil, "disk_usage", lambda _: Usage)
     with pytest.raises(StoreError, match="need about"):
         prepare(source)
 

@@ -21,9 +21,9 @@ import pytest
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
-from distributed_iac.data.prepare import stage_shards
+from distributed_iac.data.prepare import shard_stage
 from distributed_iac.data.prepare.prepare import prepare_store
-from distributed_iac.data.prepare.progress import Silence
+from distributed_iac.data.prepare.stage_runner import SilentObserver
 from distributed_iac.data.store import Store
 from distributed_iac.errors import StoreError
 
@@ -126,7 +126,7 @@ def test_dying_at_any_disk_operation_leaves_no_store_or_the_whole_one(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stage_shards, "SHARD_BYTES", 8_000)
+    monkeypatch.setattr(shard_stage, "SHARD_BYTES", 8_000)
     expected = files_of(prepare(small, "undisturbed").folder)
     context = multiprocessing.get_context("fork")
     rng, folder, deaths = random.Random(0), tmp_path / "mortal", 0
@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(
         prepare(small, "file/store")
 
 
-class Holding(Silence):
+class Holding(SilentObserver):
     """A watcher that keeps a preparation from going on."""
 
     def __init__(self, inside: Any, leave: Any) -> None:
@@ -228,7 +228,7 @@ def test_who_waited_for_one_that_died_prepares_the_store_itself(
     first.join()
 
 
-class Waiting(Silence):
+class Waiting(SilentObserver):
     """A watcher that lets the other one go, once it is known who it is."""
 
     def __init__(self, then: Any) -> None:

@@ -17,7 +17,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from distributed_iac.data.check.report import check_source
 from distributed_iac.data.contract import Case, SliceLayout, Source
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.notes import describe_notes, summarise_notes
+from distributed_iac.data.store.case_notes import describe_notes, summarise_notes
 from distributed_iac.errors import DataError
 
 Spoil = Callable[[Case], None]
@@ -209,5 +209,5 @@ def test_pictures_are_prepared_as_one_slice_each(
     for case in source.cases:
         stored = store.case(case.case_id)
         assert stored.geometry.slices.slices_shape == (1, 28, 24)
-        restored = store.restore(case.case_id, store.labels(stored.rows))
+        restored = stored.geometry.restore_labels(store.labels(stored.rows))
         np.testing.assert_array_equal(restored, store.native_label(case.case_id))

@@ -12,8 +12,10 @@ import pytest
 
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.data.contract import Case, Channel, LabelScheme, SliceLayout
-from distributed_iac.data.prepare.recipe import Recipe, decide_recipe
-from distributed_iac.data.prepare.survey import SAMPLE, CaseSurvey, nonzero_box, survey_case
+from distributed_iac.data.prepare.decide import decide_recipe
+from distributed_iac.data.prepare.prepared_case import nonzero_box
+from distributed_iac.data.prepare.survey import SAMPLE, CaseSurvey, survey_case
+from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.geometry import slice_geometry
 from distributed_iac.data.volumes.intensity import CtNormaliser, ZScore
 from distributed_iac.errors import DataError

@@ -15,10 +15,11 @@ import pytest
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
-from distributed_iac.data.prepare.case import PREPROCESS_VERSION
-from distributed_iac.data.prepare.prepare import make_order, prepare_store
+from distributed_iac.data.prepare.prepare import prepare_store
+from distributed_iac.data.prepare.request import make_request
+from distributed_iac.data.prepare.source_files import content_mark
 from distributed_iac.data.store import identity
-from distributed_iac.data.store.identity import Change, content_mark
+from distributed_iac.data.store.identity import PREPROCESS_VERSION, Change
 from distributed_iac.data.store.manifest import read_manifest
 from distributed_iac.errors import StoreError
 
@@ -49,7 +50,7 @@ def test_a_missing_file_has_a_mark_too(tmp_path: Path) -> None:
 
 def key(source: Source, **how: Any) -> str:
     split = how.pop("split", SplitSettings())
-    return make_order(source, "demo", PreprocessSettings(**how), split, Path("store")).key
+    return make_request(source, "demo", PreprocessSettings(**how), split, Path("store")).key
 
 
 def moved(source: Source, root: Path) -> Source:
@@ -97,7 +98,7 @@ def test_the_identity_follows_settings_split_files_and_rules(
 
 
 def test_an_identity_survives_json(source: Source) -> None:
-    order = make_order(source, "demo", PreprocessSettings(), SplitSettings(), Path("store"))
+    order = make_request(source, "demo", PreprocessSettings(), SplitSettings(), Path("store"))
     assert json.loads(json.dumps(order.identity)) == order.identity
 
 

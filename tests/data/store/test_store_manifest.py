@@ -100,6 +100,9 @@ def test_what_is_no_store_says_what_to_run(tmp_path: Path) -> None:
         Store.open(tmp_path / "none")
     with pytest.raises(StoreError, match="without a manifest"):
         Store.open(tmp_path)
+    (tmp_path / ".lock").touch()
+    with pytest.raises(StoreError, match="unfinished"):
+        Store.open(tmp_path)
     (tmp_path / ".work").mkdir()
     with pytest.raises(StoreError, match="unfinished") as caught:
         Store.open(tmp_path)

@@ -18,8 +18,8 @@ import pytest
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
-from distributed_iac.data.prepare.case import preprocess_case
 from distributed_iac.data.prepare.prepare import prepare_store
+from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import read_manifest
@@ -119,8 +119,8 @@ def test_restoring_the_stored_labels_gives_the_files_back_inside_the_patch(store
             assert not case.geometry.plane.resamples
             labels, native = store.labels(case.rows), store.native_label(case.case_id)
             everywhere = np.ones_like(labels)
-            inside = store.restore(case.case_id, everywhere)
-            np.testing.assert_array_equal(store.restore(case.case_id, labels), native * inside)
+            inside = case.geometry.restore_labels(everywhere)
+            np.testing.assert_array_equal(case.geometry.restore_labels(labels), native * inside)
             one_hot = (labels[:, None] == np.arange(3)[None, :, None, None]).astype(np.float32)
             if case.geometry.whole == case.geometry:
                 restored = store.restore_logits(case.case_id, one_hot)
@@ -186,7 +186,7 @@ def test_wrong_questions_are_answered_with_what_there_is(
 @pytest.mark.parametrize("shape", [(2, 48, 32), (8, 32, 48)])
 def test_slices_of_another_case_or_size_are_refused(store: Store, shape: Any) -> None:
     with pytest.raises(GeometryError):
-        store.restore("p1", np.zeros(shape, np.uint8))
+        store.case("p1").geometry.restore_labels(np.zeros(shape, np.uint8))
     with pytest.raises(GeometryError):
         store.restore_logits("p1", np.zeros((shape[0], 3, *shape[1:]), np.float32))
 

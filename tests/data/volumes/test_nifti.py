@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
 from distributed_iac.data.faults import FaultError
@@ -182,3 +185,13 @@ def test_an_affine_that_spans_no_space_is_invalid(write_nifti: Write) -> None:
     data[280:328] = bytes(48)  # srow_x, srow_y, srow_z
     path.write_bytes(data)
     assert damage_of(path) == "invalid_geometry"
+
+
+def test_nibabel_is_a_version_whose_inner_parts_were_looked_at(bound: Callable[[str], str]) -> None:
+    """After an upgrade: scaling and silence, below, are what `nifti.py` builds on."""
+    assert bound("nibabel") == ">=5.3,<6"
+    assert (5, 3) <= tuple(map(int, nibabel.__version__.split(".")[:2])) < (6,)
+    scaled = apply_read_scaling(np.array([1, 2], np.int16), np.float32(0.5), np.float32(1.0))
+    assert scaled.tolist() == [1.5, 2.0]
+    with LoggingOutputSuppressor():
+        logging.getLogger("nibabel.global").error("said to nobody")

@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 from distributed_iac.config.pruning import PruningSettings
-from distributed_iac.evaluation.patient_row import PatientRow
-from distributed_iac.evaluation.tables import ScoredModel, patients_table, write_patients
+from distributed_iac.evaluation.case_score import CaseScore
+from distributed_iac.evaluation.patients_table import ScoredModel, patients_table, write_patients
 from distributed_iac.files import write_json
 from distributed_iac.genotype import OPERATIONS, CellTopology
 from distributed_iac.importance.arrays import restrict
@@ -29,7 +29,7 @@ from distributed_iac.report.tensorboard.run_board import RunBoard
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.result import write_result
 from distributed_iac.run.run_folder import MARK
-from distributed_iac.run.search_payload import payload_text, says_something
+from distributed_iac.run.search_payload import payload_text
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.run.work.contract import (
     DECISIONS,
@@ -69,7 +69,7 @@ class Search:
         seen = self.history.epochs[-1]
         decision = self.policy.decide(self.history)
         self.history = self.history.prune(decision.removals)
-        if says_something(decision):
+        if decision.says_something:
             self.decisions.append(decision.to_dict())
         row = {
             "epoch": epoch,
@@ -168,10 +168,10 @@ class Run:
         write_json(folder / DECISIONS, search.decisions)
 
 
-def patients() -> list[PatientRow]:
+def patients() -> list[CaseScore]:
     """Two patients, 0.8 and 0.9; one HD95 is undefined."""
     return [
-        PatientRow(
+        CaseScore(
             patient_id=f"p{number}",
             case_id=f"p{number}",
             target="organ",

@@ -1,0 +1,79 @@
+"""The configuration that a command was given: settled, doubted, and one entry of it chosen.
+
+::
+
+    run = load_settled(Path("configs/acdc.yaml"), ["search.epochs=40"])
+    told = tell_doubts(run)                                     # on standard error
+    arm = choose("arms", "lth", run.arms)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from distributed_iac.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from distributed_iac.config.run import RunConfig
+
+Thing = TypeVar("Thing")
+
+
+def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
+    """Load a configuration, let it follow its trained backbones and their folds, and say so."""
+    from distributed_iac.config.load import load_config
+    from distributed_iac.nets.follow import follow_backbones
+
+    config = follow_backbones(load_config(path, overrides))
+    if not any(backbone.name == "nnunet" for backbone in config.backbones):
+        return config
+    from distributed_iac.training.folds import settle_folds
+
+    settled = settle_folds(config)
+    for note in settled.notes:
+        typer.echo(f"note: {note}", err=True)
+    return settled.config
+
+
+def tell_doubts(config: RunConfig, told: Collection[str] = ()) -> frozenset[str]:
+    """Print warnings about the data and the trained networks of a run.
+
+    Args:
+        config: The run.
+        told: Those that have been said already.
+
+    Returns:
+        All that have been said now.
+
+    Raises:
+        ConfigError: A trained network is of other channels or labels than a data set.
+        CheckpointError: An exported model is damaged.
+    """
+    from distributed_iac.training.doubts import doubts
+
+    found = doubts(config)
+    for sentence in found:
+        if sentence not in told:
+            typer.echo(f"warning: {sentence}", err=True)
+    return frozenset((*told, *found))
+
+
+def choose(what: str, name: str | None, things: Mapping[str, Thing]) -> Thing:
+    """Return the named thing, or the first one if no name is given.
+
+    Raises:
+        ConfigError: There is no such thing; the message names those there are.
+    """
+    if name is None:
+        return next(iter(things.values()))
+    if name not in things:
+        raise ConfigError(
+            f"the configuration's {what} are {', '.join(things)}",
+            came=name,
+            remedy=did_you_mean(name, things),
+        )
+    return things[name]

@@ -1,0 +1,129 @@
+"""Write a trained network as a folder that stands on its own.
+
+::
+
+    export_model(
+        Path("models/acdc"), backbone=settings, weights=state,
+        cell=config.cell, genotype=genotype, fingerprint=store.fingerprint,
+        provenance={"run": "acdc", "val_dice": 0.91},
+    )
+
+    models/acdc/model.json  weights.safetensors  genotype.json  README.md
+
+The folder appears whole or not at all, and only after the network has been rebuilt from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.config.batches import Axis
+from distributed_iac.config.cell import CellSettings
+from distributed_iac.data.store.fingerprint import Fingerprint
+from distributed_iac.deploy.model import load_model
+from distributed_iac.deploy.readme import describe_model
+from distributed_iac.errors import ConfigError, RunError
+from distributed_iac.files import write_atomically, write_json
+from distributed_iac.genotype import Genotype
+from distributed_iac.nets.card import CARD, GENOTYPE, README, WEIGHTS, ModelCard, Scalar
+from distributed_iac.nets.nnunet_folder import read_nnunet_plan
+from distributed_iac.training.outputs import write_weights
+
+
+def export_model(
+    folder: Path,
+    *,
+    backbone: BackboneSettings,
+    weights: Mapping[str, Tensor],
+    cell: CellSettings | None,
+    genotype: Genotype | None,
+    fingerprint: Fingerprint,
+    provenance: Mapping[str, Scalar],
+    mirror: tuple[Axis, ...] = (),
+) -> ModelCard:
+    """Export a network.
+
+    Args:
+        folder: New or empty.
+        backbone: Settings that the backbone was built with; of an nnU-Net backbone, the trained
+            folder must still be there.
+        weights: ``state_dict`` of the whole network.
+        cell: How the cells were implanted; None for a plain backbone.
+        genotype: The cells; None for a plain backbone.
+        fingerprint: Of the store that the network was trained on.
+        provenance: Facts for the card, by name.
+        mirror: Axes along which predictions are averaged over mirrored slices.
+
+    Raises:
+        ConfigError: The folder is in use, or the settings do not make a network.
+        CheckpointError: The weights are not those of this network.
+        RunError: The folder cannot be written.
+    """
+    _require_unused(folder)
+    unfinished = folder.absolute().with_name(f".{folder.absolute().name}.unfinished")
+    plan = None
+    if isinstance(backbone, NnUnetSettings):
+        plan = read_nnunet_plan(backbone.folder).architecture
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        write_weights(unfinished / WEIGHTS, weights)
+        digest = hashlib.sha256((unfinished / WEIGHTS).read_bytes()).hexdigest()
+        card = ModelCard(
+            _without_paths(backbone),
+            plan,
+            None if genotype is None else cell,
+            genotype,
+            fingerprint,
+            provenance,
+            digest,
+            mirror,
+        )
+        write_json(unfinished / CARD, card.to_json())
+        if genotype is not None:
+            write_json(unfinished / GENOTYPE, {"id": genotype.id, "genotype": genotype.to_dict()})
+        write_atomically(unfinished / README, describe_model(card, folder.name).encode())
+        load_model(unfinished, device="cpu")
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
+    except OSError as error:
+        raise RunError(
+            "the exported model must be written completely",
+            came=error.strerror or str(error),
+            remedy="free some space or name another folder",
+            where=folder,
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return card
+
+
+def _require_unused(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(
+            "a model is exported to a new or empty folder",
+            came="a folder with files in it" if folder.is_dir() else "a file",
+            remedy="name another folder, or delete this one",
+            where=folder,
+        )
+
+
+def _without_paths(settings: BackboneSettings) -> BackboneSettings:
+    """Drop what points into the file system of the training: the weights come with the model.
+
+    Of an nnU-Net folder its name stays, because it is part of the backbone's key.
+    """
+    # Names were translated when the weights were loaded: the exported ones are in their order.
+    changes: dict[str, Any] = {"weights": None, "channel_names": {}, "label_names": {}}
+    if isinstance(settings, NnUnetSettings):
+        changes["folder"] = Path(settings.folder.name)
+    if "encoder_weights" in type(settings).model_fields:
+        changes["encoder_weights"] = None
+    return settings.model_copy(update=changes)

@@ -1,0 +1,136 @@
+"""Segment many cases: each written when it is done, each refusal by itself.
+
+::
+
+    for outcome in predict_images(model, found, Path("out")):
+        outcome.status          # "written", "present" or "refused"
+
+One damaged file does not cost the others; a second start continues where the first stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from distributed_iac.data.contract import Case
+from distributed_iac.data.faults import Fault
+from distributed_iac.data.store.case_notes import Skipped
+from distributed_iac.deploy.images import Images
+from distributed_iac.deploy.label_image import LabelDtype, label_image, write_image
+from distributed_iac.deploy.model import Model
+from distributed_iac.errors import ConfigError, DataError, RunError
+
+Existing = Literal["keep", "replace"]
+Status = Literal["written", "present", "refused"]
+
+
+@dataclass(frozen=True)
+class CaseOutcome:
+    """What became of one case.
+
+    Args:
+        case_id: The case.
+        status: ``present`` where the file was there already and is kept.
+        path: The label map; of a refused case, where it would have been.
+        refusal: Why, for a refused case.
+        faults: What the images of a written case were used with nevertheless.
+    """
+
+    case_id: str
+    status: Status
+    path: Path
+    refusal: Skipped | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+def predict_images(
+    model: Model,
+    images: Images,
+    out: Path,
+    *,
+    existing: Existing = "keep",
+    dtype: LabelDtype = "source",
+) -> Iterator[CaseOutcome]:
+    """Segment every case into ``out/<case>.nii.gz``.
+
+    Args:
+        model: The network.
+        images: Cases, and what is unusable already; that comes out first.
+        out: Folder; created if need be.
+        existing: Whether label maps that are there are kept or made again.
+        dtype: Data type of the label maps.
+
+    Raises:
+        ConfigError: A label map would overwrite an image, or the folder cannot be created.
+        RunError: A label map cannot be written.
+    """
+    _require_apart(images, out)
+    _make(out)
+    return _outcomes(model, images, out, existing, dtype)
+
+
+def _make(out: Path) -> None:
+    """Fail before the long work rather than after it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "label maps go to a folder that can be created",
+            came=error.strerror or str(error),
+            remedy="name another folder",
+            where=out,
+        ) from error
+
+
+def _outcomes(
+    model: Model,
+    images: Images,
+    out: Path,
+    existing: Existing,
+    dtype: LabelDtype,
+) -> Iterator[CaseOutcome]:
+    for unusable in images.unusable:
+        yield CaseOutcome(unusable.case_id, "refused", _path(out, unusable.case_id), unusable)
+    for case in images.cases:
+        path = _path(out, case.case_id)
+        if existing == "keep" and path.exists():
+            yield CaseOutcome(case.case_id, "present", path)
+        else:
+            yield _predict_one(model, case, path, dtype)
+
+
+def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> CaseOutcome:
+    try:
+        found = model.segment(case)
+    except DataError as error:
+        return CaseOutcome(case.case_id, "refused", path, Skipped.from_error(case, error))
+    try:
+        write_image(label_image(found.labels, case.channels[0].path, dtype), path)
+    except OSError as error:
+        raise RunError(
+            "the label map must be written completely",
+            came=error.strerror or str(error),
+            remedy="free some space or name another folder, and run the same command again: it "
+            "continues",
+            where=path,
+        ) from error
+    return CaseOutcome(case.case_id, "written", path, faults=found.faults)
+
+
+def _path(out: Path, case_id: str) -> Path:
+    return out / f"{case_id}.nii.gz"
+
+
+def _require_apart(images: Images, out: Path) -> None:
+    inputs = {path.resolve() for case in images.cases for path in case.files}
+    for case in images.cases:
+        path = _path(out, case.case_id)
+        if path.resolve() in inputs:
+            raise ConfigError(
+                "label maps and images lie in different folders",
+                came=f"{path}, which is an image",
+                remedy="name another output folder",
+            )

@@ -1,0 +1,81 @@
+"""How a network is built from its settings.
+
+::
+
+    backbone = build_backbone(BasicUnetSettings(features="small"), in_channels=1, out_channels=4)
+    build_backbone(DynUnetSettings(), 1, 4, Fingerprint2d((256, 224), (1.56, 1.56)), seed=3)
+
+Every family is a module of this package that is called as the ``name`` in its settings and has a
+``build``. Importing this module imports neither MONAI nor any other network library; a family's
+module is imported when the first network of it is built.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Protocol, cast
+
+import torch
+
+from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.nets.contract import Backbone
+from distributed_iac.nets.expectation import NetworkCard, agree
+from distributed_iac.nets.planner import Fingerprint2d
+from distributed_iac.nets.trained import card_of_backbone, names_of
+from distributed_iac.nets.weights import load_weights
+from distributed_iac.nets.wrapped import WrappedBackbone
+
+
+class _Family(Protocol):
+    """What a family's module offers."""
+
+    def build(
+        self,
+        settings: BackboneSettings,
+        in_channels: int,
+        out_channels: int,
+        fingerprint: Fingerprint2d | None,
+        /,
+    ) -> WrappedBackbone: ...
+
+
+def build_backbone(
+    settings: BackboneSettings,
+    in_channels: int,
+    out_channels: int,
+    fingerprint: Fingerprint2d | None = None,
+    *,
+    seed: int = 0,
+    store: NetworkCard | None = None,
+) -> Backbone:
+    """Build a network on the CPU and load its weights, if the settings name any.
+
+    Args:
+        settings: The run's ``backbone`` branch.
+        in_channels: Channels of an image.
+        out_channels: Classes K, background included, or regions.
+        fingerprint: Patch size and spacing of the store, for planned families.
+        seed: Of the random initialisation. The same seed gives the same weights, and the
+            process's own generator is left as it was.
+        store: What the images and labels are. A trained network is brought into their order;
+            None to take it as it is.
+
+    Raises:
+        ConfigError: If the settings cannot be met: a package or file is missing, a fingerprint is
+            needed, weights do not fit, or were trained on other channels or labels.
+        CheckpointError: If a weights file is damaged.
+    """
+    network = None if store is None else card_of_backbone(settings)
+    agreed = None
+    if network is not None and store is not None:
+        where = settings.folder if isinstance(settings, NnUnetSettings) else settings.weights
+        agreed = agree(network, store, names_of(settings), where)
+    family = cast(_Family, import_module(f"distributed_iac.nets.{settings.name}"))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        backbone = family.build(settings, in_channels, out_channels, fingerprint)
+    if settings.weights is not None:
+        load_weights(backbone, settings.weights)
+    if agreed is not None:
+        backbone.reorder(agreed.inputs, agreed.outputs)
+    return backbone

@@ -1,1 +1,0 @@
-"""What each kind of job does, what it leaves behind, and under which name that is found again."""
