@@ -20,8 +20,9 @@ rather than renamed, because object stores cannot rename.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,22 @@ class FoundCheckpoint:
     notes: tuple[str, ...] = ()
 
 
+OLDER = ("last.pt", "before.pt")
+"""Checkpoints that ``search`` of release 0.1.0 kept in a job's own folder, newest first."""
+
+
 @dataclass
 class JobCheckpoints:
     """Checkpoints of one job.
 
     Args:
         folder: Local folder or URI of a file system that pyarrow knows; made when needed.
+        job_folder: Where release 0.1.0 may have left some, which count where there are no others;
+            None: nowhere.
     """
 
     folder: str
+    job_folder: Path | None = None
     _number: int = field(default=0, init=False)
 
     def store(self, state: Mapping[str, Any]) -> None:
@@ -111,24 +119,20 @@ class JobCheckpoints:
         kept: dict[str, Any] | None = None
         notes: list[str] = []
         for name in SLOTS:
-            try:
-                state = self._read(name)
-            except CheckpointError as error:
-                if error.retriable:
-                    raise  # it may be whole: nothing is known of it yet
-                notes.append(f"passed over a damaged checkpoint, {name}: {error.message}")
-                continue
+            state = _unless_damaged(name, partial(self._read, name), notes)
             if state is not None and (kept is None or state[NUMBER] > kept[NUMBER]):
                 kept = state
         if kept is not None:
             self._number = int(kept[NUMBER])
-        return FoundCheckpoint(kept, tuple(notes))
+        return FoundCheckpoint(kept or self._older(notes), tuple(notes))
 
     def clear(self) -> None:
         """Remove the checkpoints of a job that is finished."""
         system, path = resolve(self.folder)
         if patiently(lambda: system.get_file_info(path)).type == fs.FileType.Directory:
             patiently(lambda: system.delete_dir(path))
+        for file in self._older_files():
+            file.unlink(missing_ok=True)
 
     def _read(self, name: str) -> dict[str, Any] | None:
         """The state in a slot; None for an empty slot."""
@@ -142,3 +146,29 @@ class JobCheckpoints:
             local = Path(scratch) / name
             local.write_bytes(read_file(system, file))
             return read_checkpoint(local)
+
+    def _older_files(self) -> list[Path]:
+        return [] if self.job_folder is None else [self.job_folder / name for name in OLDER]
+
+    def _older(self, notes: list[str]) -> dict[str, Any] | None:
+        """What release 0.1.0 left; it put the job's key before the digest."""
+        for file in self._older_files():
+            if not patiently(file.exists):
+                continue
+            state = _unless_damaged(file.name, partial(read_checkpoint, file), notes)
+            if state is not None:
+                return {**state, "identity": str(state["identity"]).split()[-1]}
+        return None
+
+
+def _unless_damaged(
+    name: str, read: Callable[[], dict[str, Any] | None], notes: list[str]
+) -> dict[str, Any] | None:
+    """A state, or a note that it is damaged."""
+    try:
+        return read()
+    except CheckpointError as error:
+        if error.retriable:
+            raise  # it may be whole: nothing is known of it yet
+        notes.append(f"passed over a damaged checkpoint, {name}: {error.message}")
+        return None

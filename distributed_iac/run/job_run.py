@@ -27,7 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from distributed_iac.errors import RunError
+from distributed_iac.errors import OccupiedError, RunError
 from distributed_iac.jobs.job import Job
 from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
 from distributed_iac.run.result import Result
@@ -102,7 +102,12 @@ class JobRun:
             return self._ended("reused")
         if self._result is not None:
             return self._ended("done")
-        return self._conclude(work) if self._at_end(work) else self._epoch(work)
+        if self._at_end(work):
+            return self._conclude(work)
+        try:
+            return self._epoch(work)
+        except OccupiedError as error:  # told before it is waited for, in the next epoch
+            return {"outcome": "running", "note": str(error.came), "epoch": 0, "done": False}
 
     def save(self) -> None:
         """Write a checkpoint, unless nothing has happened since the last one.
@@ -165,7 +170,7 @@ class JobRun:
         }
         row["stopped"] = work.stops(StepReport(row, report.payload))
         self.rows.append(row)
-        seen = payload_text(report.payload)  # for who watches; the result's files say the same
+        seen = payload_text(report.payload)  # for dashboards; the result's files say the same
         if self._at_end(work):
             self.save()  # writing the result may take minutes, and a kill may come then
             result = self._conclude(work)

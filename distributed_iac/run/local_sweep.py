@@ -20,12 +20,12 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 
 from distributed_iac.config.run import RunConfig
-from distributed_iac.errors import CheckpointError, DistributedIacError, OccupiedError
+from distributed_iac.errors import DistributedIacError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.nets.follow import follow_backbones
@@ -40,7 +40,6 @@ from distributed_iac.run.run_folder import artifacts_of, claim_run_folder, stora
 from distributed_iac.run.run_workload import RunWorkload
 from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
-from distributed_iac.training.checkpoint import read_checkpoint
 from distributed_iac.training.device import choose_device
 from distributed_iac.transient import may_pass
 
@@ -153,10 +152,10 @@ class LocalSweep:
     def _run(self, job: Job) -> None:
         digest, settings = self._workload.digest(job), self.config.sweep
         storage = storage_of(self.config.folder, settings.storage)
-        checkpoints = JobCheckpoints(f"{storage}/checkpoints/{digest}")
+        folder = self.config.folder / job.key
+        checkpoints = JobCheckpoints(f"{storage}/checkpoints/{digest}", folder)
         if self._workload.finished(job) is None:
             self._journal.write("start", job.key)
-            _adopt(self.config.folder / job.key, checkpoints, digest)
         interval = CheckpointInterval(settings.checkpoint_seconds, settings.checkpoint_epochs)
         run = JobRun(job, self._workload, checkpoints, interval, self._clock)
         try:
@@ -166,10 +165,7 @@ class LocalSweep:
             run.save()
 
     def _advance(self, run: JobRun, job: Job) -> object:
-        try:
-            row = run.advance()
-        except OccupiedError as error:  # told before it is waited for, in the next step
-            row = {"outcome": "running", "note": str(error.came), "epoch": 0}
+        row = run.advance()
         self._journal.write_row(job.key, row)
         if row["outcome"] != "reused":
             self._observe(job.key, dict(row), run.epochs)
@@ -181,31 +177,6 @@ def _reserved(config: RunConfig) -> dict[JobKind, Reserved]:
     gpus = 1.0 if choose_device(config.device).type == "cuda" else 0.0
     all_of_it = Reserved(float(config.threads or torch.get_num_threads()), gpus)
     return dict.fromkeys(get_args(JobKind), all_of_it)
-
-
-OLDER = ("last.pt", "before.pt")
-"""Checkpoints that release 0.1.0 kept in a job's own folder, newest first."""
-
-
-def _adopt(folder: Path, checkpoints: JobCheckpoints, digest: str) -> None:
-    """Continue from the checkpoint that release 0.1.0 left of the same job."""
-    paths = [folder / name for name in OLDER]
-    for path in [one for one in paths if one.exists()]:
-        try:
-            state = read_checkpoint(path)
-        except CheckpointError as error:
-            if error.retriable:
-                raise
-            continue  # damaged: the one before it, or the job's first epoch
-        if str(state.get("identity")).split()[-1] == digest:
-            checkpoints.store(_without_notes(state) | {"identity": digest})
-        break
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
-def _without_notes(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if name != "notes"}
 
 
 def _link(found: Path, folder: Path) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from ray import tune
 
-from distributed_iac.errors import DistributedIacError, OccupiedError
+from distributed_iac.errors import DistributedIacError
 from distributed_iac.locks import introduce
 from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
 from distributed_iac.run.job_run import JobRun
@@ -57,7 +57,7 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
             checkpoints: Folder or URI of all jobs' checkpoints.
             interval: How often to write one.
             home: Folder that relative paths start from, if this node has it.
-            command: The sweep's, for those who wait for this process.
+            command: The sweep's, told to other processes that wait for this one.
         """
         if home is not None and home.is_dir():
             os.chdir(home)
@@ -87,8 +87,6 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # Ray's classes are u
         if self._failure is None and self._run is not None:
             try:
                 row: dict[str, Any] = self._run.advance()
-            except OccupiedError as error:  # told before it is waited for, in the next step
-                return {"outcome": "running", "note": error.came, "epoch": 0}
             except DistributedIacError as error:
                 self._failure = error
             else:

@@ -9,6 +9,7 @@ from pyarrow import fs
 from distributed_iac import versions
 from distributed_iac.errors import RunError
 from distributed_iac.run.checkpoints import SLOTS, JobCheckpoints
+from distributed_iac.training.checkpoint import write_checkpoint
 
 
 def states(count: int) -> list[dict[str, object]]:
@@ -101,3 +102,37 @@ def test_a_checkpoint_of_a_newer_release_is_not_passed_over(place: str) -> None:
     with pytest.raises(RunError, match="reads a checkpoint") as caught:
         JobCheckpoints(place).newest()
     assert "upgrade" in str(caught.value.remedy)
+
+
+def older(folder: Path, **epochs: int) -> JobCheckpoints:
+    """A job's checkpoints, where `search` of 0.1.0 has left some in the job's own folder."""
+    for name, epoch in epochs.items():
+        state = {"identity": "acdc/net/pretrain 5f0c", "stage": {"epoch": epoch}, "rows": []}
+        write_checkpoint(folder / "job" / f"{name}.pt", state)
+    return JobCheckpoints(str(folder / "checkpoints"), folder / "job")
+
+
+def test_a_checkpoint_of_0_1_0_is_continued_from_and_goes_with_the_job(tmp_path: Path) -> None:
+    checkpoints = older(tmp_path, last=6, before=5)
+    found = checkpoints.newest()
+    assert found.state is not None
+    assert (found.state["identity"], found.state["stage"]) == ("5f0c", {"epoch": 6})
+    checkpoints.clear()
+    assert not list((tmp_path / "job").iterdir())
+
+
+def test_a_damaged_one_of_0_1_0_is_passed_over_and_told(tmp_path: Path) -> None:
+    checkpoints = older(tmp_path, last=6, before=5)
+    damage(str(tmp_path / "job"), "last.pt")
+    found = checkpoints.newest()
+    assert found.state is not None
+    assert found.state["stage"] == {"epoch": 5}
+    assert "last.pt" in found.notes[0]
+
+
+def test_what_was_stored_since_counts_before_what_0_1_0_left(tmp_path: Path) -> None:
+    checkpoints = older(tmp_path, last=6)
+    checkpoints.store({"identity": "5f0c", "stage": {"epoch": 9}})
+    found = older(tmp_path).newest()
+    assert found.state is not None
+    assert found.state["stage"] == {"epoch": 9}
