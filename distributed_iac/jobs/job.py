@@ -62,6 +62,18 @@ class Job:
         arms = {address[3] for address in addresses if address[2:3] == ["search"]}
         return arms.pop() if len(arms) == 1 else None
 
+    def columns(self) -> dict[str, str | int | None]:
+        """What tables and results say of a job, whatever became of it."""
+        return {
+            "key": self.key,
+            "kind": self.kind,
+            "dataset": self.dataset,
+            "backbone": self.backbone,
+            "name": self.name,
+            "arm": self.arm,
+            "seed": self.seed,
+        }
+
     @property
     def slot(self) -> int | None:
         """Which of several chosen cells a retrain job trains, from 1; None where there is one."""

@@ -154,24 +154,17 @@ _ABOUT_JOB = frozenset({"digest", "note", "outcome", "epochs_planned"})
 def _job_row(
     history: JobHistory, plan: SweepPlan, result: Mapping[str, Any], rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    job = history.job
     known = {**(rows[-1] if rows else {}), **result}
     seconds = sum(float(row.get("seconds") or 0.0) for row in rows)
     code, reason = _why(history, known)
     return {
-        "key": job.key,
-        "kind": job.kind,
-        "dataset": job.dataset,
-        "backbone": job.backbone,
-        "name": job.name,
-        "arm": job.arm,
-        "seed": job.seed,
+        **history.job.columns(),
         "status": history.status,
         "stop_code": code,
         "stop_reason": reason,
         "epochs": len(rows),
         "seconds": seconds,
-        "device_seconds": plan.reserved[job.kind].device_seconds(seconds),
+        "device_seconds": plan.reserved[history.job.kind].device_seconds(seconds),
         "op_evaluations": _number(known.get("op_evaluations")),
         "full_epochs": _number(known.get("full_epochs")),
         "val_dice": _number(known.get("val_dice")),

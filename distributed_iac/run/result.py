@@ -46,13 +46,7 @@ def write_result(
         What was written.
     """
     content = {
-        "key": job.key,
-        "kind": job.kind,
-        "dataset": job.dataset,
-        "backbone": job.backbone,
-        "name": job.name,
-        "arm": job.arm,
-        "seed": job.seed,
+        **job.columns(),
         "digest": digest,
         "status": "done",
         "epochs": len(rows),
