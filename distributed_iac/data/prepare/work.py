@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
@@ -197,6 +197,7 @@ def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
 
 
 def _read(kind: type[Record], path: Path) -> Record | None:
-    with contextlib.suppress(FileNotFoundError):
+    # One of another form is none: its step is done again, as under another key.
+    with contextlib.suppress(FileNotFoundError, ValidationError):
         return TypeAdapter(kind).validate_json(patiently(path.read_bytes))
     return None
