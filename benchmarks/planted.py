@@ -37,6 +37,7 @@ from scipy.stats import binomtest, wilcoxon
 from torch import nn
 
 from benchmarks.harness import RESULTS
+from benchmarks.memory_store import MemoryStore
 from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
 from distributed_iac.config.backbone import DynUnetSettings
 from distributed_iac.config.batches import BatchSettings
@@ -52,7 +53,6 @@ from distributed_iac.provenance import describe_environment
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.search import SearchStage
-from tests.memory_store import MemoryStore
 
 FAMILIES = ("conv", "pool", "skip")
 SIZE = 24

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.memory_store import MemoryStore
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.nets.contract import Backbone, Features, Implant, Tap
-from tests.memory_store import MemoryStore
 
 SCHEME = LabelScheme("test", {1: "disc", 2: "ring"})
 

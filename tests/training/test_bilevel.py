@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.memory_store import MemoryStore
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
@@ -19,7 +20,6 @@ from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.bilevel import Bilevel
 from distributed_iac.training.features import FeatureCache, Part
 from distributed_iac.training.targets import TargetCoder
-from tests.memory_store import MemoryStore
 
 CPU = torch.device("cpu")
 aten = torch.ops.aten

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.memory_store import MemoryStore
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
@@ -24,7 +25,6 @@ from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoin
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.stage import StepReport
 from distributed_iac.training.step_runner import EagerRunner, GraphedRunner
-from tests.memory_store import MemoryStore
 
 PRUNING = PruningSettings(
     policy="schedule", schedule=ScheduleSettings(at=(2, 3, 4), keep=(5, 3, 1))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
+from benchmarks.memory_store import MemoryStore
 from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
@@ -26,7 +27,6 @@ from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.supervised import SupervisedStage
-from tests.memory_store import MemoryStore
 
 BATCHES = BatchSettings(batch_size=4, steps_per_epoch=4, augmentation="light")
 ADAM = AdamSettings(learning_rate=1e-2)

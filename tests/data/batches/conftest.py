@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.memory_store import MemoryStore
+from benchmarks.memory_store import MemoryStore
 
 PARTS = {
     "weights": ["p0", "p1", "p2"],

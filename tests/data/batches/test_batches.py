@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.memory_store import MemoryStore
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.data.batches.loader import Batch, Batches
 from distributed_iac.errors import CheckpointError
-from tests.memory_store import MemoryStore
 
 CPU = torch.device("cpu")
 Stores = Callable[..., MemoryStore]

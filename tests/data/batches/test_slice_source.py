@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.memory_store import MemoryStore
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
@@ -18,7 +19,6 @@ from distributed_iac.data.batches.loader import Batches, CaseSource
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
-from tests.memory_store import MemoryStore
 
 PARTS = ("weights", "architecture", "val", "test")
 CPU = torch.device("cpu")
