@@ -64,19 +64,24 @@ class MemoryStore:
         self.scheme = scheme or LabelScheme("memory", {v: f"class {v}" for v in values})
 
     def rows(self, part: str) -> IntArray:
+        """Slices of a part."""
         none = np.empty(0, dtype=np.int64)
         return np.concatenate([none, *(case.rows for case in self.cases(part))])
 
     def cases(self, part: str) -> Sequence[MemoryCase]:
+        """Cases of a part."""
         return [case for case in self._cases if case.patient_id in self._parts[part]]
 
     def foreground(self, rows: IntArray) -> IntArray:
+        """Bit masks of the classes in slices."""
         return self._foreground[rows]
 
     def images(self, rows: IntArray, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """Images of slices, (N, C, H, W)."""
         return self._images[rows].astype(dtype, copy=False)
 
     def labels(self, rows: IntArray) -> NDArray[np.uint8]:
+        """Labels of slices, (N, H, W)."""
         return self._labels[rows]
 
 
