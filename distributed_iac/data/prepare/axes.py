@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,8 +47,9 @@ def stored_alike(
     for case in request.cases:
         path = case.channels[0].path
         if (fixed or case.layout).reorient == "as_stored":
-            with suppress(SourceError):  # its own stage will name it
-                grids[path] = read_grid_of(path)
+            grid = _grid_if_readable(path)
+            if grid is not None:
+                grids[path] = grid
     codes = common_codes(grids.values())
     odd = {fault.path: fault for fault in odd_cases(grids, codes)}
     if odd and fixed is not None:
@@ -99,14 +99,8 @@ def along_axes(cases: Sequence[Case], axes: Mapping[Reorient, int]) -> tuple[Cas
 
 
 def _thickest(cases: Sequence[Case], request: StoreRequest) -> int:
-    grids = []
-    for case in cases:
-        try:
-            grids.append(read_grid_of(case.channels[0].path))
-        except SourceError as error:
-            if error.retriable:
-                raise
-            continue  # its survey will name it
+    found = [_grid_if_readable(case.channels[0].path) for case in cases]
+    grids = [grid for grid in found if grid is not None]
     if not grids:
         raise DataError(
             "the slice axis follows from the images' headers",
@@ -117,3 +111,17 @@ def _thickest(cases: Sequence[Case], request: StoreRequest) -> int:
     resolved = resolve_layout(cases[0].layout, grids).slice_axis
     assert resolved is not None
     return resolved
+
+
+def _grid_if_readable(path: Path) -> Grid | None:
+    """The grid of an image; None for one that cannot be used, which its own stage will name.
+
+    Raises:
+        SourceError: It cannot be read for now: nothing may be concluded from the others alone.
+    """
+    try:
+        return read_grid_of(path)
+    except SourceError as error:
+        if error.retriable:
+            raise
+        return None
