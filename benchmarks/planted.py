@@ -240,6 +240,7 @@ def dice_of(seed: int, name: str, genotype: Genotype) -> float:
         SCHEME,
         RetrainSettings(epochs=20, unfreeze="cells", optimiser=SEARCH.weights, validate_every=20),
         BATCHES,
+        rate=1.0,
         seed=derive_seed(seed, "batches"),
         device=torch.device("cpu"),
     )

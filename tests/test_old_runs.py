@@ -54,6 +54,8 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         archive.extractall(tmp_path, filter="data")
     for path in tmp_path.glob("*/run/jobs.json"):  # release 0.1.0 kept an absolute path in it
         path.write_text(path.read_text().replace(MADE_IN, str(tmp_path)))
+    run = tmp_path / "run.yaml"  # the defaults have changed since: what was done is asked for
+    run.write_text(run.read_text().replace("\nretrain: {", "\nretrain: {rates: [], "))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -145,6 +147,18 @@ def test_a_sweep_of_its_finished_run_does_nothing_again(iac: Iac) -> None:
     assert "9/9 jobs done" in iac("sweep", "run.yaml")
     assert {event.kind for event in events(run, known)} == {"end", "close"}
     assert results(run) == kept
+
+
+@pytest.mark.usefixtures("old")
+def test_another_default_is_refused_with_the_setting_that_continues_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["distributed-iac", "sweep", "run.yaml", "--set", "retrain.rates=[1.0, 0.1]"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert "retrain.rates: [] there, [1.0, 0.1] here" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ Shapes: B batch, C channels, K outputs, H x W pixels.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -90,7 +91,7 @@ class SearchNetwork(nn.Module):
         self.candidates = settings.candidates
         self._settings = settings
         self._growth_seed = generator.initial_seed()
-        taps = _taps(backbone)
+        taps = require_taps(backbone)
         shapes = [_shape(tap, settings) for tap in taps]
         count = 1 if self.scope == "shared" else len(taps)
         self.architecture = ArchitectureParameters(settings.topology, count, generator)
@@ -207,7 +208,45 @@ class SearchNetwork(nn.Module):
         self.load_state_dict({**frozen, **state})
 
 
-class DerivedNetwork(nn.Module):
+class ImplantedNetwork(nn.Module, ABC):
+    """A backbone with something at every tap that is trained on labels.
+
+    Subclasses fill ``cells``, one module a tap, and ``projections``.
+
+    Args:
+        backbone: Trained; what of it is frozen is the caller's choice.
+    """
+
+    cells: nn.ModuleList
+    projections: Projections
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    @abstractmethod
+    def _nodes(self, tap: int, skip: Tensor, decoder: Tensor) -> Tensor:
+        """What is computed at a tap, (B, width, H, W)."""
+
+    def _implant(self, tap: int, skip: Tensor, decoder: Tensor) -> Tensor:
+        joined: Tensor = self.projections(tap, skip, self._nodes(tap, skip, decoder))
+        return joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute logits (B, K, H, W) of images (B, C, H, W)."""
+        return self.backbone.decode(self.backbone.encode(x), self._implant)
+
+    def training_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return logits at every scale that the backbone supervises, finest first."""
+        return self.backbone.training_outputs(x, self._implant)
+
+    def cell_parameters(self) -> Iterator[nn.Parameter]:
+        """Weights of what is implanted and of its projections."""
+        yield from self.cells.parameters()
+        yield from self.projections.parameters()
+
+
+class DerivedNetwork(ImplantedNetwork):
     """A backbone with a discrete cell at every tap.
 
     Args:
@@ -227,10 +266,9 @@ class DerivedNetwork(nn.Module):
         settings: CellSettings,
         generator: torch.Generator,
     ) -> None:
-        super().__init__()
-        self.backbone = backbone
+        super().__init__(backbone)
         self.genotype = genotype
-        taps = _taps(backbone)
+        taps = require_taps(backbone)
         _require_fit(genotype, settings, len(taps))
         with seeded_by(generator):
             self.cells = nn.ModuleList(
@@ -247,23 +285,10 @@ class DerivedNetwork(nn.Module):
             ]
             self.projections = Projections(taps, widths, settings.residual)
 
-    def _implant(self, tap: int, skip: Tensor, decoder: Tensor) -> Tensor:
-        nodes = self.cells[tap](_inputs(self.genotype.cell(tap).inputs, skip, decoder))
-        joined: Tensor = self.projections(tap, skip, nodes)
-        return joined
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute logits (B, K, H, W) of images (B, C, H, W)."""
-        return self.backbone.decode(self.backbone.encode(x), self._implant)
-
-    def training_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return logits at every scale that the backbone supervises, finest first."""
-        return self.backbone.training_outputs(x, self._implant)
-
-    def cell_parameters(self) -> Iterator[nn.Parameter]:
-        """Weights of the cells and their projections."""
-        yield from self.cells.parameters()
-        yield from self.projections.parameters()
+    def _nodes(self, tap: int, skip: Tensor, decoder: Tensor) -> Tensor:
+        inputs = _inputs(self.genotype.cell(tap).inputs, skip, decoder)
+        nodes: Tensor = self.cells[tap](inputs)
+        return nodes
 
 
 @contextmanager
@@ -275,7 +300,12 @@ def seeded_by(generator: torch.Generator) -> Iterator[None]:
         yield
 
 
-def _taps(backbone: Backbone) -> tuple[Tap, ...]:
+def require_taps(backbone: Backbone) -> tuple[Tap, ...]:
+    """The skips of a backbone, deepest first.
+
+    Raises:
+        ConfigError: It has none.
+    """
     if not backbone.taps:
         raise ConfigError("a backbone needs skip connections to implant cells into", came="none")
     return backbone.taps

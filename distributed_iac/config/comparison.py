@@ -22,11 +22,24 @@ from pydantic import Field, model_validator
 
 from distributed_iac.config.base import Settings
 
-Control = Literal["plain", "plain_extra", "random"]
-"""``plain``: the pre-trained backbone as it is. ``plain_extra``: the same, trained on for as long
-as a cell is retrained. ``random``: a cell that nobody searched, retrained like the others."""
+Adapted = Literal["normalisation", "last_block", "decoder", "network"]
+"""The backbone trained on in one part: its normalisation layers, its last decoder block with the
+output layer, its decoder, or all of it, whatever ``retrain.unfreeze`` is."""
 
-CONTROLS: tuple[Control, ...] = get_args(Control)
+SkipModule = Literal["squeeze_excitation", "attention_gate", "spatial_channel", "convolution"]
+"""What people put into a skip by hand, in the cells' place and trained as they are."""
+
+Control = Literal["plain", "plain_extra", "random", Adapted, SkipModule]
+"""``plain``: the pre-trained backbone as it is. ``plain_extra``: the same, trained on as the one
+around a cell is. ``random``: a cell that nobody searched, retrained like the others. Then the
+other ways to adapt a trained network."""
+
+CONTROLS: tuple[Control, ...] = ("plain", "plain_extra", "random")
+"""Those of every run that names none."""
+
+ADAPTED: tuple[Adapted, ...] = get_args(Adapted)
+SKIP_MODULES: tuple[SkipModule, ...] = get_args(SkipModule)
+ALL_CONTROLS: tuple[Control, ...] = (*CONTROLS, *ADAPTED, *SKIP_MODULES)
 
 ResampledUnits = Literal["patients", "patients_and_seeds"]
 

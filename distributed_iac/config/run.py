@@ -20,7 +20,7 @@ from distributed_iac.config.backbone import BackboneSettings, BasicUnetSettings
 from distributed_iac.config.base import Count, Settings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
-from distributed_iac.config.comparison import CONTROLS, ComparisonSettings, Control
+from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, ComparisonSettings, Control
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.evaluation import EvaluationSettings
 from distributed_iac.config.pruning import PruningSettings
@@ -71,7 +71,10 @@ class RunConfig(Settings):
     controls: tuple[Control, ...] = CONTROLS
     """What the searched cells are compared with: ``plain``, the backbone as it is;
     ``plain_extra``, the backbone trained on for as long as a cell is retrained; ``random``, a
-    cell that nobody searched."""
+    cell that nobody searched. Also what else adapts a trained network: ``normalisation``,
+    ``last_block``, ``decoder``, ``network`` train that part of it without cells;
+    ``squeeze_excitation``, ``attention_gate``, ``spatial_channel`` and ``convolution`` (with as
+    many parameters as a cell) are implanted in the cells' place."""
 
     baselines: tuple[BackboneSettings, ...] = ()
     """Other networks to compare with, trained from scratch for as many epochs as pre-training
@@ -95,7 +98,7 @@ class RunConfig(Settings):
         _require_unique("backbones and baselines", (network.key for network in networks))
         _require_unique("seeds", map(str, self.seeds))
         _require_unique("controls", self.controls)
-        taken = sorted(set(self.arms) & set(CONTROLS))
+        taken = sorted(set(self.arms) & set(ALL_CONTROLS))
         if taken:
             raise ValueError(f"arms need names other than the controls' (came {taken[0]})")
         return self
@@ -106,7 +109,8 @@ class RunConfig(Settings):
             others = [control for control in self.controls if control != "plain_extra"]
             raise ValueError(
                 "retrain.unfreeze: cells trains nothing of the plain backbone, so there is no "
-                f"control plain_extra: use controls: [{', '.join(others)}]"
+                f"control plain_extra: use controls: [{', '.join(others)}], with network for the "
+                "whole backbone trained on"
             )
         trained = [baseline.key for baseline in self.baselines if baseline.is_trained]
         if trained:

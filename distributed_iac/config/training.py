@@ -9,10 +9,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from distributed_iac.config.base import Count, NonNegative, Positive, Settings
+from distributed_iac.config.base import Before, Count, NonNegative, Positive, Settings
 
 Precision = Literal["auto", "float32", "bfloat16"]
 CudaGraphs = Literal["off", "auto"]
+Unfreeze = Literal["cells", "cells_and_decoder", "all"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -172,7 +173,31 @@ class RetrainSettings(SupervisedSettings):
 
     epochs: Count = 100
     optimiser: OptimiserSettings = AdamSettings(kind="adamw", learning_rate=1e-3, weight_decay=1e-4)
-    unfreeze: Literal["cells", "cells_and_decoder", "all"] = "all"
+    unfreeze: Unfreeze = "all"
     """What is trained besides the cells."""
+    rates: Annotated[tuple[Positive, ...], Before(())] = (1.0, 0.1)
+    """Learning rates to choose from, as shares of the optimiser's. Every model of a run, arm or
+    control, is trained for ``epochs`` with each of them, and the one with the best val Dice is
+    kept: a control that nobody tuned makes anything look good beside it. They are the rates of the
+    network where it is trained (cells beside it keep the optimiser's, being fresh), else of what
+    is implanted. The default is our choice: what a frozen network of another hospital takes, and
+    what one leaves unharmed that has converged."""
     backbone_rate: Positive = 0.1
-    """Learning rate of the unfrozen backbone relative to that of the cells."""
+    """With ``rates: []``, as releases before ``rates`` trained: the one rate of the network's part,
+    as a share of that of the cells, which nobody chose."""
+
+    @model_validator(mode="after")
+    def _one_way_to_a_rate(self) -> Self:
+        if self.rates and self.backbone_rate != type(self).model_fields["backbone_rate"].default:
+            raise ValueError(
+                f"backbone_rate counts with rates: [] only (rates {list(self.rates)}, "
+                f"backbone_rate {self.backbone_rate}): put the share among rates, or empty them"
+            )
+        if len(set(self.rates)) < len(self.rates):
+            raise ValueError(f"rates differ from each other (came {list(self.rates)})")
+        return self
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of a retraining, over all rates."""
+        return self.epochs * max(1, len(self.rates))

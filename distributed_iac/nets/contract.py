@@ -88,6 +88,14 @@ class Backbone(nn.Module, ABC):
         return ()
 
     @property
+    def modules_before_last_block(self) -> tuple[nn.Module, ...]:
+        """The modules that run before the last decoder block, and heads that serve training only.
+
+        Left empty where a backbone does not tell; training the last block alone is then refused.
+        """
+        return ()
+
+    @property
     def minimum_size(self) -> int:
         """Smallest accepted H and W, in pixels.
 

@@ -105,6 +105,13 @@ class WrappedBackbone(Backbone):
         return self._parts().encoder
 
     @property
+    def modules_before_last_block(self) -> tuple[nn.Module, ...]:
+        """Encoder, all decoder blocks but the last, and all heads but the finest."""
+        parts = self._parts()
+        blocks = [one if isinstance(one, tuple) else (one,) for one in parts.joins[:-1]]
+        return (*parts.encoder, *(module for block in blocks for module in block), *parts.heads[1:])
+
+    @property
     def minimum_size(self) -> int:
         """Smallest accepted H and W: just enough for two pixels at the bottleneck."""
         largest = max(self.multiple)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from distributed_iac.evaluation.patients_summary import SummaryRow, defined_mean, summarise
@@ -18,6 +19,7 @@ from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.comparison_tables import paper_tables
 from distributed_iac.report.nnunet_parity import parity_table
 from distributed_iac.report.notes import Note
+from distributed_iac.report.retrainings import rate_note, retraining_table
 from distributed_iac.report.run_record import FoundCell, RunRecord
 from distributed_iac.report.tables import Cell, Table
 
@@ -33,13 +35,26 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
         "data": data_table(record),
         "jobs": jobs_table(record),
         "unfinished": unfinished_table(record),
-        **paper_tables(record.comparison),
+        **_compared(record),
         "models": models_table(record),
+        "retraining": retraining_table(record),
         "searches": searches_table(record),
         "selection": selection_table(record),
         "undecided": undecided_table(record),
         **({"parity": held} if held.rows else {}),
     }
+
+
+def _compared(record: RunRecord) -> dict[str, Table]:
+    """The tables of the comparison; where models are compared, with their learning rates."""
+    tables = paper_tables(record.comparison)
+    note = rate_note(record.config)
+    said = {
+        name: replace(tables[name], notes=(*tables[name].notes, note))
+        for name in ("dice", "hd95")
+        if tables[name].rows
+    }
+    return tables | said
 
 
 def data_table(record: RunRecord) -> Table:

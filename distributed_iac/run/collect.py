@@ -53,6 +53,9 @@ JOBS_SCHEMA = pa.schema(
         pa.field("full_epochs", _NUMBER),
         pa.field("val_dice", _NUMBER),
         pa.field("genotype_id", _TEXT),
+        pa.field("trained_parameters", _COUNT),
+        pa.field("rate", _NUMBER),
+        pa.field("rate_scores", _TEXT),
         pa.field("digest", _TEXT),
         pa.field("losses", _COUNT, nullable=False),
         pa.field("note", _TEXT),
@@ -60,7 +63,9 @@ JOBS_SCHEMA = pa.schema(
     ]
 )
 """``seconds``: work in all epochs that count. ``device_seconds``: times the share of a GPU that
-was reserved; null where there was none. ``losses``: how often a worker was lost."""
+was reserved; null where there was none. ``rate`` and ``rate_scores``: of a training that tried
+several learning rates, as shares of the optimiser's, the one kept and the val Dice of each.
+``losses``: how often a worker was lost."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,9 @@ def _job_row(
         "full_epochs": _number(known.get("full_epochs")),
         "val_dice": _number(known.get("val_dice")),
         "genotype_id": known.get("genotype_id"),
+        "trained_parameters": known.get("trained_parameters"),
+        "rate": _number(result.get("rate")),
+        "rate_scores": result.get("rate_scores"),
         "digest": history.digest,
         "losses": history.losses,
         "note": history.note,

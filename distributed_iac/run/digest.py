@@ -23,6 +23,7 @@ from typing import Any
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.base import Settings, to_identity
+from distributed_iac.config.comparison import ADAPTED
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.identity import HOW_NOT_WHAT, content_key
@@ -152,7 +153,8 @@ def _cells(config: RunConfig, job: Job) -> dict[str, Any]:
     """What decides on the cells of a retrained network, if it has any."""
     if job.arm is None:
         # Whether `none` was searched over says nothing about a cell that was drawn.
-        return {} if job.name == "plain_extra" else {"cell": _plain(config.cell, "none")}
+        without = job.name in ("plain_extra", *ADAPTED)
+        return {} if without else {"cell": _plain(config.cell, "none")}
     rule = config.selection.rule
     selection = {"rule": rule} if rule == "each" else _plain(config.selection)
     return {"cell": _plain(config.cell), "selection": selection}

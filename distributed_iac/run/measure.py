@@ -46,6 +46,8 @@ def measure(config: RunConfig, kind: ProbedKind) -> Probe:
     _, training, both = _seconds(_stage(_shortened(config), kind), kind)
     settings = _settings(config, kind)
     epochs = settings.epochs + (config.retrain.epochs if kind == "baseline" else 0)
+    if kind == "retrain":
+        epochs = config.retrain.all_epochs
     validation = max(0.0, both - training) / settings.validate_every
     epoch = training / STEPS * _steps(config, kind) + validation
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -119,7 +121,7 @@ def _widest(config: RunConfig) -> str:
 
 def _retrain(group: Group) -> Stage:
     backbone, seed = group.backbone(), group.config.seeds[0]
-    return group.retrain_stage(backbone, group.random_genotype(backbone, seed), seed)
+    return group.retrain_stage(backbone, group.random_genotype(backbone, seed), seed, rate=1.0)
 
 
 _STAGES: Mapping[ProbedKind, Callable[[Group], Stage]] = {

@@ -44,7 +44,7 @@ def planned_epochs(config: RunConfig) -> dict[JobKind, int]:
         "prepare": 1,
         "pretrain": config.pretrain.epochs,
         "search": config.search.epochs,
-        "retrain": config.retrain.epochs,
+        "retrain": config.retrain.all_epochs,
         "baseline": config.pretrain.epochs + config.retrain.epochs,
         "evaluate": 1,
     }

@@ -6,7 +6,7 @@
     pretrain = group.pretrain_stage()
     backbone = group.backbone(weights=pretrain.best.state)
     search = group.search_stage(backbone, arm="lth", seed=0)
-    retrain = group.retrain_stage(group.backbone(weights), genotype, seed=0)
+    retrain = group.retrain_stage(group.backbone(weights), genotype, seed=0, rate=1.0)
 
 Seeds: the pre-training has the run's shared seed, and serves all arms and seeds; a search's
 initial weights and batches depend on its seed but not on its arm, so that arms are paired. The
@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
+from distributed_iac.cell.implant import DerivedNetwork, ImplantedNetwork, SearchNetwork
 from distributed_iac.cell.random_genotype import random_genotype
 from distributed_iac.config.backbone import BackboneSettings
+from distributed_iac.config.comparison import SkipModule
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.contract import LabelScheme
@@ -35,12 +36,13 @@ from distributed_iac.evaluation.inference import Inference, mirror_axes
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
+from distributed_iac.nets.freeze import Trained
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.seeds import derive_seed
+from distributed_iac.training.adapt import adapt_stage
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.doubts import network_doubted
-from distributed_iac.training.extra import extra_stage
 from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import retrain_stage
 from distributed_iac.training.search import SearchStage
@@ -185,26 +187,47 @@ class Group:
         generator = torch.Generator().manual_seed(self.seed("retrain", "cells", seed))
         return DerivedNetwork(backbone, genotype, self.config.cell, generator)
 
-    def retrain_stage(self, backbone: Backbone, genotype: Genotype, seed: int) -> SupervisedStage:
-        """The training of a discrete cell in a trained backbone."""
-        return retrain_stage(
-            self.implanted(backbone, genotype, seed),
+    def retrain_stage(
+        self, backbone: Backbone, genotype: Genotype, seed: int, rate: float
+    ) -> SupervisedStage:
+        """The training of a discrete cell in a trained backbone, with one learning rate."""
+        return self._retrain(self.implanted(backbone, genotype, seed), seed, rate)
+
+    def skip_stage(
+        self, backbone: Backbone, module: SkipModule, seed: int, rate: float
+    ) -> SupervisedStage:
+        """The same for a hand-made module in the cells' place."""
+        # Here, because it needs MONAI, which takes seconds to import and which few jobs need.
+        from distributed_iac.cell.skip_modules import SkipNetwork
+
+        generator = torch.Generator().manual_seed(self.seed("retrain", "cells", seed))
+        network = SkipNetwork(backbone, module, self.config.cell, generator)
+        return self._retrain(network, seed, rate)
+
+    def adapt_stage(
+        self, backbone: Backbone, part: Trained, seed: int, rate: float
+    ) -> SupervisedStage:
+        """More training of a part of the plain backbone, with one learning rate."""
+        return adapt_stage(
+            backbone,
+            part,
             self.store,
             self.scheme,
             self.config.retrain,
             self.config.batches,
+            rate,
             seed=self.seed("retrain", "batches", seed),
             device=self.device,
         )
 
-    def extra_stage(self, backbone: Backbone, seed: int) -> SupervisedStage:
-        """More training of the plain backbone; see :func:`extra_stage`."""
-        return extra_stage(
-            backbone,
+    def _retrain(self, network: ImplantedNetwork, seed: int, rate: float) -> SupervisedStage:
+        return retrain_stage(
+            network,
             self.store,
             self.scheme,
             self.config.retrain,
             self.config.batches,
+            rate,
             seed=self.seed("retrain", "batches", seed),
             device=self.device,
         )

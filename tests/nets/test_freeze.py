@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from distributed_iac.config.backbone import BasicUnetSettings
+from distributed_iac.config.backbone import AttentionUnetSettings, BasicUnetSettings
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone, Features, Implant, Tap
-from distributed_iac.nets.freeze import freeze, trainable, unfreeze
+from distributed_iac.nets.freeze import (
+    NORMALISATIONS,
+    Trained,
+    freeze,
+    train_only,
+    trainable,
+    unfreeze,
+)
+from tests.backbones import INSTALLED
 
 SETTINGS = BasicUnetSettings(features=(4, 4, 4, 4, 4, 4), norm="batch", dropout=0.1)
 
@@ -84,6 +92,8 @@ class Whole(Backbone):
 def test_an_unnamed_encoder_cannot_be_frozen_alone() -> None:
     with pytest.raises(ConfigError, match="encoder_modules"):
         freeze(Whole(), part="encoder")
+    with pytest.raises(ConfigError, match="modules_before_last_block"):
+        train_only(Whole(), "last_block")
     whole = Whole()
     freeze(whole)
     assert trainable(whole) == 0
@@ -95,3 +105,49 @@ def test_the_contract_alone_is_enough_for_a_forward_pass() -> None:
     assert torch.equal(whole(x), whole.conv(x))
     assert torch.equal(whole.training_outputs(x)[0], whole(x))
     assert whole.minimum_size == 4
+
+
+def trained_names(backbone: Backbone) -> set[str]:
+    return {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+
+
+@pytest.mark.parametrize("name", sorted(INSTALLED))
+def test_a_part_trains_what_it_says_and_nothing_else(name: str) -> None:
+    network = build_backbone(INSTALLED[name], 1, 2)
+    everything = {one for one, _ in network.named_parameters()}
+    found = {}
+    for part in get_args(Trained):
+        train_only(network, part)
+        found[part] = trained_names(network)
+    assert found["network"] == everything
+    assert set() < found["last_block"] < found["decoder"] < everything
+    head = [one for one, layer in network.named_modules() if isinstance(layer, nn.Conv2d)]
+    assert any(one.startswith(tuple(head)) for one in found["last_block"])
+    layers = dict(network.named_modules())
+    owners = {one.rpartition(".")[0] for one in found["normalisation"]}
+    assert owners
+    assert all(isinstance(layers[owner], NORMALISATIONS) for owner in owners)
+
+
+@pytest.mark.parametrize("part", ["normalisation", "last_block", "decoder"])
+def test_what_is_not_trained_keeps_its_statistics_and_weights(part: Trained, network: Any) -> None:
+    train_only(network, part)
+    network.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    network(torch.randn(2, 1, 32, 32)).square().sum().backward()
+    optimiser.step()
+    after = network.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    owners = {name.rpartition(".")[0] for name in trained_names(network)}
+    assert {name.rpartition(".")[0] for name in moved} <= owners
+
+
+def test_a_network_without_normalisation_to_train_is_refused() -> None:
+    network = build_backbone(AttentionUnetSettings(channels=(4, 4, 4, 4, 4)), 1, 2)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.weight = layer.bias = None
+    with pytest.raises(ConfigError, match="trainable parameters there"):
+        train_only(network, "normalisation")

@@ -55,7 +55,8 @@ def changed(**changes: Any) -> set[str]:
     [
         # What is done at all.
         ({"retrain": {"epochs": 7}}, {*RETRAININGS, BASELINE}),
-        ({"retrain": {"backbone_rate": 0.5}}, RETRAININGS),
+        ({"retrain": {"rates": [1.0]}}, RETRAININGS),
+        ({"retrain": {"rates": [], "backbone_rate": 0.5}}, RETRAININGS),
         ({"search": {"epochs": 99}}, {*SEARCHES, *CELLS}),
         ({"pretrain": {"epochs": 7}}, ALL),
         ({"pretrain": {"patience": 7}}, ALL),

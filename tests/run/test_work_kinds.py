@@ -11,17 +11,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from distributed_iac.config.comparison import ADAPTED, ALL_CONTROLS, SKIP_MODULES
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import StoreError
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.nets.freeze import train_only, trainable
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.cells import candidate_of, read_search, selected
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result
 from distributed_iac.run.work.build import build_work
+from distributed_iac.run.work.contract import WEIGHTS
 from distributed_iac.run.work.discrete import discrete_val_dice, structure_of
 from distributed_iac.run.work.evaluate import val_dice, write_test_scores
 from distributed_iac.run.work.search import SearchWork
@@ -30,6 +33,7 @@ from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoin
 from distributed_iac.training.group import Group
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.outputs import read_weights
+from distributed_iac.training.retrain import UNFROZEN
 from distributed_iac.training.stage import StepReport
 
 MakeConfig = Callable[..., RunConfig]
@@ -129,9 +133,11 @@ def test_the_extra_control_treats_the_backbone_as_a_retraining_does(
     config = make_config(retrain=retrain)
     group = Group.open(config, config.data[0], config.backbones[0])
     weights = trained(finished, group)
-    extra = group.extra_stage(group.backbone(weights), seed=0)
+    part = UNFROZEN[config.retrain.unfreeze]
+    assert part is not None
+    extra = group.adapt_stage(group.backbone(weights), part, seed=0, rate=0.3)
     genotype = group.random_genotype(group.backbone(), 0)
-    retraining = group.retrain_stage(group.backbone(weights), genotype, seed=0)
+    retraining = group.retrain_stage(group.backbone(weights), genotype, seed=0, rate=0.3)
 
     def rates(stage: Any, prefix: str) -> dict[str, float]:
         """Learning rate of every backbone parameter that is trained."""
@@ -314,3 +320,57 @@ def test_a_network_that_does_not_fit_at_all_is_one_clear_error(
     monkeypatch.setattr(torch.optim.SGD, "step", full)
     with pytest.raises(OutOfMemoryError, match=r"CUDA out of memory[\s\S]*batches\.batch_size"):
         LocalSweep(config, plan_jobs(config), lambda *_: None).result(f"{UNET}/pretrain")
+
+
+@pytest.fixture(scope="session")
+def adapted(make_config: MakeConfig) -> LocalSweep:
+    """A run with every control, cells alone trained."""
+    controls = [control for control in ALL_CONTROLS if control != "plain_extra"]
+    retrain = {"epochs": 2, "unfreeze": "cells", "optimiser": {"kind": "adam"}}
+    config = make_config(name="adapted", controls=controls, retrain=retrain, baselines=[])
+    sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
+    outcome = sweep.run()
+    assert set(outcome.counts) == {"done"}, outcome.failed
+    return sweep
+
+
+def retrainings(sweep: LocalSweep) -> list[Job]:
+    return [job for job in plan_jobs(sweep.config).jobs() if job.kind == "retrain"]
+
+
+def test_every_control_trains_its_part_and_is_scored(adapted: LocalSweep) -> None:
+    group = group_of(adapted)
+    network: Any = group.backbone()
+    results = {job.name: read_result(adapted.result(job.key)) for job in retrainings(adapted)}
+    assert set(results) == {"full", "lth", "random", *ADAPTED, *SKIP_MODULES}
+    assert all("patients.parquet" in one["files"] for one in results.values())
+    for part in ADAPTED:
+        train_only(network, part)
+        assert results[part]["trained_parameters"] == trainable(network), part
+    for module in SKIP_MODULES:
+        assert 0 < results[module]["trained_parameters"] < results["network"]["trained_parameters"]
+
+
+def test_every_model_is_given_the_same_rates_and_keeps_the_best(adapted: LocalSweep) -> None:
+    for job in retrainings(adapted):
+        result = read_result(adapted.result(job.key))
+        scores = json.loads(result["rate_scores"])
+        assert list(scores) == ["1", "0.1"]
+        assert result["val_dice"] == max(scores.values()) == scores[f"{result['rate']:g}"]
+        assert result["epochs"] == 4, "two with each rate, all of them counted"
+
+
+def test_a_control_of_one_part_leaves_the_rest_of_the_network_as_it_was(
+    adapted: LocalSweep,
+) -> None:
+    group = group_of(adapted)
+    before = group.backbone(trained(adapted, group)).state_dict()
+    for control in ("last_block", "squeeze_excitation", "convolution"):
+        folder = adapted.result(f"{UNET}/retrain/{control}/seed0")
+        after = read_weights(folder / WEIGHTS)
+        after = {name.removeprefix("backbone."): value for name, value in after.items()}
+        same = {name for name in before if torch.equal(before[name], after[name])}
+        if control == "last_block":
+            assert {name.split(".")[1] for name in set(before) - same} == {"upcat_1", "final_conv"}
+        else:
+            assert same == set(before)

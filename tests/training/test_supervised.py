@@ -56,7 +56,7 @@ def retrain(
             backbone(), GENOTYPE, CellSettings(nodes=2, width=4), torch.Generator().manual_seed(0)
         )
         settings = RetrainSettings(epochs=2, optimiser=ADAM, unfreeze=unfreeze)
-        return retrain_stage(network, store, scheme, settings, BATCHES, seed=0, device=CPU)
+        return retrain_stage(network, store, scheme, settings, BATCHES, 0.1, seed=0, device=CPU)
 
     return stage
 

@@ -29,6 +29,7 @@ from distributed_iac.report.page.model import (
     State,
 )
 from distributed_iac.report.page.setting import reproduce_section, setup_section
+from distributed_iac.report.retrainings import rate_doubts
 from distributed_iac.report.run_figures import RunFigures
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table
@@ -100,6 +101,7 @@ def _warnings(record: RunRecord) -> Iterator[str]:
     """Everything that is missing, and every reason for doubt that a row of a table carries."""
     yield from parity_doubts(record)
     yield from record.told
+    yield from rate_doubts(record)
     yield from record.comparison.warnings
     for selection in record.selections:
         place = f"{selection.group}, {selection.arm}"

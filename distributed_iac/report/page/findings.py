@@ -63,6 +63,7 @@ def patients_section(
         ShownTable("dice", tables["dice"]),
         ShownTable("hd95", tables["hd95"]),
         ShownTable("models", tables["models"], "folded"),
+        ShownTable("retraining", tables["retraining"], "folded"),
     ]
     if figures.overlays:
         caption = (

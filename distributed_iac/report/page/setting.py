@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from distributed_iac.config.load import to_yaml
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.report.page.model import Code, Facts, Listing, Prose, Section, ShownTable
+from distributed_iac.report.retrainings import rates_sentence
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table
 
@@ -23,6 +24,16 @@ CONTROLS = {
     "the extra training?",
     "random": "a cell that nobody searched, retrained like the others: is it the search, or any "
     "cell?",
+    "normalisation": "the backbone's normalisation layers alone, trained on",
+    "last_block": "the backbone's last decoder block and output layer alone, trained on",
+    "decoder": "the backbone's decoder alone, trained on",
+    "network": "the whole backbone, trained on",
+    "squeeze_excitation": "squeeze and excitation in the cells' place: is it the cell, or any "
+    "module?",
+    "attention_gate": "an attention gate in the cells' place",
+    "spatial_channel": "attention over channels and pixels (scSE) in the cells' place",
+    "convolution": "a plain 3 x 3 convolution in the cells' place, with as many parameters as a "
+    "cell has on average",
 }
 
 
@@ -93,12 +104,14 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
         names = ", ".join(baseline.key for baseline in config.baselines)
         yield "Baselines", f"{names}, trained from scratch"
     yield "Seeds", ", ".join(map(str, config.seeds))
+    tuned = len(config.retrain.rates) > 1
     yield (
         "Epochs",
         f"{config.pretrain.epochs} of pre-training, at most {config.search.epochs} of search, "
-        f"{config.retrain.epochs} of retraining",
+        f"{config.retrain.epochs} of retraining" + (" a learning rate" if tuned else ""),
     )
     yield "Retraining moves", config.retrain.unfreeze.replace("_", " ")
+    yield "Learning rates of retraining", rates_sentence(config.retrain)
     yield "Scores", "whole patients of the test part, in the geometry of their files; read once"
     yield from _machine(record.environment)
 

@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from distributed_iac.config.comparison import ADAPTED, SKIP_MODULES
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
 from distributed_iac.genotype import Genotype
@@ -27,6 +29,10 @@ from distributed_iac.run.work.train import NothingWork, TrainingWork
 from distributed_iac.selection.decision import Selection
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import read_weights
+from distributed_iac.training.rates import RatesStage
+from distributed_iac.training.retrain import UNFROZEN
+from distributed_iac.training.stage import Scalar
+from distributed_iac.training.supervised import SupervisedStage
 
 
 def build_work(config: RunConfig, job: Job, artifacts: Artifacts) -> Work:
@@ -83,20 +89,54 @@ class _Builder:
         return group.backbone(read_weights(folder / WEIGHTS))
 
     def _retrain(self, group: Group) -> Work:
-        job, backbone = self._job, self._trained(group)
-        if job.name == "plain_extra":
-            return TrainingWork(group, job, group.extra_stage(backbone, _seed(job)), "scored")
+        job = self._job
         if job.arm is None:
-            return self._implant(group, backbone, group.random_genotype(backbone, _seed(job)))
+            return self._control(group, job.name)
         selection = selected(self._needed("search"), self._config.selection, seed=job.seed)
         slot = job.slot or 1
         if job.slot is not None and slot > len(selection.picks):
             return NothingWork(_why_fewer(selection, slot))
-        return self._implant(group, backbone, selection.cell(slot))
+        return self._implant(group, selection.cell(slot))
 
-    def _implant(self, group: Group, backbone: Backbone, genotype: Genotype) -> TrainingWork:
-        stage = group.retrain_stage(backbone, genotype, _seed(self._job))
+    def _control(self, group: Group, control: str) -> Work:
+        seed = _seed(self._job)
+        if control == "random":
+            return self._implant(group, group.random_genotype(self._trained(group), seed))
+        module = next((one for one in SKIP_MODULES if one == control), None)
+        if module is not None:
+            return self._train(
+                group, lambda rate: group.skip_stage(self._trained(group), module, seed, rate)
+            )
+        unfrozen = UNFROZEN[self._config.retrain.unfreeze]  # what plain_extra trains
+        part = next((one for one in ADAPTED if one == control), unfrozen)
+        assert part is not None, "a run that trains cells alone has no plain_extra"
+        return self._train(
+            group, lambda rate: group.adapt_stage(self._trained(group), part, seed, rate)
+        )
+
+    def _implant(self, group: Group, genotype: Genotype) -> TrainingWork:
         facts = {"genotype_id": genotype.id, "genotype": genotype.to_json()}
+        seed = _seed(self._job)
+        return self._train(
+            group,
+            lambda rate: group.retrain_stage(self._trained(group), genotype, seed, rate),
+            facts,
+        )
+
+    def _train(
+        self,
+        group: Group,
+        build: Callable[[float], SupervisedStage],
+        facts: Mapping[str, Scalar] | None = None,
+    ) -> TrainingWork:
+        """A training with every learning rate that is to be tried, from the start each time."""
+        settings = self._config.retrain
+        stage: SupervisedStage | RatesStage
+        if settings.rates:
+            stage = RatesStage(build, settings.rates)
+        else:
+            implanted_alone = settings.unfreeze == "cells" and self._job.name not in ADAPTED
+            stage = build(1.0 if implanted_alone else settings.backbone_rate)
         return TrainingWork(group, self._job, stage, "scored", facts)
 
     def _needed(self, kind: str) -> list[Path]:

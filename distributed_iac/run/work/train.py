@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from distributed_iac.jobs.job import Job
+from distributed_iac.nets.freeze import trainable
 from distributed_iac.run.work.contract import EPOCHS, WEIGHTS, Row, require_success
 from distributed_iac.run.work.evaluate import write_test_scores
 from distributed_iac.run.work.once import OnceStage
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import write_rows, write_weights
+from distributed_iac.training.rates import RatesStage
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.supervised import SupervisedStage
 
@@ -24,7 +26,7 @@ class TrainingWork:
     Args:
         group: Data set and network.
         job: The job.
-        stage: The training.
+        stage: The training, with one learning rate or with several in turn.
         test: ``scored`` where the network is a result, ``unseen`` where others build upon it:
             the test patients are for final models only.
         facts: What else is to be known about the job.
@@ -34,7 +36,7 @@ class TrainingWork:
         self,
         group: Group,
         job: Job,
-        stage: SupervisedStage,
+        stage: SupervisedStage | RatesStage,
         test: Literal["scored", "unseen"],
         facts: Mapping[str, Scalar] | None = None,
     ) -> None:
@@ -56,11 +58,14 @@ class TrainingWork:
         if self._test == "scored":
             stage.network.load_state_dict(stage.best.state)
             write_test_scores(self._group, self._job, stage.network, folder)
+        facts = {"trained_parameters": trainable(stage.network), **self._facts}
+        if isinstance(stage, RatesStage):
+            facts |= {"rate": stage.rate, "rate_scores": stage.scores}
         return {
             "val_dice": stage.best.score,
             "best_epoch": stage.best.epoch,
             "stop_reason": stage.reason,
-            **self._facts,
+            **facts,
         }
 
 

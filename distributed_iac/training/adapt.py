@@ -1,8 +1,10 @@
-"""Train a trained backbone on, without cells: the control for "is it the cell, or more training?".
+"""Train a part of a trained backbone on, without cells: what a cell is compared with.
 
 ::
 
-    stage = extra_stage(backbone, store, scheme, settings, batches, seed=0, device=device)
+    stage = adapt_stage(
+        backbone, "decoder", store, scheme, settings, batches, rate=0.1, seed=0, device=device
+    )
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ from distributed_iac.config.training import RetrainSettings
 from distributed_iac.data.batches.loader import CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.nets.freeze import freeze, unfreeze
+from distributed_iac.nets.freeze import Trained, train_only
 from distributed_iac.training.supervised import SupervisedStage
 
 
-def extra_stage(
+def adapt_stage(
     backbone: Backbone,
+    part: Trained,
     source: CaseSource,
     scheme: LabelScheme,
     settings: RetrainSettings,
     batches: BatchSettings,
+    rate: float,
     *,
     seed: int,
     device: torch.device,
@@ -31,28 +35,25 @@ def extra_stage(
     """Build the stage that does to a plain backbone what retraining does to one with cells.
 
     Everything that the two networks share is treated alike: the same start, patients, batches,
-    epochs, schedule, optimiser, gradient clipping, choice of the best epoch, and the same
-    parameters unfrozen. So is the learning rate: ``backbone_rate`` times that of the optimiser,
-    which is what the backbone around a cell gets. The two then differ in the cell alone. (Our
-    choice; the cells' own rate would be a second difference, and one that a trained backbone does
-    not survive unharmed where it was set for fresh weights.)
+    epochs, schedule, optimiser, gradient clipping, choice of the best epoch, and the same learning
+    rates tried on the same part of the network. The two then differ in the cell alone.
 
     Args:
         backbone: Trained; changed in place.
+        part: What of it is trained; the rest is frozen.
         source: Prepared slices.
         scheme: Meaning of their label values.
-        settings: Those of the retraining; ``unfreeze`` is not ``cells``, which would leave
-            nothing to train (refused with the configuration).
+        settings: Those of the retraining.
         batches: Batch size, steps an epoch, augmentation.
+        rate: Learning rate, as a share of the optimiser's.
         seed: Of the batches and of dropout; that of the retraining to be compared with.
         device: Where to train.
+
+    Raises:
+        ConfigError: The backbone has no such part to train.
     """
-    if settings.unfreeze == "all":
-        unfreeze(backbone)
-    else:
-        freeze(backbone, "encoder")
-    trained = [p for p in backbone.parameters() if p.requires_grad]
-    groups = [(trained, settings.backbone_rate)]
+    train_only(backbone, part)
+    groups = [([p for p in backbone.parameters() if p.requires_grad], rate)]
     return SupervisedStage(
         backbone, groups, source, scheme, settings, batches, seed=seed, device=device
     )
