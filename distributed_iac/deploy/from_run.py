@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distributed_iac.config.comparison import SKIP_MODULES
 from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
@@ -31,6 +32,7 @@ from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.card import ModelCard, Scalar
+from distributed_iac.nets.trained import card_of_store, spare_outputs
 from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests
 from distributed_iac.run.result import read_result
@@ -146,10 +148,13 @@ class FinishedRun:
             fingerprint=group.store.fingerprint,
             provenance=self._provenance(model),
             mirror=group.inference().mirror,
+            spare_outputs=spare_outputs(group.settings, card_of_store(group.store.fingerprint)),
         )
 
     def _has_network(self, model: FinishedModel) -> bool:
         """Whether there are weights; a retraining without a cell to train leaves none."""
+        if model.job.name in SKIP_MODULES:  # for comparison: no exported model holds them
+            return False
         return model.job.kind == "evaluate" or WEIGHTS in model.result[FILES]
 
     def _group(self, job: Job) -> Group:

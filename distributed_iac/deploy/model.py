@@ -45,6 +45,7 @@ from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_dig
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.nnunet import build_planned
 from distributed_iac.nets.planner import Fingerprint2d
+from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.outputs import read_weights
@@ -206,13 +207,19 @@ def _load_exactly(network: nn.Module, weights: Mapping[str, Tensor], where: Path
 
 def _backbone_of(card: ModelCard) -> Backbone:
     fingerprint = card.fingerprint
-    channels, outputs = len(fingerprint.channel_names), len(output_values(fingerprint.labels))
+    channels, known = len(fingerprint.channel_names), len(output_values(fingerprint.labels))
+    outputs = known + len(card.spare_outputs)
+    backbone: WrappedBackbone
     if isinstance(card.backbone, NnUnetSettings):
         assert card.nnunet is not None
         with torch.random.fork_rng(devices=[]):
-            return build_planned(card.backbone, card.nnunet, channels, outputs)
-    plan = Fingerprint2d(fingerprint.recipe.patch, fingerprint.recipe.spacing)
-    return build_backbone(card.backbone, channels, outputs, plan)
+            backbone = build_planned(card.backbone, card.nnunet, channels, outputs)
+    else:
+        plan = Fingerprint2d(fingerprint.recipe.patch, fingerprint.recipe.spacing)
+        backbone = build_backbone(card.backbone, channels, outputs, plan)
+    if card.spare_outputs:
+        backbone.keep_outputs(known, "sigmoid" if fingerprint.labels.regions else "softmax")
+    return backbone
 
 
 def _require_same_channels(case: Case, fingerprint: Fingerprint) -> None:

@@ -47,6 +47,7 @@ def export_model(
     fingerprint: Fingerprint,
     provenance: Mapping[str, Scalar],
     mirror: tuple[Axis, ...] = (),
+    spare_outputs: tuple[str, ...] = (),
 ) -> ModelCard:
     """Export a network.
 
@@ -60,6 +61,7 @@ def export_model(
         fingerprint: Of the store that the network was trained on.
         provenance: Facts for the card, by name.
         mirror: Axes along which predictions are averaged over mirrored slices.
+        spare_outputs: Names of the network's outputs behind those of the labels.
 
     Raises:
         ConfigError: The folder is in use, or the settings do not make a network.
@@ -84,6 +86,7 @@ def export_model(
             provenance,
             digest,
             mirror,
+            spare_outputs,
         )
         write_json(unfinished / CARD, card.to_json())
         if genotype is not None:

@@ -18,7 +18,6 @@ from typing import Protocol, cast
 import torch
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
-from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.expectation import NetworkCard, agree
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.trained import card_of_backbone, names_of
@@ -47,13 +46,14 @@ def build_backbone(
     *,
     seed: int = 0,
     store: NetworkCard | None = None,
-) -> Backbone:
+) -> WrappedBackbone:
     """Build a network on the CPU and load its weights, if the settings name any.
 
     Args:
         settings: The run's ``backbone`` branch.
         in_channels: Channels of an image.
-        out_channels: Classes K, background included, or regions.
+        out_channels: Classes K, background included, or regions; of a trained network that says
+            so, what it has beyond the store's.
         fingerprint: Patch size and spacing of the store, for planned families.
         seed: Of the random initialisation. The same seed gives the same weights, and the
             process's own generator is left as it was.
@@ -70,12 +70,15 @@ def build_backbone(
     if network is not None and store is not None:
         where = settings.folder if isinstance(settings, NnUnetSettings) else settings.weights
         agreed = agree(network, store, names_of(settings), where)
+        out_channels = len(network.outputs)
     family = cast(_Family, import_module(f"distributed_iac.nets.{settings.name}"))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         backbone = family.build(settings, in_channels, out_channels, fingerprint)
     if settings.weights is not None:
         load_weights(backbone, settings.weights)
-    if agreed is not None:
-        backbone.reorder(agreed.inputs, agreed.outputs)
+    if agreed is not None and store is not None:
+        backbone.reorder(agreed.inputs, (*agreed.outputs, *agreed.spare))
+        if agreed.spare:
+            backbone.keep_outputs(len(agreed.outputs), store.activation)
     return backbone

@@ -59,6 +59,8 @@ class ModelCard:
         provenance: Run, job, digest, scores: whatever helps to repeat or to doubt the model.
         weights_sha256: Of the weights file.
         mirror: Axes along which predictions are averaged over mirrored slices.
+        spare_outputs: Names of outputs that the network has behind those of the fingerprint's
+            labels, having been trained on more elsewhere.
     """
 
     backbone: BackboneSettings
@@ -69,6 +71,7 @@ class ModelCard:
     provenance: Mapping[str, Scalar]
     weights_sha256: str
     mirror: tuple[Axis, ...] = ()
+    spare_outputs: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; :meth:`from_json` is the inverse."""
@@ -83,6 +86,7 @@ class ModelCard:
             "provenance": {name: _plain(value) for name, value in self.provenance.items()},
             "weights_sha256": self.weights_sha256,
             "mirror": list(self.mirror),
+            "spare_outputs": list(self.spare_outputs),
         }
 
     @classmethod
@@ -105,6 +109,7 @@ class ModelCard:
             provenance=dict(value["provenance"]),
             weights_sha256=str(value["weights_sha256"]),
             mirror=tuple(value.get("mirror", ())),
+            spare_outputs=tuple(value.get("spare_outputs", ())),
         )
 
 

@@ -8,7 +8,8 @@
     differences(network, store)                    # spacing, patch, ...: ()
 
 Channels and outputs are matched by name, never by position. What cannot be matched is refused; what
-merely differs is listed, with the setting that would make it equal.
+merely differs is listed, with the setting that would make it equal. A network may tell more apart
+than the store's labels do: its spare classes then count as background.
 """
 
 from __future__ import annotations
@@ -101,10 +102,12 @@ class Agreement:
     Args:
         inputs: For each channel of the store, its position in the network.
         outputs: For each output of the store, its position in the network.
+        spare: Positions of the network's other outputs, which the store has no labels of.
     """
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    spare: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,8 @@ def agree(network: NetworkCard, store: NetworkCard, names: Names, where: object)
     Letter case, spaces and signs do not count, and known synonyms are one name (T1Gd, t1ce).
 
     Raises:
-        ConfigError: They do not match one to one, or outputs are read in another way.
+        ConfigError: A channel or label of the store is not the network's, a channel of the network
+            is not the store's, or outputs are read in another way.
     """
     if network.activation != store.activation:
         raise ConfigError(
@@ -146,9 +150,11 @@ def agree(network: NetworkCard, store: NetworkCard, names: Names, where: object)
             where=where,
             remedy="take a network that was trained on labels of this form",
         )
+    outputs = _matched("label", network.outputs, store.outputs, names.labels, where)
     return Agreement(
-        _matched("channel", network.channels, store.channels, names.channels, where),
-        _matched("label", network.outputs, store.outputs, names.labels, where),
+        match_channels(network.channels, store.channels, names, where),
+        outputs,
+        tuple(place for place in range(len(network.outputs)) if place not in outputs),
     )
 
 
@@ -211,7 +217,8 @@ def _matched(
     sure = {key: place[0] for key, place in places.items() if len(place) == 1}
     found = [sure.get(key) if wanted.count(key) == 1 else None for key in wanted]
     matched = tuple(place for place in found if place is not None)
-    if strangers or len(matched) < len(ours) or len(ours) != len(theirs):
+    too_few = len(theirs) > len(ours) if kind == "channel" else False
+    if strangers or len(matched) < len(ours) or too_few:
         lost = [name for name, place in zip(ours, found, strict=True) if place is None]
         spare = [name for position, name in enumerate(theirs) if position not in matched]
         raise _mismatch(kind, theirs, ours, (lost, spare, strangers), where)
@@ -234,6 +241,9 @@ def _mismatch(
         only += [f"only the network has {_list(spare)}"] if spare else []
         came = "; ".join([came, *only])
         remedy = f"take a network and a data set of the same {kind}s"
+        if lost and kind == "label" and len(theirs) > len(ours):
+            remedy = "if it is the network's under another name, say so, store to network: "
+            remedy += f"label_names: {{{_quoted(lost[0])}: {_quoted(spare[0])}}}"
     else:
         pairs = ", ".join(f"{_quoted(a)}: {_quoted(b)}" for a, b in zip(lost, spare, strict=False))
         remedy = "if they are the same under other names, say which is which, store to network: "

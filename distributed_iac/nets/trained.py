@@ -11,6 +11,7 @@ bare ``state_dict`` says nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
@@ -21,7 +22,7 @@ from distributed_iac.data.volumes.geometry import describe_cut
 from distributed_iac.data.volumes.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.card import read_card
-from distributed_iac.nets.expectation import BACKGROUND, Intensities, Names, NetworkCard
+from distributed_iac.nets.expectation import BACKGROUND, Intensities, Names, NetworkCard, agree
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_plan import NnUnetPlan
 from distributed_iac.nets.nnunet_preprocess import SCHEMES, plan_cut, plan_schemes
@@ -52,7 +53,22 @@ def card_of_backbone(settings: BackboneSettings) -> NetworkCard | None:
             remedy="take over the settings of its model.json",
             where=settings.weights,
         )
-    return card_of_store(card.fingerprint)
+    known = card_of_store(card.fingerprint)
+    return replace(known, outputs=(*known.outputs, *card.spare_outputs))
+
+
+def spare_outputs(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
+    """What a trained backbone tells apart beyond a store's labels, in the order of its weights.
+
+    Raises:
+        ConfigError: It is of other channels or labels.
+        CheckpointError: It is an exported model that is damaged.
+    """
+    network = card_of_backbone(settings)
+    if network is None:
+        return ()
+    agreed = agree(network, store, names_of(settings), settings.key)
+    return tuple(network.outputs[place] for place in agreed.spare)
 
 
 def names_of(settings: BackboneSettings) -> Names:

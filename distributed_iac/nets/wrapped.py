@@ -93,6 +93,8 @@ class WrappedBackbone(Backbone):
                 remedy="use 'all' to supervise every scale",
             )
         self.supervised_scales = heads if supervised_scales == "all" else supervised_scales
+        self._known_outputs: int | None = None
+        self._spare_is_background = False
 
     @property
     def taps(self) -> tuple[Tap, ...]:
@@ -126,7 +128,7 @@ class WrappedBackbone(Backbone):
         size, *encoded = features
         finest = self._decode(encoded, implant)[0]
         logits: Tensor = self._heads()[0](finest)
-        return logits[..., : size.shape[-2], : size.shape[-1]]
+        return self._known(logits)[..., : size.shape[-2], : size.shape[-1]]
 
     def training_outputs(
         self, x: Tensor, implant: Implant = identity_implant
@@ -142,8 +144,28 @@ class WrappedBackbone(Backbone):
         for feature, head in zip(decoded, self._heads(), strict=False):
             rows = -(-x.shape[-2] * feature.shape[-2] // height)
             columns = -(-x.shape[-1] * feature.shape[-1] // width)
-            outputs.append(head(feature)[..., :rows, :columns])
+            outputs.append(self._known(head(feature))[..., :rows, :columns])
         return tuple(outputs)
+
+    def keep_outputs(self, count: int, activation: Literal["softmax", "sigmoid"]) -> None:
+        """Leave the first ``count`` outputs; the network itself keeps them all.
+
+        Classes (``softmax``) that are left out become background: its logit is then the logarithm
+        of the summed exponentials of its own and theirs, so that probabilities add up (the
+        marginal loss of partially labelled data, Shi et al., Medical Image Analysis 2021). Regions
+        (``sigmoid``) are left away.
+        """
+        self._known_outputs = count
+        self._spare_is_background = activation == "softmax"
+
+    def _known(self, logits: Tensor) -> Tensor:
+        count = self._known_outputs
+        if count is None or logits.shape[1] == count:
+            return logits
+        if not self._spare_is_background:
+            return logits[:, :count]
+        background = torch.cat((logits[:, :1], logits[:, count:]), 1).logsumexp(1, keepdim=True)
+        return torch.cat((background, logits[:, 1:count]), 1)
 
     @torch.no_grad()
     def reorder(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:

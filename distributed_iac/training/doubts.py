@@ -24,8 +24,13 @@ from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import MANIFEST
 from distributed_iac.errors import DataError
-from distributed_iac.nets.expectation import NetworkCard, agree, differences
-from distributed_iac.nets.trained import card_of_backbone, card_of_source, card_of_store, names_of
+from distributed_iac.nets.expectation import NetworkCard, differences
+from distributed_iac.nets.trained import (
+    card_of_backbone,
+    card_of_source,
+    card_of_store,
+    spare_outputs,
+)
 
 
 def doubts(config: RunConfig) -> tuple[str, ...]:
@@ -53,8 +58,14 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
             f"{settings.key}: {settings.weights} does not say what its channels and labels are; "
             f"taken to be {', '.join(store.channels)} and {', '.join(store.outputs)}",
         )
-    agree(network, store, names_of(settings), settings.key)
-    return tuple(f"{settings.key}: {one}" for one in differences(network, store))
+    spare = spare_outputs(settings, store)
+    told = [str(one) for one in differences(network, store)]
+    if spare:
+        told.append(
+            f"the network also knows {', '.join(spare)}, of which the data set has no labels: "
+            "neither trained nor scored, and background here"
+        )
+    return tuple(f"{settings.key}: {one}" for one in told)
 
 
 @dataclass(frozen=True)

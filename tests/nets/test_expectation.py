@@ -98,10 +98,10 @@ def test_what_the_user_says_goes_before_names() -> None:
         ),
         # one side has more
         (
-            replace(NETWORK, outputs=("background", "core", "edema", "vessel")),
+            replace(NETWORK, channels=("FLAIR", "T1", "T1Gd", "T2")),
             STORE,
             Names(),
-            ("only the network has vessel", "same labels"),
+            ("only the network has T2", "same channels"),
         ),
         (
             NETWORK,
@@ -126,6 +126,11 @@ def test_what_cannot_be_matched_is_refused_with_both_lists(
     with pytest.raises(ConfigError) as caught:
         agree(network, store, names, "models/m")
     assert all(part in str(caught.value) for part in (*said, "models/m"))
+
+
+def test_classes_that_only_the_network_has_are_spare() -> None:
+    network = replace(NETWORK, outputs=("background", "vessel", "core", "edema"))
+    assert agree(network, STORE, Names(), "m") == Agreement((1, 0, 2), (0, 3, 2), (1,))
 
 
 def test_equal_names_of_several_channels_are_known_by_position() -> None:

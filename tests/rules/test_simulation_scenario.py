@@ -52,7 +52,7 @@ def test_work_on_one_gpu_is_that_of_the_traces_stretched_to_the_plan() -> None:
     config = planned(controls=[])
     study = scale(scenario(config, startup=1.0).sweep, ("full", "lth"), (1,))
     shared = 2 * (1 + 20 * 2.0)
-    retraining = 6 * (1 + 10 * 3.0 + 7.0)
+    retraining = 6 * (1 + 2 * 10 * 3.0 + 7.0)
     full, fast = 6 * (1 + 40 * 6.0), 6 * (1 + 17 * 6.0)  # epoch 17 is the first that replays 9
     assert study["full"][0].busy == pytest.approx(shared + retraining + full)
     assert study["lth"][0].busy == pytest.approx(shared + retraining + fast)
@@ -62,7 +62,7 @@ def test_work_on_one_gpu_is_that_of_the_traces_stretched_to_the_plan() -> None:
 
 def test_a_chain_of_one_group_is_what_no_cluster_beats() -> None:
     study = scale(scenario(planned(), startup=1.0).sweep, ("full", "lth"))
-    chain = (1 + 50.0) + (1 + 20 * 2.0) + (1 + 40 * 6.0) + (1 + 10 * 3.0 + 7.0)
+    chain = (1 + 50.0) + (1 + 20 * 2.0) + (1 + 40 * 6.0) + (1 + 2 * 10 * 3.0 + 7.0)
     last = study["full"][-1]
     assert last.critical == pytest.approx(chain)
     assert last.makespan == pytest.approx(chain)

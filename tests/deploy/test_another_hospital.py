@@ -1,0 +1,152 @@
+"""A network of three classes goes to a hospital that labels one of them, and comes back whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from distributed_iac.config.run import RunConfig
+from distributed_iac.deploy import load_model
+from distributed_iac.deploy.from_run import FinishedRun, choose_model
+from distributed_iac.errors import ConfigError
+from distributed_iac.evaluation.patients_table import read_patients
+from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.nets.card import read_card
+from distributed_iac.nets.expectation import Names, NetworkCard, agree
+from distributed_iac.nets.trained import card_of_store
+from distributed_iac.run.local_sweep import LocalSweep
+from distributed_iac.training.doubts import doubts
+from distributed_iac.training.group import Group
+
+LV = 3  # of ACDC's RV 1, MYO 2, LV 3
+WITH_A_CELL = "new/unet/retrain/full/seed0"
+
+
+@pytest.fixture
+def hospital(tmp_path: Path, trained: Callable[..., Any]) -> RunConfig:
+    """Six patients with one label in nnU-Net's layout, and a network that knows three."""
+    network = trained("acdc", kind="plain")
+    network.export(tmp_path / "old")
+    raw = tmp_path / "raw"
+    for part in ("imagesTr", "labelsTr"):
+        (raw / part).mkdir(parents=True)
+    for case in network.source.cases:
+        image, label = nib.load(case.channels[0].path), nib.load(case.label)
+        nib.save(image, raw / "imagesTr" / f"{case.case_id}_0000.nii.gz")
+        left = (np.asarray(label.dataobj) == LV).astype(np.uint8)
+        nib.save(nib.Nifti1Image(left, label.affine), raw / "labelsTr" / f"{case.case_id}.nii.gz")
+    about = {
+        "channel_names": {"0": "cine MRI"},
+        "labels": {"background": 0, "LV endocardium": 1},
+        "numTraining": len(network.source.cases),
+        "file_ending": ".nii.gz",
+    }
+    (raw / "dataset.json").write_text(json.dumps(about))
+    backbone = network.backbone.model_dump(mode="json")
+    names = {"LV endocardium": "LV"}
+    return RunConfig.model_validate(
+        {
+            "name": "run",
+            "out": tmp_path / "runs",
+            "stores": tmp_path / "stores",
+            "device": "cpu",
+            "data": [{"name": "new", "source": raw, "preprocess": {"patch": [48, 64]}}],
+            "backbones": [
+                {**backbone, "weights": tmp_path / "old", "label_names": names, "label": "unet"}
+            ],
+            "cell": {"nodes": 1, "partial_channels": 2},
+            "batches": {"batch_size": 4, "steps_per_epoch": 2},
+            "retrain": {"epochs": 1, "unfreeze": "cells", "rates": [1.0]},
+            "controls": ["plain", "random", "network"],
+            "arms": {"full": {"policy": "none"}},
+            "search": {"epochs": 2, "warmup_epochs": 1},
+            "evaluation": {"metrics": ["dice"]},
+        }
+    )
+
+
+@pytest.fixture
+def finished(hospital: RunConfig) -> LocalSweep:
+    sweep = LocalSweep(hospital, plan_jobs(hospital), lambda *_: None)
+    outcome = sweep.run()
+    assert set(outcome.counts) == {"done"}, outcome.failed
+    return sweep
+
+
+def test_only_the_hospitals_own_label_is_trained_and_scored(finished: LocalSweep) -> None:
+    config = finished.config
+    group = Group.open(config, config.data[0], config.backbones[0])
+    network = group.backbone()
+    images = torch.randn(2, 1, 48, 64, generator=torch.Generator().manual_seed(0))
+    known = load_model(str(config.backbones[0].weights), device="cpu").network(images).softmax(1)
+    ours = network(images).softmax(1)
+    assert ours.shape[1] == 2
+    torch.testing.assert_close(ours[:, 1], known[:, LV])
+    torch.testing.assert_close(ours[:, 0], known[:, :LV].sum(1))
+    for job in plan_jobs(config).jobs():
+        if job.kind in ("evaluate", "retrain"):
+            rows = read_patients(finished.result(job.key) / "patients.parquet")
+            assert set(rows["target"].to_pylist()) == {"LV endocardium"}
+
+
+def test_it_is_said_before_anything_runs(hospital: RunConfig, finished: LocalSweep) -> None:
+    del finished  # the store is there
+    (said,) = [one for one in doubts(hospital) if "also knows" in one]
+    assert "the network also knows RV, MYO" in said
+    assert "neither trained nor scored" in said
+
+
+def test_the_old_network_comes_back_from_an_export_to_the_bit(
+    finished: LocalSweep, tmp_path: Path
+) -> None:
+    run = FinishedRun.open(finished.config.folder)
+    chosen = choose_model(
+        run.models(),
+        key=next(j.key for j in run.graph.jobs() if j.name == "full" and j.kind == "retrain"),
+    )
+    run.export(chosen, tmp_path / "new")
+    card = read_card(tmp_path / "new")
+    assert card.spare_outputs == ("RV", "MYO")
+    assert card_of_store(card.fingerprint).outputs == ("background", "LV endocardium")
+    old = load_model(tmp_path / "old", device="cpu").network
+    new: Any = load_model(tmp_path / "new", device="cpu").network
+    images = torch.randn(1, 1, 48, 64, generator=torch.Generator().manual_seed(1))
+    raw = new.backbone.net(images)
+    order = torch.tensor([0, 3, 1, 2])  # background, LV, and what was left over
+    assert torch.equal(raw, old(images)[:, order])
+
+
+def test_an_exported_model_with_spare_classes_goes_to_the_next_hospital(
+    finished: LocalSweep, hospital: RunConfig, tmp_path: Path
+) -> None:
+    run = FinishedRun.open(finished.config.folder)
+    run.export(choose_model(run.models(), key=WITH_A_CELL), tmp_path / "new")
+    settings = hospital.backbones[0].model_copy(
+        update={"weights": tmp_path / "new", "label_names": {}}
+    )
+    again = Group.open(finished.config, hospital.data[0], settings).backbone()
+    before = Group.open(finished.config, hospital.data[0], hospital.backbones[0]).backbone()
+    images = torch.randn(1, 1, 48, 64, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(again(images), before(images))
+
+
+def test_a_label_that_the_network_lacks_is_still_refused() -> None:
+    network = NetworkCard(("cine",), ("background", "RV", "MYO", "LV"), "softmax")
+    store = NetworkCard(("cine",), ("background", "LV cavity"), "softmax")
+    with pytest.raises(ConfigError, match=r"label_names: \{'LV cavity': RV\}"):
+        agree(network, store, Names(), "m")
+    assert agree(network, store, Names({}, {"LV cavity": "LV"}), "m").spare == (1, 2)
+
+
+def test_regions_beyond_the_stores_are_left_away() -> None:
+    network = NetworkCard(("t1",), ("WT", "TC", "ET"), "sigmoid")
+    store = NetworkCard(("t1",), ("TC",), "sigmoid")
+    found = agree(network, store, Names(), "m")
+    assert (found.outputs, found.spare) == ((1,), (0, 2))
