@@ -51,6 +51,7 @@ def hospital(tmp_path: Path, trained: Callable[..., Any]) -> RunConfig:
     (raw / "dataset.json").write_text(json.dumps(about))
     backbone = network.backbone.model_dump(mode="json")
     names = {"LV endocardium": "LV"}
+    given = {"label": "unet", "weights": tmp_path / "old", "label_names": names}
     return RunConfig.model_validate(
         {
             "name": "run",

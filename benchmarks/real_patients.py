@@ -1,0 +1,355 @@
+"""Where a cell pays: real patients of the network's own hospital and of another one.
+
+    python -m benchmarks.real_patients --source DATA --folder WORK      # everything, in order
+    python -m benchmarks.real_patients --folder WORK --list             # the parts
+    python -m benchmarks.real_patients --source DATA --folder WORK --parts NAME NAME
+    python -m benchmarks.real_patients --folder WORK --show             # tables of what is there
+
+DATA holds ``acdc`` (as published), ``sunnybrook`` (nnU-Net raw), ``Task04_Hippocampus``.
+Every part is a configuration that the script writes into WORK and an ordinary ``sweep`` of it;
+started again it continues, and jobs that parts share are done once. Two regimes:
+
+* ``same-*``: networks trained on a hospital's patients, cells for the same hospital's.
+* ``new-*``, ``groups-*``: the network frozen, cells for Sunnybrook with 2, 5, 10 or 20 patients
+  to train on (each set holds the smaller ones; the same 5 choose, the same 20 test), and for the
+  disease groups of ACDC that the network has not seen.
+
+Sunnybrook's pictures are turned by 180 degrees against ACDC's and carry no pixel size: the copies
+that are made in WORK say both in their headers (320 mm across 256 pixels, Radau et al. 2009).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness import write_result
+from benchmarks.sweeps import folder_options
+from distributed_iac.files import write_json
+
+BASE = Path(__file__).with_suffix(".yaml")
+FIELD_OF_VIEW = 320.0  # mm, Sunnybrook
+TEST, VAL = 20, 5
+SIZES = (20, 5, 10, 2)
+SEEN_GROUPS = ("NOR", "HCM")
+"""ACDC's groups whose hearts are not dilated; the network meets DCM, MINF and RV as new ones."""
+NETWORKS: Mapping[str, Mapping[str, Any]] = {
+    "narrow": {"name": "dynunet", "base_features": 8},
+    "wide": {"name": "dynunet", "base_features": 16},
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A sweep.
+
+    Args:
+        name: Of its run.
+        settings: On top of the shared ones.
+        exports: Job whose network later parts take, and the folder it goes to; None: no one's.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    exports: tuple[str, str] | None = None
+
+
+def parts() -> Iterator[Part]:
+    """All parts, those that answer most for the least time first."""
+    for width in NETWORKS:
+        yield training(width, "acdc", "raw/acdc")
+        for size in SIZES:
+            yield other_hospital(size, width)
+        if width == "narrow":
+            yield same_hospital("acdc", width)
+            yield training(width, "acdc-seen", "raw/acdc_seen")
+            yield other_groups(width)
+            yield same_hospital("hippocampus", width)
+            yield full_length("acdc", width)
+    yield same_hospital("acdc", "wide")
+
+
+def training(width: str, data: str, source: str) -> Part:
+    """A network for others to take: a run whose search is as short as can be."""
+    network = dict(NETWORKS[width])
+    key = f"{data}/dynunet-w8" if width == "narrow" else f"{data}/dynunet-w16"
+    return Part(
+        f"train-{data}-{width}",
+        {
+            "data": [dataset(data, source)],
+            "backbones": [network],
+            "controls": ["plain"],
+            "seeds": [0],
+            "arms": {"full": {"policy": "none"}},
+            "search": {"epochs": 2, "warmup_epochs": 1},
+            "retrain": {"epochs": 1, "rates": [1.0]},
+        },
+        (f"{key}/pretrain", f"models/{data}-{width}"),
+    )
+
+
+def other_hospital(size: int, width: str) -> Part:
+    """The network of ACDC, frozen, at Sunnybrook."""
+    data = {
+        **dataset(f"new{size}", "raw/sunnybrook"),
+        "split": {"file": f"splits/sunnybrook_{size}.json"},
+    }
+    network = {
+        **NETWORKS[width],
+        "weights": f"models/acdc-{width}",
+        "label_names": {"LV endocardium": "LV"},
+    }
+    return Part(f"new-{size}-{width}", {"data": [data], "backbones": [network]})
+
+
+def other_groups(width: str) -> Part:
+    """A network of two disease groups, frozen, for the others."""
+    data = {
+        **dataset("groups", "raw/acdc_unseen"),
+        "split": {"file": "splits/acdc_unseen.json"},
+    }
+    network = {**NETWORKS[width], "weights": f"models/acdc-seen-{width}"}
+    return Part(f"groups-{width}", {"data": [data], "backbones": [network]})
+
+
+def same_hospital(name: str, width: str) -> Part:
+    """Pre-training, search and retraining on one hospital's patients, everything trained."""
+    controls = ["plain", "plain_extra", "random", "convolution"]
+    settings = {
+        "data": [dataset(name, f"raw/{name}")],
+        "backbones": [dict(NETWORKS[width])],
+        "controls": controls,
+        "search": {"epochs": 60},
+        "retrain": {"unfreeze": "all"},
+    }
+    return Part(f"same-{name}-{width}", settings)
+
+
+def full_length(name: str, width: str) -> Part:
+    """The same, with the full arm really run to its 200 epochs, for one seed."""
+    shorter = same_hospital(name, width)
+    settings = {**shorter.settings, "seeds": [0], "search": {"epochs": 200}}
+    return Part(f"full-length-{name}-{width}", settings)
+
+
+def dataset(name: str, source: str) -> dict[str, Any]:
+    """A data set's settings; hippocampi are small and have pixels of 1 mm."""
+    if name == "hippocampus":
+        preprocess = {"spacing": [1.0, 1.0], "patch": [48, 64], "workers": 1}
+    else:
+        preprocess = {"spacing": [3.0, 3.0], "patch": [80, 80], "workers": 1}
+    return {"name": name, "source": source, "preprocess": preprocess}
+
+
+def write_sources(data: Path) -> None:
+    """Links and corrected copies below ``raw``, and ``splits``; what is there stays."""
+    raw = Path("raw")
+    raw.mkdir(exist_ok=True)
+    link(raw / "acdc", data / "acdc")
+    link(raw / "hippocampus", data / "Task04_Hippocampus")
+    if not (raw / "sunnybrook").exists():
+        turn_sunnybrook(data / "sunnybrook", raw / "sunnybrook")
+    groups = acdc_groups(data / "acdc")
+    for name, seen in (("acdc_seen", True), ("acdc_unseen", False)):
+        folder = raw / name / "training"
+        folder.mkdir(parents=True, exist_ok=True)
+        for patient, group in groups.items():
+            if (group in SEEN_GROUPS) == seen:
+                link(folder / patient, data / "acdc" / "training" / patient)
+    unseen = {one: group for one, group in groups.items() if group not in SEEN_GROUPS}
+    write_split("acdc_unseen", spread(unseen), len(unseen) - TEST - VAL)
+    names = [path.name.removesuffix("_0000.nii.gz") for path in sorted_images(raw / "sunnybrook")]
+    order = spread({name: name.rsplit("-", 1)[0] for name in names})
+    for size in SIZES:
+        write_split(f"sunnybrook_{size}", order, size)
+
+
+def link(path: Path, target: Path) -> None:
+    """A symbolic link, unless it is there."""
+    if not path.is_symlink():
+        path.symlink_to(target.resolve())
+
+
+def sorted_images(folder: Path) -> list[Path]:
+    """Images of a raw data set of nnU-Net."""
+    return sorted((folder / "imagesTr").iterdir())
+
+
+def turn_sunnybrook(source: Path, target: Path) -> None:
+    """Copies whose headers say how the pictures lie and how large their pixels are."""
+    unfinished = target.with_name(f".{target.name}")
+    for folder in ("imagesTr", "labelsTr"):
+        (unfinished / folder).mkdir(parents=True, exist_ok=True)
+        for path in sorted((source / folder).iterdir()):
+            image = nib.Nifti1Image.from_filename(path)
+            pixel = FIELD_OF_VIEW / image.shape[0]
+            values = np.asanyarray(image.dataobj)
+            affine = np.diag([-pixel, -pixel, 8.0, 1.0])
+            nib.save(nib.Nifti1Image(values, affine), unfinished / folder / path.name)
+    text = (source / "dataset.json").read_text(encoding="utf-8")
+    (unfinished / "dataset.json").write_text(text, encoding="utf-8")
+    unfinished.rename(target)
+
+
+def acdc_groups(folder: Path) -> dict[str, str]:
+    """Diagnostic group of every patient."""
+    groups = {}
+    for info in sorted(folder.glob("training/patient*/Info.cfg")):
+        lines = [line.split(":") for line in info.read_text(encoding="utf-8").splitlines()]
+        facts = {line[0].strip(): line[1].strip() for line in lines if len(line) > 1}
+        groups[info.parent.name] = facts["Group"]
+    return groups
+
+
+def spread(groups: Mapping[str, str]) -> list[str]:
+    """Patients in an order of which every beginning holds all groups alike."""
+    order = np.random.default_rng(0)
+    by_group: dict[str, list[str]] = {}
+    for patient in order.permutation(sorted(groups)).tolist():
+        by_group.setdefault(groups[patient], []).append(patient)
+    rounds = zip_longest(*(by_group[group] for group in sorted(by_group)))
+    return [patient for one in rounds for patient in one if patient is not None]
+
+
+def write_split(name: str, order: Sequence[str], size: int) -> None:
+    """Test and val first, so that they are the same for every size; then ``size`` to train on."""
+    test, val, rest = order[:TEST], order[TEST : TEST + VAL], order[TEST + VAL :]
+    half = (size + 1) // 2
+    split = {
+        "test": test,
+        "val": val,
+        "weights": rest[:half],
+        "architecture": rest[half:size],
+        "unused": rest[size:],
+    }
+    path = Path("splits", f"{name}.json")
+    if not path.exists():
+        write_json(path, split)
+
+
+def run(part: Part) -> None:
+    """Sweep, report, and export the network that later parts need."""
+    path = Path(f"{part.name}.yaml")
+    settings = {"base": str(BASE), "name": part.name, **part.settings}
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    command("sweep", str(path))
+    command("report", f"runs/{part.name}")
+    if part.exports is not None and not Path(part.exports[1]).exists():
+        command("export", f"runs/{part.name}", *part.exports)
+
+
+def command(*arguments: str) -> None:
+    """Run a command of this project's command line; its failure ends the benchmark."""
+    subprocess.run([sys.executable, "-m", "distributed_iac.cli.main", *arguments], check=True)
+
+
+def measured(name: str) -> list[dict[str, Any]]:
+    """A row a model: Dice of test patients, its difference from the plain network, and its cost."""
+    folder = Path("runs", name)
+    patients = pq.read_table(folder / "patients.parquet").to_pandas()
+    jobs = pq.read_table(folder / "jobs.parquet").to_pandas()
+    mean = patients.groupby(["name", "seed", "patient_id"], dropna=False)["dice"].mean()
+    plain = mean.xs("plain", level="name").groupby("patient_id").mean()
+    rows = []
+    for model, own in mean.groupby("name"):
+        per_seed = own.groupby("seed", dropna=False).mean()
+        gain = own.groupby("patient_id").mean() - plain
+        low, high = interval(gain.to_numpy())
+        trained = jobs[(jobs["kind"] == "retrain") & (jobs["name"] == model)]
+        rows.append(
+            {
+                "model": model,
+                "seeds": len(per_seed),
+                "patients": len(gain),
+                "parameters": trained["trained_parameters"].mean() if len(trained) else 0,
+                "dice": float(per_seed.mean()),
+                "seed_spread": float(per_seed.std()) if len(per_seed) > 1 else None,
+                "gain": float(gain.mean()),
+                "low": low,
+                "high": high,
+                "rates": trained["rate"].tolist(),
+                "seconds": float(trained["seconds"].sum()),
+            }
+        )
+    searches = jobs[jobs["kind"] == "search"]
+    for row in rows:
+        own = searches[searches["name"] == row["model"]]
+        row["search_epochs"] = own["epochs"].tolist()
+        row["search_seconds"] = own["seconds"].tolist()
+        row["op_evaluations"] = own["op_evaluations"].tolist()
+    return sorted(rows, key=lambda row: -row["dice"])
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean over patients."""
+    draws = np.random.default_rng(0).choice(values, (5000, len(values))).mean(1)
+    low, high = np.quantile(draws, [0.025, 0.975]).tolist()
+    return low, high
+
+
+def show(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Print a table a part."""
+    for name, rows in results.items():
+        table = Table(title=f"{name}: mean test Dice, and gain over plain with 95 % interval")
+        for heading in ("model", "seeds", "patients", "trained", "Dice", "+-", "gain", "rates"):
+            table.add_column(heading, justify="left" if heading == "model" else "right")
+        for row in rows:
+            spread_ = "" if row["seed_spread"] is None else f"{row['seed_spread']:.4f}"
+            table.add_row(
+                row["model"],
+                str(row["seeds"]),
+                str(row["patients"]),
+                f"{row['parameters']:,.0f}",
+                f"{row['dice']:.4f}",
+                spread_,
+                f"{row['gain']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]",
+                " ".join(f"{rate:g}" for rate in row["rates"]),
+            )
+        Console(width=120).print(table)
+
+
+def main() -> None:
+    """Write the data, run the parts, print what there is."""
+    parser = folder_options(__doc__)
+    parser.add_argument("--source", type=Path, help="folder with the three data sets")
+    parser.add_argument("--parts", nargs="+", help="names of parts; default: all")
+    parser.add_argument("--list", action="store_true", help="names of all parts")
+    parser.add_argument("--show", action="store_true", help="only tables of what is there")
+    given = parser.parse_args()
+    known = {part.name: part for part in parts()}
+    if given.list:
+        print("\n".join(known))
+        return
+    unknown = sorted(set(given.parts or ()) - set(known))
+    if unknown:
+        sys.exit(f"parts are {', '.join(known)}, not {', '.join(unknown)}")
+    source = None if given.source is None else given.source.resolve()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(given.folder)
+    if not given.show:
+        if source is None:
+            sys.exit("--source names the folder with acdc, sunnybrook and Task04_Hippocampus")
+        write_sources(source)
+        for name in given.parts or known:
+            run(known[name])
+    there = [name for name in known if Path("runs", name, "patients.parquet").exists()]
+    results = {name: measured(name) for name in there if not name.startswith("train-")}
+    show(results)
+    write_result("real_patients", settings={"base": BASE.read_text()}, results=results)
+
+
+if __name__ == "__main__":
+    main()
