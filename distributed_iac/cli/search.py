@@ -45,8 +45,10 @@ def search(
         with StageProgress() as progress:
             sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)
             result = read_search(sweep.result(job.key))
-            sweep.conclude()
+            lost = sweep.conclude()
         search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
         draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
     tell_doubts(settings, told)
+    if lost:
+        typer.echo(f"warning: the tables stay as they are: {lost.sentence}", err=True)
     typer.echo(result.describe())

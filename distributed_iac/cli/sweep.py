@@ -68,6 +68,7 @@ def _conclude(folder: Path) -> None:
 
     board = Board(folder)
     board.refresh()
+    board.look_for_results()
     typer.echo(f"{board.tally()} in {folder}")
     for note in board.notes():
         typer.echo(f"warning: {note}", err=True)
