@@ -86,7 +86,7 @@ class Artifacts:
         content = self.read(digest)
         if content is None:
             return None
-        listed = _listed(content, self._where(digest))
+        listed = _listed(content, f"{self._where(digest)}/{RESULT}")
         wanted = {name: sha256 for name, sha256 in listed.items() if name not in without}
         if not self._is_remote:
             folder = Path(self.root).absolute() / _place(digest)

@@ -68,11 +68,12 @@ class LostResults:
     def what(self) -> str:
         """Which they are."""
         count, more = len(self.keys), " ..." if len(self.keys) > SHOWN else ""
-        jobs = "1 finished job" if count == 1 else f"{count} finished jobs"
-        return (
-            f"the results of {jobs} are lost, they are not in {self.artifacts}: "
-            f"{', '.join(self.keys[:SHOWN])}{more}"
+        those = (
+            "the result of 1 finished job is"
+            if count == 1
+            else f"the results of {count} finished jobs are"
         )
+        return f"{those} lost, not in {self.artifacts}: {', '.join(self.keys[:SHOWN])}{more}"
 
     @property
     def remedy(self) -> str:

@@ -737,6 +737,19 @@ def everywhere(name: str, edit: Callable[[Path], object]) -> Spoil:
     return lambda here: [edit(path) for path in (here / "runs").rglob(name)]
 
 
+def flipped(path: Path) -> None:
+    """Change a bit in the middle of a file, which keeps its size."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def results_lost(here: Path) -> None:
+    """A run that was copied without its results."""
+    shutil.rmtree(here / "runs/artifacts")
+
+
 def jobs_changed(number: int, **changes: object) -> Spoil:
     """Change an entry of jobs.json."""
 
@@ -836,6 +849,33 @@ STANDING = (
     kept("history-list", "history.json", lambda path: path.write_text("[]")),
     kept("genotype-empty", "genotype.json", lambda path: path.write_text("{}")),
     kept("epochs-cut", "epochs.parquet", lambda path: cut(path, 50)),
+    kept("history-flipped", "history.json", flipped),
+    kept("decisions-gone", "decisions.json", lambda path: path.unlink()),
+    report("results-lost", "3 finished jobs", MODEL, "copy them to", spoil=results_lost),
+    Row("status-results-lost", ("status", RUN, "--once"), 0, ("3 lost", MODEL), results_lost),
+    Row("export-lists-lost", ("export", RUN), 0, ("1 finished job is lost", MODEL), results_lost),
+    Row(
+        "export-result-lost",
+        ("export", RUN, MODEL, "new"),
+        4,
+        (MODEL, "nothing there", "copy them to"),
+        results_lost,
+    ),
+    Row(
+        "export-weights-flipped",
+        ("export", RUN, MODEL, "new"),
+        4,
+        ("altered: best.safetensors", "delete its folder"),
+        everywhere("best.safetensors", flipped),
+    ),
+    searching(
+        "on-weights-flipped",
+        "seeds=[1]",
+        4,
+        "altered: best.safetensors",
+        "delete its folder",
+        spoil=everywhere("best.safetensors", flipped),
+    ),
 )
 
 SWEEPS = (
