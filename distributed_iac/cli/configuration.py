@@ -4,6 +4,7 @@
 
     run = load_settled(Path("configs/acdc.yaml"), ["search.epochs=40"])
     told = tell_doubts(run)                                     # on standard error
+    compare_stores(run)                                         # before they are trained on
     arm = choose("arms", "lth", run.arms)
 """
 
@@ -60,6 +61,27 @@ def tell_doubts(config: RunConfig, told: Collection[str] = ()) -> frozenset[str]
         if sentence not in told:
             typer.echo(f"warning: {sentence}", err=True)
     return frozenset((*told, *found))
+
+
+def compare_stores(config: RunConfig) -> None:
+    """Read every byte of the stores that are there, and compare with their manifests.
+
+    Showing how far it is; what the run's jobs ask of a store later is remembered from here.
+
+    Raises:
+        StoreError: A file of a store is missing or altered.
+    """
+    from distributed_iac.cli.live_progress import follow
+    from distributed_iac.data.store.manifest import MANIFEST, compared_files, read_manifest
+
+    for dataset in config.data:
+        folder = config.store_folder(dataset)
+        if not (folder / MANIFEST).exists():
+            continue  # to be prepared
+        manifest = read_manifest(folder)
+        files = compared_files(folder, manifest)
+        for _ in follow(f"comparing checksums of {folder}", files, len(manifest.files)):
+            pass
 
 
 def choose(what: str, name: str | None, things: Mapping[str, Thing]) -> Thing:

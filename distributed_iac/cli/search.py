@@ -23,7 +23,7 @@ def search(
     Leaves genotype.json, epochs.parquet, decisions.json and figures in the run folder; the same
     command continues an interrupted search.
     """
-    from distributed_iac.cli.configuration import choose, load_settled, tell_doubts
+    from distributed_iac.cli.configuration import choose, compare_stores, load_settled, tell_doubts
     from distributed_iac.cli.live_progress import StageProgress
     from distributed_iac.jobs.job import Job
     from distributed_iac.jobs.plan import plan_jobs
@@ -41,6 +41,7 @@ def search(
     number = choose("seeds", wanted, {str(entry): entry for entry in settings.seeds})
     job = Job("search", data.name, network.key, arm, number)
     told = tell_doubts(settings)
+    compare_stores(settings.model_copy(update={"data": (data,)}))
     with SweepFolder(settings.folder).claimed():
         with StageProgress() as progress:
             sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)

@@ -499,6 +499,22 @@ SPLITS = (
     preparing("unknown-attribute", 2, "data.0.split.stratify=[hospital]", "hospital"),
 )
 
+
+def store_altered(name: str) -> tuple[Row, ...]:
+    """A file of the store with one bit changed, before whatever would train on it."""
+
+    def spoil(here: Path) -> None:
+        flipped(here / "stores/lesion" / name)
+
+    said = (f"{name} has been altered", "delete the folder")
+    other = ("good.yaml", "--set", "name=other")
+    commands = {"prepare": ("good.yaml",), "search": other, "sweep": other}
+    return tuple(
+        Row(f"{command}-altered-{name}", (command, *options), 3, said, spoil)
+        for command, options in commands.items()
+    )
+
+
 STATE = (
     Row(
         "store-of-another-patch",
@@ -558,6 +574,8 @@ STATE = (
             for path in (here / "stores/lesion/shards").iterdir()
         ],
     ),
+    *store_altered("shards/shard-00000.arrow"),
+    *store_altered("native_labels.arrow"),
     searching(
         "store-index-gone",
         "",

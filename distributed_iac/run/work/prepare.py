@@ -60,7 +60,7 @@ class PrepareWork:
         dataset = self._dataset
         if not dataset.source.exists() and (self._folder / MANIFEST).exists():
             _require_same_settings(self._folder, dataset)
-            store = Store.open(self._folder)
+            store = Store.open(self._folder, "checksums")
             doubt = _patients_doubted(store, dataset.patients)
             told = () if doubt is None else (doubt,)
             return _facts("source_absent", store.fingerprint, told)
