@@ -37,7 +37,7 @@ def predict(
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the label maps, one CASE.nii.gz each.")],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make label maps again that are there already.")
+        bool, typer.Option("--overwrite", help="Write over whatever lies under a label map's name.")
     ] = False,
     dtype: Annotated[
         Literal["source", "uint8"],

@@ -665,6 +665,21 @@ MODELS = (
         "export the model again",
         spoil=lambda here: (here / "model/model.json").write_text("{}"),
     ),
+    predicting(
+        "model-card-edited",
+        4,
+        "own digest",
+        spoil=lambda here: edit_json(
+            here / "model/model.json",
+            lambda card: card["fingerprint"]["recipe"].update(patch=[16, 16]),
+        ),
+    ),
+    predicting(
+        "labels-empty",
+        3,
+        "give --overwrite",
+        spoil=lambda here: ((here / "new").mkdir(), (here / "new/case0.nii.gz").write_bytes(b"")),
+    ),
     predicting("images-missing", 3, "check the path", "absent", "new"),
     predicting(
         "images-none",
