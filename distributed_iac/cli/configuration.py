@@ -25,11 +25,17 @@ Thing = TypeVar("Thing")
 
 
 def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
-    """Load a configuration, let it follow its trained backbones and their folds, and say so."""
+    """Load a configuration, let it follow its trained backbones and their folds, and say so.
+
+    Raises:
+        ConfigError: It asks for what cannot be, such as patches too small for its networks.
+    """
     from distributed_iac.config.load import load_config
     from distributed_iac.nets.follow import follow_backbones
+    from distributed_iac.nets.patch_fit import require_given_patches
 
     config = follow_backbones(load_config(path, overrides))
+    require_given_patches(config)
     if not any(backbone.name == "nnunet" for backbone in config.backbones):
         return config
     from distributed_iac.training.folds import settle_folds

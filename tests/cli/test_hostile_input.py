@@ -515,10 +515,27 @@ def store_altered(name: str) -> tuple[Row, ...]:
     )
 
 
+def too_small(patch: str, *options: str) -> tuple[Row, ...]:
+    """A patch that the network halves once too often, before anything is prepared."""
+    given = ("good.yaml", "--set", "name=other", "--set", "stores=new", *options)
+    said = ("lesion, unet", "32 x 32 pixels or more", "24 x 24", "preprocess.patch")
+    return tuple(
+        Row(f"{command}-{patch}-patch-too-small", (command, *given), 2, said)
+        for command in ("plan", "prepare", "search", "sweep")
+        if patch == "given" or command in ("prepare", "search")  # known once images were looked at
+    )
+
+
 STATE = (
+    *too_small("given", "--set", "data.0.preprocess.patch=[24, 24]"),
+    *too_small(
+        "automatic",
+        *("--set", "data.0.preprocess.patch=auto"),
+        *("--set", "data.0.preprocess.patch_multiple=8"),
+    ),
     Row(
         "store-of-another-patch",
-        ("prepare", "good.yaml", "--set", "data.0.preprocess.patch=[16, 16]"),
+        ("prepare", "good.yaml", "--set", "data.0.preprocess.patch=[48, 48]"),
         3,
         ("preprocess.patch",),
     ),

@@ -19,7 +19,7 @@ waits, and finds the store there. A store of other settings or of other files is
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -78,6 +78,10 @@ UNNOTICED = 2**30
 """Bytes of a store that are read in a second or two: nothing is said of it. Our choice."""
 
 
+Accept = Callable[[Recipe], object]
+"""Raises what speaks against a recipe."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """What came of a preparation.
@@ -104,6 +108,7 @@ def prepare_store(
     split: SplitSettings,
     folder: Path,
     observer: PreparationObserver | None = None,
+    accept: Accept = lambda _: None,
 ) -> Preparation:
     """Prepare a source, or find that this has been done.
 
@@ -114,6 +119,8 @@ def prepare_store(
         split: How patients are divided.
         folder: Of the store; created if need be.
         observer: Told how far it is; None for nobody.
+        accept: Asked once everything is decided, before any case is prepared; what it raises ends
+            the preparation.
 
     Raises:
         ConfigError: The split asks for something that the source does not have.
@@ -128,13 +135,15 @@ def prepare_store(
     request = make_request(source, dataset, settings, split, folder)
     for unusable in request.unusable:
         observer.note(f"cannot be used: {unusable}")
-    if (folder / MANIFEST).exists():
-        return _already_prepared(request, observer)
-    # Interrupted anywhere, it continues: also where storage fails for a moment.
-    return patiently(lambda: _carry_out(request, observer))
+    if not (folder / MANIFEST).exists():
+        # Interrupted anywhere, it continues: also where storage fails for a moment.
+        return patiently(lambda: _carry_out(request, observer, accept))
+    found = _already_prepared(request, observer)
+    accept(found.fingerprint.recipe)
+    return found
 
 
-def _carry_out(request: StoreRequest, observer: PreparationObserver) -> Preparation:
+def _carry_out(request: StoreRequest, observer: PreparationObserver, accept: Accept) -> Preparation:
     with storage_errors(request.folder):
         _require_own_folder(request.folder)
         workers = Workers(
@@ -145,10 +154,10 @@ def _carry_out(request: StoreRequest, observer: PreparationObserver) -> Preparat
         with claimed_work(request.folder, observer.waits) as work, workers:
             if (request.folder / MANIFEST).exists():
                 return _already_prepared(request, observer)  # whoever was waited for has made it
-            return _build(request, StageRunner(work, workers, observer))
+            return _build(request, StageRunner(work, workers, observer), accept)
 
 
-def _build(request: StoreRequest, runner: StageRunner) -> Preparation:
+def _build(request: StoreRequest, runner: StageRunner, accept: Accept) -> Preparation:
     """Make the store, stage by stage; the manifest is the last file written.
 
     Raises:
@@ -163,6 +172,7 @@ def _build(request: StoreRequest, runner: StageRunner) -> Preparation:
     cases = along_axes(request.cases, axes)
     surveys, unread = survey_stage(request, runner, cases)
     recipe = decide_recipe(request.settings, tuple(surveys.values()), axes)
+    accept(recipe)
     unusable = {refused.case_id for refused in unread}
     readable = [case for case in cases if case.case_id not in unusable]
     mean_depth = float(np.mean([survey.depth for survey in surveys.values()]))
