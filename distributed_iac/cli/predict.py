@@ -73,6 +73,8 @@ def predict(
     typer.echo(_summary(Counter(outcome.status for outcome in done), out))
     if has_unknown_axes(loaded.card.fingerprint):
         typer.echo(f"warning: {UNKNOWN_AXES}", err=True)
+    for sentence in found.warnings:
+        typer.echo(f"warning: {sentence}", err=True)
     _warn(done)
     refusals = [outcome.refusal for outcome in done if outcome.refusal is not None]
     if refusals:

@@ -166,6 +166,16 @@ def test_what_is_not_its_label_map_is_listed_and_left_alone(
     assert "2 there already" in run(model, images, tmp_path / "out").out
 
 
+def test_an_image_numbered_as_another_channel_is_said(
+    tmp_path: Path, run: Run, model: Path, images: Path
+) -> None:
+    (images / "a.nii.gz").rename(images / "a_0001.nii.gz")
+    done = run(model, images, tmp_path / "out")
+    assert done.code == 0
+    (line,) = [line for line in done.err.splitlines() if line.startswith("warning")]
+    assert "a_0001" in line
+
+
 def test_uint8_on_demand(tmp_path: Path, run: Run, model: Path, images: Path) -> None:
     run(model, images, tmp_path / "out", "--dtype", "uint8", "--batch-size", 1)
     assert nib.load(tmp_path / "out" / "a.nii.gz").get_data_dtype() == np.uint8
