@@ -236,8 +236,8 @@ NOT_LEFT = {
     *("RUN/*/curves.png", "RUN/*/cell.png", "RUN/*/before.pt", "STORE/.work/*", "STORE/.lock"),
     *("STORE/whole/*.npy", "STORE/notes.json", "ARTIFACT/parity.csv", "LABELS/predictions.jsonl"),
 }
-"""What only an end that this search never reached, an earlier interruption, a store or prediction of
-this release or a network of nnU-Net leaves behind."""
+"""What only an end that this search never reached, an earlier interruption, a store or a prediction
+of this release, or a network of nnU-Net leaves behind."""
 
 
 def named(path: str) -> str:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from distributed_iac.files import write_atomically
 from distributed_iac.run.artifacts import Artifacts
-from distributed_iac.run.lost import LostResults, find_lost, know_more
+from distributed_iac.run.lost import LostResults, know_more
 from distributed_iac.run.reading import reading
 from distributed_iac.run.replay import JobHistory, Replay
 from distributed_iac.run.result import read_result
@@ -98,8 +98,9 @@ def collect_run(folder: Path) -> RunTables:
     plan = patiently(run.plan)
     replay = Replay(plan.graph, without=PAYLOAD_NAMES)
     replay.follow(run.journal)
-    lost = find_lost(plan, replay.jobs)
-    folders = _folders(plan, replay.jobs, lost)
+    found = _folders(plan, replay.jobs)
+    folders = {key: kept for key, kept in found.items() if kept is not None}
+    lost = LostResults(tuple(key for key in found if key not in folders), plan.artifacts)
     jobs, epochs = [], []
     for key, history in replay.jobs.items():
         result = read_result(folders[key]) if key in folders else {}
@@ -138,14 +139,14 @@ def write_tables(folder: Path, tables: RunTables) -> None:
         write_atomically(folder / f"{name}.parquet", buffer.getvalue())
 
 
-def _folders(plan: SweepPlan, jobs: Mapping[str, JobHistory], lost: LostResults) -> dict[str, Path]:
+def _folders(plan: SweepPlan, jobs: Mapping[str, JobHistory]) -> dict[str, Path | None]:
+    """Kept files of every finished job; None where they are lost."""
     artifacts = Artifacts(plan.artifacts)
-    found = {
+    return {
         key: artifacts.fetch(history.digest, without=(WEIGHTS,))
         for key, history in jobs.items()
-        if history.status == "done" and history.digest is not None and key not in lost.keys
+        if history.status == "done" and history.digest is not None
     }
-    return {key: folder for key, folder in found.items() if folder is not None}
 
 
 def _rows(history: JobHistory, folder: Path | None) -> list[dict[str, Any]]:
