@@ -6,6 +6,7 @@
     with hashed_file(path) as file:       # the same, for what is too large for the memory
         file.write(b"...")                # any number of times
     file.digest                           # FileDigest(size, sha256)
+    sha256_of(path)                       # read once a process, for as long as it is not changed
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,3 +164,29 @@ def digest_of(path: Path) -> FileDigest:
         while chunk := file.read(HASH_CHUNK):
             digest.update(chunk)
     return FileDigest(path.stat().st_size, digest.hexdigest())
+
+
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which a change shows in the time of a file, on every file system that has
+times: FAT, the coarsest, counts two seconds."""
+
+_KNOWN: dict[Path, tuple[tuple[int, int, int], str]] = {}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file; read again only once its size, time or inode is another one.
+
+    Remembered in this process alone: what a disk does to a file later need not show in its time.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    stat, place = path.stat(), path.absolute()
+    stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    known = _KNOWN.get(place)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    sha256 = digest_of(path).sha256
+    if time.time_ns() - stat.st_mtime_ns > _SETTLED:
+        _KNOWN[place] = (stamp, sha256)
+    return sha256

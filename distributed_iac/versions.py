@@ -70,6 +70,9 @@ MODEL = Format(
     CheckpointError,
     "export the model again, or use the release that wrote it",
 )
+PREDICTIONS = Format(
+    "the record of predictions", 1, 1, RunError, "delete it, and make the label maps again"
+)
 
 
 def versioned(format: Format, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from distributed_iac.files import write_atomically, write_json
+from distributed_iac.files import digest_of, sha256_of, write_atomically, write_json
 
 
 def test_a_file_is_replaced_as_a_whole_and_nothing_else_remains(tmp_path: Path) -> None:
@@ -58,3 +59,22 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
     assert not (tmp_path / "a.json").exists()
+
+
+def test_a_checksum_is_that_of_the_file_as_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in (b"one", b"two", b"three"):  # at once, one after the other
+        path.write_bytes(content)
+        assert sha256_of(path) == digest_of(path).sha256
+
+
+def test_a_file_is_not_read_twice_for_its_checksum_until_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    os.utime(path, (10, 10))
+    before = sha256_of(path)
+    path.write_bytes(b"two")
+    os.utime(path, (10, 10))
+    assert sha256_of(path) == before, "nothing that a file system tells has changed"
+    os.utime(path, (11, 11))
+    assert sha256_of(path) == digest_of(path).sha256 != before

@@ -248,10 +248,10 @@ ROWS = re.findall(r"^\| (`\w+/.*?) \| (.*?) \|", FORMATS.read_text(), re.MULTILI
 PATTERNS = [pattern for files, _ in ROWS for pattern in re.findall("`(.*?)`", files)]
 NOT_LEFT = {
     *("RUN/*/curves.png", "RUN/*/cell.png", "RUN/*/before.pt", "STORE/.work/*", "STORE/.lock"),
-    *("STORE/whole/*.npy", "STORE/notes.json", "ARTIFACT/parity.csv"),
+    *("STORE/whole/*.npy", "STORE/notes.json", "ARTIFACT/parity.csv", "LABELS/predictions.jsonl"),
 }
-"""What only an end that this search never reached, an earlier interruption, a store of this release
-or a network of nnU-Net's leaves behind."""
+"""What only an end that this search never reached, an earlier interruption, a store or a prediction
+of this release, or a network of nnU-Net leaves behind."""
 
 
 def named(path: str) -> str:

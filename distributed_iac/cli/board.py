@@ -28,6 +28,7 @@ from rich.text import Text
 from distributed_iac.cli.live_progress import duration
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.run.forecast import epochs_planned, forecast
+from distributed_iac.run.lost import LostResults, find_lost
 from distributed_iac.run.replay import JobHistory, Replay
 from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder
@@ -44,7 +45,14 @@ WIDE = 110
 
 NUMBERS = ("epoch", "Dice", "stable", "time")
 
-STYLES = {"done": "green", "running": "cyan", "failed": "red", "skipped": "yellow", "waiting": ""}
+STYLES = {
+    "done": "green",
+    "running": "cyan",
+    "failed": "red",
+    "lost": "red",
+    "skipped": "yellow",
+    "waiting": "",
+}
 
 
 class Board:
@@ -55,16 +63,31 @@ class Board:
 
     Raises:
         RunError: It is not the folder of a sweep.
+
+    Attributes:
+        lost: Finished jobs without their results, once they have been looked for.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = SweepFolder(folder)
-        self._graph = patiently(self._folder.plan).graph
+        self._plan = patiently(self._folder.plan)
+        self._graph = self._plan.graph
+        self.lost = LostResults((), self._plan.artifacts)
         self._replay = Replay(self._graph, without=PAYLOAD_NAMES)
 
     def refresh(self) -> None:
         """Read what has happened since the last time."""
         self._replay.follow(self._folder.journal)
+        if self.lost:  # some of them may have been made again, or brought back
+            self.look_for_results()
+
+    def look_for_results(self) -> None:
+        """Ask, once for every finished job, whether its result is still there.
+
+        Raises:
+            OSError: The storage of results cannot be reached.
+        """
+        self.lost = find_lost(self._plan, self._replay.jobs)
 
     @property
     def is_over(self) -> bool:
@@ -97,7 +120,8 @@ class Board:
 
     def notes(self) -> list[str]:
         """A line for every job that has something to be known of: data used with a warning."""
-        return [f"{one.job.key}: {one.note}" for one in self._jobs if one.note]
+        lost = [self.lost.sentence] if self.lost else []
+        return lost + [f"{one.job.key}: {one.note}" for one in self._jobs if one.note]
 
     def failures(self) -> list[str]:
         """A block for every job that failed: which, and why."""
@@ -105,7 +129,9 @@ class Board:
 
     def _counts(self, *others: JobStatus) -> str:
         counts = Counter(one.status for one in self._jobs)
-        parts = [f"{counts['done']}/{len(self._jobs)} jobs done"]
+        lost = len(self.lost.keys)
+        parts = [f"{counts['done'] - lost}/{len(self._jobs)} jobs done"]
+        parts += [f"{lost} lost"] if lost else []
         return ", ".join(parts + [f"{counts[one]} {one}" for one in others if counts[one]])
 
     def _title(self) -> str:
@@ -129,7 +155,8 @@ class Board:
             for one in members:
                 name = f"  {one.job.key.removeprefix(f'{group}/')}" if under else one.job.key
                 cells = _cells(one)
-                status = Text(one.status, STYLES[one.status])
+                standing = "lost" if self._is_lost(one) else one.status
+                status = Text(standing, STYLES[standing])
                 table.add_row(name, status, *(cells[column] for column in columns))
         return table
 
@@ -141,7 +168,11 @@ class Board:
         groups = len({one.job.group for one in self._jobs})
         if len(self._jobs) + groups <= lines:
             return self._jobs
-        return [one for one in self._jobs if one.status in ("running", "failed")]
+        urgent = ("running", "failed")
+        return [one for one in self._jobs if one.status in urgent or self._is_lost(one)]
+
+    def _is_lost(self, one: JobHistory) -> bool:
+        return one.job.key in self.lost.keys
 
 
 def _cells(one: JobHistory) -> dict[str, str]:

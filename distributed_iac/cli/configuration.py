@@ -4,6 +4,7 @@
 
     run = load_settled(Path("configs/acdc.yaml"), ["search.epochs=40"])
     told = tell_doubts(run)                                     # on standard error
+    compare_stores(run)                                         # before they are trained on
     arm = choose("arms", "lth", run.arms)
 """
 
@@ -24,11 +25,17 @@ Thing = TypeVar("Thing")
 
 
 def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
-    """Load a configuration, let it follow its trained backbones and their folds, and say so."""
+    """Load a configuration, let it follow its trained backbones and their folds, and say so.
+
+    Raises:
+        ConfigError: It asks for what cannot be, such as patches too small for its networks.
+    """
     from distributed_iac.config.load import load_config
     from distributed_iac.nets.follow import follow_backbones
+    from distributed_iac.nets.patch_fit import require_given_patches
 
     config = follow_backbones(load_config(path, overrides))
+    require_given_patches(config)
     if not any(backbone.name == "nnunet" for backbone in config.backbones):
         return config
     from distributed_iac.training.folds import settle_folds
@@ -60,6 +67,27 @@ def tell_doubts(config: RunConfig, told: Collection[str] = ()) -> frozenset[str]
         if sentence not in told:
             typer.echo(f"warning: {sentence}", err=True)
     return frozenset((*told, *found))
+
+
+def compare_stores(config: RunConfig) -> None:
+    """Read every byte of the stores that are there, and compare with their manifests.
+
+    Showing how far it is; what the run's jobs ask of a store later is remembered from here.
+
+    Raises:
+        StoreError: A file of a store is missing or altered.
+    """
+    from distributed_iac.cli.live_progress import follow
+    from distributed_iac.data.store.manifest import MANIFEST, compared_files, read_manifest
+
+    for dataset in config.data:
+        folder = config.store_folder(dataset)
+        if not (folder / MANIFEST).exists():
+            continue  # to be prepared
+        manifest = read_manifest(folder)
+        files = compared_files(folder, manifest)
+        for _ in follow(f"comparing checksums of {folder}", files, len(manifest.files)):
+            pass
 
 
 def choose(what: str, name: str | None, things: Mapping[str, Thing]) -> Thing:

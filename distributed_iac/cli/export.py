@@ -47,10 +47,14 @@ def export(
     from distributed_iac.deploy.from_run import FinishedRun, choose_model
 
     finished = FinishedRun.open(run)
-    models = finished.models()
+    models, lost = finished.models(), finished.lost()
     if not wanted:
         _list(models)
+    if lost and (not wanted or cell is not None):
+        typer.echo(f"warning: {lost.sentence}", err=True)
+    if not wanted:
         return
+    lost.require(wanted[0])
     out = Path(wanted[-1])
     model = choose_model(models, key=wanted[0], cell=cell)
     finished.export(model, out)

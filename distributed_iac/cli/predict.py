@@ -37,7 +37,7 @@ def predict(
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the label maps, one CASE.nii.gz each.")],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make label maps again that are there already.")
+        bool, typer.Option("--overwrite", help="Write over whatever lies under a label map's name.")
     ] = False,
     dtype: Annotated[
         Literal["source", "uint8"],
@@ -73,6 +73,8 @@ def predict(
     typer.echo(_summary(Counter(outcome.status for outcome in done), out))
     if has_unknown_axes(loaded.card.fingerprint):
         typer.echo(f"warning: {UNKNOWN_AXES}", err=True)
+    for sentence in found.warnings:
+        typer.echo(f"warning: {sentence}", err=True)
     _warn(done)
     refusals = [outcome.refusal for outcome in done if outcome.refusal is not None]
     if refusals:

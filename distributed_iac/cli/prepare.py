@@ -46,7 +46,7 @@ def prepare(
     failures: list[DistributedIacError] = []
     for dataset in _chosen(run, datasets):
         try:
-            done = _prepare_one(dataset, run.store_folder(dataset))
+            done = _prepare_one(run, dataset)
             typer.echo(_summary(dataset.name, done))
             _tell_of_networks(run, dataset.name, done)
         except DistributedIacError as failure:
@@ -66,15 +66,22 @@ def _chosen(run: RunConfig, names: Sequence[str] | None) -> list[DatasetSettings
     return [dataset for name, dataset in known.items() if name in wanted]
 
 
-def _prepare_one(dataset: DatasetSettings, folder: Path) -> Preparation:
+def _prepare_one(run: RunConfig, dataset: DatasetSettings) -> Preparation:
     from distributed_iac.cli.live_progress import preparing
     from distributed_iac.data.formats.registry import read_source
     from distributed_iac.data.prepare.prepare import prepare_store
+    from distributed_iac.nets.patch_fit import require_networks
 
     source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
     with preparing(dataset.name) as progress:
         return prepare_store(
-            source, dataset.name, dataset.preprocess, dataset.split, folder, progress
+            source,
+            dataset.name,
+            dataset.preprocess,
+            dataset.split,
+            run.store_folder(dataset),
+            progress,
+            lambda recipe: require_networks(run, dataset, recipe.patch, recipe.spacing),
         )
 
 

@@ -23,7 +23,7 @@ def search(
     Leaves genotype.json, epochs.parquet, decisions.json and figures in the run folder; the same
     command continues an interrupted search.
     """
-    from distributed_iac.cli.configuration import choose, load_settled, tell_doubts
+    from distributed_iac.cli.configuration import choose, compare_stores, load_settled, tell_doubts
     from distributed_iac.cli.live_progress import StageProgress
     from distributed_iac.jobs.job import Job
     from distributed_iac.jobs.plan import plan_jobs
@@ -41,12 +41,15 @@ def search(
     number = choose("seeds", wanted, {str(entry): entry for entry in settings.seeds})
     job = Job("search", data.name, network.key, arm, number)
     told = tell_doubts(settings)
+    compare_stores(settings.model_copy(update={"data": (data,)}))
     with SweepFolder(settings.folder).claimed():
         with StageProgress() as progress:
             sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)
             result = read_search(sweep.result(job.key))
-            sweep.conclude()
+            lost = sweep.conclude()
         search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
         draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
     tell_doubts(settings, told)
+    if lost:
+        typer.echo(f"warning: the tables stay as they are: {lost.sentence}", err=True)
     typer.echo(result.describe())

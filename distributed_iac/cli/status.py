@@ -24,8 +24,11 @@ def status(
 
     board, console = Board(run), Console()
     board.refresh()
+    board.look_for_results()
     if once or board.is_over or not console.is_terminal:
         console.print(board.view(console.width))
+        if board.lost:
+            typer.echo(f"warning: {board.lost.sentence}", err=True)
         return
     with Live(board.view(*console.size), console=console, auto_refresh=False) as live:
         while not board.is_over:

@@ -42,7 +42,7 @@ def sweep(
     The same command continues a sweep that was interrupted or killed, and tries again what
     failed. Exits with 4 if a job failed; what does not need it is done all the same.
     """
-    from distributed_iac.cli.configuration import load_settled
+    from distributed_iac.cli.configuration import compare_stores, load_settled
     from distributed_iac.tune.launch import run_sweep
 
     given = list(overrides or ())
@@ -52,6 +52,7 @@ def sweep(
         given.append(f"sweep.address={json.dumps(address)}")
     settings = load_settled(config, given)
     told = tell_doubts(settings)
+    compare_stores(settings)
     with _watching(settings.folder):
         outcome = run_sweep(settings)
     _conclude(settings.folder)
@@ -68,6 +69,7 @@ def _conclude(folder: Path) -> None:
 
     board = Board(folder)
     board.refresh()
+    board.look_for_results()
     typer.echo(f"{board.tally()} in {folder}")
     for note in board.notes():
         typer.echo(f"warning: {note}", err=True)

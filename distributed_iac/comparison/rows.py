@@ -30,7 +30,8 @@ class JobRow:
         backbone: Its backbone.
         arm: Way of the search; empty for jobs that have none.
         seed: None where shared by all seeds.
-        status: ``done``, ``failed``, ``skipped``, ``running`` or ``waiting``.
+        status: ``done``, ``failed``, ``skipped``, ``running``, ``waiting``, or ``lost``:
+            done, and the result is gone.
         stop_reason: Why it ended when it did.
         epochs: Epochs run.
         seconds: Wall-clock time.

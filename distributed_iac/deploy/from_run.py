@@ -35,11 +35,15 @@ from distributed_iac.nets.card import ModelCard, Scalar
 from distributed_iac.nets.trained import card_of_store, spare_outputs
 from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests
-from distributed_iac.run.result import read_result
+from distributed_iac.run.lost import LostResults, find_lost
+from distributed_iac.run.replay import Replay
+from distributed_iac.run.result import parse_result
+from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.run.work.contract import PATIENTS, WEIGHTS
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import read_weights
+from distributed_iac.transient import patiently
 
 CONFIG = "config.yaml"
 
@@ -53,12 +57,10 @@ class FinishedModel:
 
     Args:
         job: Which.
-        folder: Its kept files.
         result: Its ``result.json``.
     """
 
     job: Job
-    folder: Path
     result: Mapping[str, Any]
 
     @property
@@ -84,12 +86,14 @@ class FinishedRun:
     """A run and where its results lie.
 
     Args:
+        folder: Of the run; it need not be there.
         config: The run.
         graph: Its jobs.
         digests: Of its jobs.
         artifacts: Results.
     """
 
+    folder: Path
     config: RunConfig
     graph: JobGraph
     digests: Digests
@@ -117,18 +121,34 @@ class FinishedRun:
         # Beside the run folder, wherever the command is given.
         out = run.parent if run.is_dir() else config.out
         root = config.sweep.artifacts or out / "artifacts"
-        return cls(config, graph, Digests(config, graph), Artifacts(root))
+        folder = run if run.is_dir() else config.folder
+        return cls(folder, config, graph, Digests(config, graph), Artifacts(root))
 
     def models(self) -> tuple[FinishedModel, ...]:
         """Every network that is finished, in the order of the run's jobs.
 
         Raises:
             StoreError: The store of a data set is not there.
+            CheckpointError: What a result says of itself is damaged.
         """
         jobs = [job for job in self.graph.jobs() if job.kind in NETWORKS]
-        found = ((job, self.artifacts.fetch(self.digests[job.key], (WEIGHTS,))) for job in jobs)
-        models = [FinishedModel(job, at, read_result(at)) for job, at in found if at is not None]
-        return tuple(model for model in models if self._has_network(model))
+        models = (self._model(job) for job in jobs)
+        return tuple(one for one in models if one is not None and self._has_network(one))
+
+    def lost(self) -> LostResults:
+        """Finished networks, by the run's journal, whose results are no longer there.
+
+        Raises:
+            RunError: The journal, or the list of jobs, is damaged.
+        """
+        run = SweepFolder(self.folder)
+        if not run.is_described():
+            return LostResults((), str(self.artifacts.root))
+        plan = patiently(run.plan)
+        replay = Replay(plan.graph, without=PAYLOAD_NAMES)
+        replay.follow(run.journal)
+        jobs = {key: one for key, one in replay.jobs.items() if one.job.kind in NETWORKS}
+        return find_lost(plan, jobs)
 
     def export(self, model: FinishedModel, folder: Path) -> ModelCard:
         """Export one of them.
@@ -137,6 +157,7 @@ class FinishedRun:
             ConfigError: The folder is in use.
             StoreError: The store of the data set is not there.
             RunError: A needed result is gone, or the folder cannot be written.
+            CheckpointError: A file of a needed result is missing or altered.
         """
         group = self._group(model.job)
         return export_model(
@@ -150,6 +171,14 @@ class FinishedRun:
             mirror=group.inference().mirror,
             spare_outputs=spare_outputs(group.settings, card_of_store(group.store.fingerprint)),
         )
+
+    def _model(self, job: Job) -> FinishedModel | None:
+        """A job's result, of which nothing else is read yet; None if there is none."""
+        digest = self.digests[job.key]
+        content = self.artifacts.read(digest)
+        if content is None:
+            return None
+        return FinishedModel(job, parse_result(content, f"{digest} in {self.artifacts.root}"))
 
     def _has_network(self, model: FinishedModel) -> bool:
         """Whether there are weights; a retraining without a cell to train leaves none."""
@@ -170,20 +199,24 @@ class FinishedRun:
             trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
         if not trained:  # the backbone came with its weights
             return group.backbone().state_dict()
-        folder = self.artifacts.fetch(self.digests[trained[0]])
+        return read_weights(self._kept(trained[0]) / WEIGHTS)
+
+    def _kept(self, key: str, without: tuple[str, ...] = ()) -> Path:
+        """Files of a result, compared with what it says of them."""
+        folder = self.artifacts.fetch(self.digests[key], without)
         if folder is None:
             raise RunError(
-                f"the weights of {model.job.key} are those of {trained[0]}",
+                f"an exported network needs the result of {key}",
                 came=f"no such result in {self.artifacts.root}",
                 remedy="run the same configuration again: it makes what is missing",
             )
-        return read_weights(folder / WEIGHTS)
+        return folder
 
     def _provenance(self, model: FinishedModel) -> dict[str, Scalar]:
         known = ("arm", "seed", "digest", "val_dice", "epochs", "best_epoch")
         facts: dict[str, Scalar] = {"run": self.config.name, "job": model.job.key}
         facts |= {name: model.result.get(name) for name in known}
-        return facts | _test_dice(model.folder / PATIENTS)
+        return facts | _test_dice(self._kept(model.job.key, (WEIGHTS,)) / PATIENTS)
 
 
 def choose_model(

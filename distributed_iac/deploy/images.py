@@ -40,10 +40,12 @@ class Images:
     Args:
         cases: To be segmented, by id.
         unusable: What cannot be, as names and folder structure show it, with reason and remedy.
+        warnings: What of the names may have been meant otherwise.
     """
 
     cases: tuple[Case, ...]
     unusable: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def find_images(
@@ -76,7 +78,7 @@ def find_images(
             images = _from_files(folder.nifti.values(), fingerprint, chosen)
             return replace(images, unusable=(*images.unusable, *_not_read(folder)))
         return _from_source(path, fingerprint, format, modality)
-    if not path.exists() or split_nifti(path.name) is None:
+    if not path.is_file() or split_nifti(path.name) is None:
         raise SourceError(
             f"images are files ending in {' or '.join(NIFTI_ENDINGS)}, or a folder",
             came="another kind of file" if path.exists() else "nothing of that name",
@@ -161,6 +163,9 @@ def _not_read(folder: Folder) -> Iterator[Skipped]:
         if inner is not None and inner.nifti:
             reason = f"{len(inner.nifti)} images lie in a folder of their own"
             yield Skipped(name, str(place), reason, "Give that folder as well, by itself")
+        elif split_nifti(name) is not None:
+            reason = "it is a folder with the name of an image, and no image lies in it"
+            yield Skipped(name, str(place), reason, "Put the image itself there, or remove it")
 
 
 def _from_files(
@@ -169,6 +174,7 @@ def _from_files(
     cases, unusable = [], []
     modality = modality or _modality(fingerprint)
     grouped = _grouped(paths, len(fingerprint.channel_names))
+    numbered = [case_id for case_id, one in grouped.items() if _CHANNEL.fullmatch(case_id)]
     twins = {case_id: ids for ids in letter_case_twins(grouped) for case_id in ids}
     for case_id, members in grouped.items():
         try:
@@ -180,7 +186,19 @@ def _from_files(
             place = next(iter(members.values()))[0] if error.where is None else error.where
             reason = f"{error.message}{came}"
             unusable.append(Skipped(case_id, str(place), reason, error.remedy or ""))
-    return Images(tuple(cases), tuple(unusable))
+    return Images(tuple(cases), tuple(unusable), tuple(_numbered(numbered, fingerprint)))
+
+
+def _numbered(names: Sequence[str], fingerprint: Fingerprint) -> Iterator[str]:
+    """Doubt images that are numbered as a second channel is, where there is no first."""
+    if names and len(fingerprint.channel_names) == 1:
+        (channel,) = fingerprint.channel_names
+        count, many = len(names), len(names) > 1
+        yield (
+            f"{count} {'images are' if many else 'image is'} numbered as channels other than the "
+            f"first are, such as {names[0]}, and taken for {'cases' if many else 'a case'} of "
+            f"{'their' if many else 'its'} own: this model takes {channel} alone"
+        )
 
 
 def _require_no_twin(case_id: str, twins: Sequence[str] | None, members: _Members) -> None:

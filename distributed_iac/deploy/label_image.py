@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -51,11 +52,19 @@ def label_image(
     return image
 
 
-def write_image(image: nib.Nifti1Image, path: Path) -> None:
+def write_image(
+    image: nib.Nifti1Image, path: Path, written: Callable[[Path], object] = lambda _: None
+) -> None:
     """Write an image so that a kill at any instant leaves a whole file or none.
 
     nibabel streams it, slice by slice: a CT volume in the float64 of its source would not fit
     twice into memory.
+
+    Args:
+        image: What to write.
+        path: Where to.
+        written: Told where the whole file lies before it gets its name; if that fails, it gets
+            none.
 
     Raises:
         OSError: The folder is not writable or the disk is full; nothing is left behind.
@@ -63,3 +72,4 @@ def write_image(image: nib.Nifti1Image, path: Path) -> None:
     # nibabel decides by the ending whether to compress.
     with whole_file(path, ending="".join(path.suffixes[-2:])) as temporary:
         image.to_filename(temporary)
+        written(temporary)

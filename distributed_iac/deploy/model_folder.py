@@ -32,7 +32,7 @@ from distributed_iac.deploy.readme import describe_model
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.files import write_atomically, write_json
 from distributed_iac.genotype import Genotype
-from distributed_iac.nets.card import CARD, GENOTYPE, README, WEIGHTS, ModelCard, Scalar
+from distributed_iac.nets.card import GENOTYPE, README, WEIGHTS, ModelCard, Scalar, write_card
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.training.outputs import write_weights
 
@@ -88,7 +88,7 @@ def export_model(
             mirror,
             spare_outputs,
         )
-        write_json(unfinished / CARD, card.to_json())
+        write_card(unfinished, card)
         if genotype is not None:
             write_json(unfinished / GENOTYPE, {"id": genotype.id, "genotype": genotype.to_dict()})
         write_atomically(unfinished / README, describe_model(card, folder.name).encode())

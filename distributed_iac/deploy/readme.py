@@ -96,7 +96,7 @@ def _provenance(card: ModelCard) -> str:
 
 def _contents(card: ModelCard) -> str:
     lines = [
-        f"* `{CARD}`: everything but the numbers; what loading reads",
+        f"* `{CARD}`: everything but the numbers; what loading reads, as it was exported",
         f"* `{WEIGHTS}`: the numbers (SHA-256 in `{CARD}`); no file here can run code",
     ]
     if card.genotype is not None:

@@ -5,7 +5,8 @@
     for outcome in predict_images(model, found, Path("out")):
         outcome.status          # "written", "present" or "refused"
 
-One damaged file does not cost the others; a second start continues where the first stopped.
+One damaged file does not cost the others; a second start continues where the first stopped. What
+lies under a label map's name and is not the one that would be made is refused, never kept for one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.deploy.images import Images
 from distributed_iac.deploy.label_image import LabelDtype, label_image, write_image
 from distributed_iac.deploy.model import Model
-from distributed_iac.errors import ConfigError, DataError, RunError
+from distributed_iac.deploy.predictions import Predictions, origin_of
+from distributed_iac.errors import ConfigError, DataError, RunError, SourceError
 
 Existing = Literal["keep", "replace"]
 Status = Literal["written", "present", "refused"]
@@ -33,7 +35,7 @@ class CaseOutcome:
 
     Args:
         case_id: The case.
-        status: ``present`` where the file was there already and is kept.
+        status: ``present`` where this label map was there already and is kept.
         path: The label map; of a refused case, where it would have been.
         refusal: Why, for a refused case.
         faults: What the images of a written case were used with nevertheless.
@@ -60,7 +62,8 @@ def predict_images(
         model: The network.
         images: Cases, and what is unusable already; that comes out first.
         out: Folder; created if need be.
-        existing: Whether label maps that are there are kept or made again.
+        existing: Whether label maps that are there are kept, if this model made them of these
+            images and they are as they were written, or made again whatever they are.
         dtype: Data type of the label maps.
 
     Raises:
@@ -94,21 +97,47 @@ def _outcomes(
 ) -> Iterator[CaseOutcome]:
     for unusable in images.unusable:
         yield CaseOutcome(unusable.case_id, "refused", _path(out, unusable.case_id), unusable)
+    record = Predictions(out)
     for case in images.cases:
         path = _path(out, case.case_id)
-        if existing == "keep" and path.exists():
-            yield CaseOutcome(case.case_id, "present", path)
-        else:
-            yield _predict_one(model, case, path, dtype)
+        try:
+            origin = origin_of(model.card, case, dtype)
+            if existing == "keep" and path.exists():
+                _require_own(record, case, origin, path)
+                yield CaseOutcome(case.case_id, "present", path)
+            else:
+                yield _predict_one(model, case, path, dtype, record, origin)
+        except DataError as error:
+            refusal = Skipped.from_error(case, error)
+            yield CaseOutcome(case.case_id, "refused", path, refusal)
 
 
-def _predict_one(model: Model, case: Case, path: Path, dtype: LabelDtype) -> CaseOutcome:
+def _require_own(record: Predictions, case: Case, origin: str, path: Path) -> None:
+    """Refuse to take another file for the label map of a case.
+
+    Raises:
+        SourceError: It is not the label map that would be made.
+    """
     try:
-        found = model.segment(case)
-    except DataError as error:
-        return CaseOutcome(case.case_id, "refused", path, Skipped.from_error(case, error))
+        reason = record.refusal(case.case_id, origin, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason is not None:
+        raise SourceError(
+            f"another file lies where its label map belongs: {reason}",
+            remedy="Move it away, name another folder, or give --overwrite to write over it",
+            where=path,
+        )
+
+
+def _predict_one(
+    model: Model, case: Case, path: Path, dtype: LabelDtype, record: Predictions, origin: str
+) -> CaseOutcome:
+    """Segment a case; a refusal is raised."""
+    found = model.segment(case)
+    image = label_image(found.labels, case.channels[0].path, dtype)
     try:
-        write_image(label_image(found.labels, case.channels[0].path, dtype), path)
+        write_image(image, path, lambda whole: record.add(case.case_id, origin, whole))
     except OSError as error:
         raise RunError(
             "the label map must be written completely",

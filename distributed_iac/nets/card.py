@@ -2,11 +2,13 @@
 
 ::
 
+    write_card(Path("models/acdc"), card)
     card = read_card(Path("models/acdc"))
     card.fingerprint.channel_names, card.fingerprint.recipe.spacing
     card.genotype                       # None for a plain backbone
     card.provenance["val_dice"]
 
+What is written has a digest of its own, as the weights have theirs in it: an edited card is none.
 The card holds decisions, never paths or patients: an exported folder can be passed on as far as
 the licence of its data set allows.
 """
@@ -27,9 +29,9 @@ from distributed_iac.config.base import AS_STORED
 from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.store.fingerprint import Fingerprint
-from distributed_iac.data.store.identity import PREPARATION
+from distributed_iac.data.store.identity import PREPARATION, content_key
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
-from distributed_iac.files import digest_of
+from distributed_iac.files import digest_of, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
 from distributed_iac.transient import patiently
@@ -40,6 +42,9 @@ PREPARED = replace(PREPARATION, error=CheckpointError, again=MODEL.again, key="p
 
 CARD, WEIGHTS, GENOTYPE, README = "model.json", "weights.safetensors", "genotype.json", "README.md"
 """Files of an exported folder."""
+
+DIGEST = "digest"
+"""Entry of the card's file with the SHA-256 of the others."""
 
 Scalar = str | int | float | bool | None
 
@@ -89,6 +94,11 @@ class ModelCard:
             "spare_outputs": list(self.spare_outputs),
         }
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that it says, the same before and after it was written."""
+        return content_key(json.loads(json.dumps(self.to_json())))
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_json`.
@@ -111,6 +121,15 @@ class ModelCard:
             mirror=tuple(value.get("mirror", ())),
             spare_outputs=tuple(value.get("spare_outputs", ())),
         )
+
+
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Write a card, with the digest of its content.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_json(folder / CARD, {**card.to_json(), DIGEST: card.digest})
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -136,6 +155,10 @@ def read_card(folder: Path) -> ModelCard:
         raise _damaged(path, ValueError(f"a {type(value).__name__} where an object belongs"))
     for format in (MODEL, PREPARED):
         require_version(format, value, path)
+    # Release 0.1.0 wrote none, nor did the first ones after it.
+    stated = value.pop(DIGEST, None)
+    if stated is not None and stated != content_key(value):
+        raise _damaged(path, ValueError("another content than its own digest says"))
     try:
         return ModelCard.from_json(value)
     except (KeyError, TypeError, ValueError, AttributeError, DistributedIacError) as error:

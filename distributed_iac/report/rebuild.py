@@ -31,6 +31,7 @@ from distributed_iac.report.run_tables import run_tables
 from distributed_iac.report.tables import Table, csv_text, latex, markdown
 from distributed_iac.report.tensorboard.run_board import write_tensorboard
 from distributed_iac.run.collect import write_tables
+from distributed_iac.run.lost import require_no_less
 from distributed_iac.run.result import read_result
 from distributed_iac.run.sweep_folder import SweepFolder
 
@@ -63,7 +64,7 @@ def rebuild(folder: Path) -> Rebuilt:
         folder: The run folder.
 
     Raises:
-        RunError: It is not the folder of a sweep.
+        RunError: It is not the folder of a sweep, or results are lost that its tables still know.
         CheckpointError: A kept result is damaged.
         OSError: Disk full or folder unwritable.
     """
@@ -73,6 +74,7 @@ def rebuild(folder: Path) -> Rebuilt:
 
 def _rebuild(folder: Path) -> Rebuilt:
     record = read_run(folder)
+    require_no_less(folder, record.tables.lost)
     tables, figures = run_tables(record), run_figures(record)
     page = page_of(record, tables, figures)
     write_tables(folder, record.tables)

@@ -98,13 +98,15 @@ def jobs_table(record: RunRecord) -> Table:
     """How many jobs of each kind there are, how they stand, what they took."""
     jobs = record.job_rows
     rows = []
+    # Seldom, and then what matters most.
+    statuses = (*(("lost",) if record.tables.lost else ()), *STATUSES)
     for kind in dict.fromkeys(job["kind"] for job in jobs):
         own = [job for job in jobs if job["kind"] == kind]
         counts = Counter(job["status"] for job in own)
         seconds = sum(job["seconds"] for job in own)
         lost = sum(job["losses"] for job in own)
-        rows.append((kind, len(own), *(counts[status] for status in STATUSES), lost, seconds))
-    columns = ("kind", "planned", *STATUSES, "lost workers", "seconds of work")
+        rows.append((kind, len(own), *(counts[status] for status in statuses), lost, seconds))
+    columns = ("kind", "planned", *statuses, "lost workers", "seconds of work")
     return Table("Jobs", columns, tuple(rows))
 
 

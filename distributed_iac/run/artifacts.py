@@ -11,6 +11,8 @@ The name is a digest of everything that the result follows from (``run/digest.py
 a job that any run has finished is not run again. Jobs on other machines need a root that all
 of them reach: a shared folder, or a URI of a file system that pyarrow knows.
 
+Every file that is handed out has the SHA-256 that ``result.json`` lists, wherever it lies.
+
 Layout: ``<root>/<first two digits>/<digest>/<files>``.
 """
 
@@ -21,17 +23,19 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from distributed_iac.errors import RunError
-from distributed_iac.files import write_atomically
+from distributed_iac.errors import CheckpointError, RunError
+from distributed_iac.files import sha256_of, write_atomically
 from distributed_iac.run.artifact_cache import Cache
 from distributed_iac.run.reading import reading
 from distributed_iac.run.storage import is_file, is_uri, read_file, resolve, write_object
 from distributed_iac.transient import patiently
+from distributed_iac.versions import RESULT as VERSION
+from distributed_iac.versions import require_version
 
 RESULT = "result.json"
 """The file that says that a result is complete: written last."""
@@ -76,18 +80,22 @@ class Artifacts:
             without: Names of files that need not be there, such as weights.
 
         Raises:
-            RunError: A remote result is damaged.
+            CheckpointError: A file of the result is missing or altered, or its list is damaged.
             OSError: The storage cannot be reached.
         """
         content = self.read(digest)
         if content is None:
             return None
+        listed = _listed(content, f"{self._where(digest)}/{RESULT}")
+        wanted = {name: sha256 for name, sha256 in listed.items() if name not in without}
         if not self._is_remote:
-            return Path(self.root).absolute() / _place(digest)
+            folder = Path(self.root).absolute() / _place(digest)
+            for name, sha256 in wanted.items():
+                _require(_state(folder / name, sha256), name, folder)
+            return folder
         cache = Cache((self.cache or _default_cache()).absolute())
         kept = cache.hold(_place(digest))
-        names = _listed(content, self._where(digest)).keys() - set(without)
-        if self._download(digest, kept, content, names):
+        if self._download(digest, kept, content, wanted):
             cache.trim()
         return kept
 
@@ -125,21 +133,29 @@ class Artifacts:
     def _where(self, digest: str) -> str:
         return f"{self.root}/{_place(digest)}"
 
-    def _download(self, digest: str, kept: Path, content: bytes, names: Set[str]) -> bool:
-        """Copy those files that are not here; returns whether there were any."""
+    def _download(self, digest: str, kept: Path, content: bytes, wanted: Mapping[str, str]) -> bool:
+        """Copy those files that are not here as they should be; returns whether there were any."""
         described = kept / RESULT
-        # A result that was deleted and made again may have other files under the same names.
         same = described.is_file() and described.read_bytes() == content
-        missing = [name for name in sorted(names) if not (same and (kept / name).is_file())]
-        expected = _listed(content, self._where(digest))
+        # Of other content: a result that was deleted and made again, or a copy that was altered.
+        missing = [name for name, one in wanted.items() if _state(kept / name, one) != "as listed"]
         for name in missing:
             # What a put that was cut off left beside them is none of the result's.
-            data = read_file(*self._at(f"{_place(digest)}/{name}"))
-            _require_unaltered(name, data, expected[name], self._where(digest))
-            _write_read_only(kept / name, data)
+            _write_read_only(kept / name, self._load(digest, name, wanted[name]))
         if not same:
             _write_read_only(described, content)
         return bool(missing)
+
+    def _load(self, digest: str, name: str, sha256: str) -> bytes:
+        """Read a remote file of a result."""
+        where = self._where(digest)
+        try:
+            data = read_file(*self._at(f"{_place(digest)}/{name}"))
+        except FileNotFoundError as error:
+            raise _unlike("missing", name, where) from error
+        same = hashlib.sha256(data).hexdigest() == sha256
+        _require("as listed" if same else "altered", name, where)
+        return data
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -195,15 +211,33 @@ def _write_read_only(path: Path, data: bytes) -> None:
 def _listed(content: bytes, where: str) -> dict[str, str]:
     """Names and checksums of the files that belong to a result."""
     with reading(where):
-        return dict(json.loads(content)[FILES])
+        parsed = json.loads(content)
+        require_version(VERSION, parsed, where)
+        return dict(parsed[FILES])
 
 
-def _require_unaltered(name: str, data: bytes, expected: str, where: str) -> None:
-    """Compare what came over the network with what was sent."""
-    if hashlib.sha256(data).hexdigest() != expected:
-        raise RunError(
-            f"a stored result has the files that its {RESULT} lists",
-            came=f"altered: {name}",
-            remedy="delete this result; the next run makes it again",
-            where=where,
-        )
+_State = Literal["as listed", "altered", "missing"]
+
+
+def _state(path: Path, sha256: str) -> _State:
+    """Compare a file with what ``result.json`` says of it."""
+    try:
+        found = patiently(lambda: sha256_of(path))
+    except FileNotFoundError:
+        return "missing"
+    return "as listed" if found == sha256 else "altered"
+
+
+def _require(state: _State, name: str, where: Path | str) -> None:
+    """Refuse a result of which a file is not what was kept."""
+    if state != "as listed":
+        raise _unlike(state, name, where)
+
+
+def _unlike(state: _State, name: str, where: Path | str) -> CheckpointError:
+    return CheckpointError(
+        f"a finished job's result has the files that its {RESULT} lists",
+        came=f"{state}: {name}",
+        remedy="delete its folder; the next run makes it again",
+        where=where,
+    )

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from distributed_iac.files import write_atomically
 from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.run.lost import LostResults, know_more
 from distributed_iac.run.reading import reading
 from distributed_iac.run.replay import JobHistory, Replay
 from distributed_iac.run.result import read_result
@@ -77,12 +78,15 @@ class RunTables:
         epochs: A row a job and epoch: ``key`` and the epoch's scalars.
         folders: Local folder of the kept files by job key, finished jobs only.
         replay: What the journal says.
+        lost: Finished jobs whose kept files are not there; what is said of them is what they had
+            reported, under the status ``lost``.
     """
 
     jobs: pa.Table
     epochs: pa.Table
     folders: Mapping[str, Path]
     replay: Replay
+    lost: LostResults
 
 
 def collect_run(folder: Path) -> RunTables:
@@ -99,18 +103,25 @@ def collect_run(folder: Path) -> RunTables:
     plan = patiently(run.plan)
     replay = Replay(plan.graph, without=PAYLOAD_NAMES)
     replay.follow(run.journal)
-    folders = _folders(plan, replay.jobs)
+    found = _folders(plan, replay.jobs)
+    folders = {key: kept for key, kept in found.items() if kept is not None}
+    lost = LostResults(tuple(key for key in found if key not in folders), plan.artifacts)
     jobs, epochs = [], []
     for key, history in replay.jobs.items():
         result = read_result(folders[key]) if key in folders else {}
         rows = _rows(history, folders.get(key))
-        jobs.append(_job_row(history, plan, result, rows))
+        status = {"status": "lost"} if key in lost.keys else {}
+        jobs.append({**_job_row(history, plan, result, rows), **status})
         epochs += [{"key": key, **row} for row in rows]
-    return RunTables(pa.Table.from_pylist(jobs, JOBS_SCHEMA), _table(epochs), folders, replay)
+    table = pa.Table.from_pylist(jobs, JOBS_SCHEMA)
+    return RunTables(table, _table(epochs), folders, replay, lost)
 
 
-def refresh_tables(folder: Path) -> None:
+def refresh_tables(folder: Path) -> LostResults:
     """Write a run's tables, one process at a time: an older state never replaces a newer one.
+
+    Returns:
+        Results that are lost, and for whose sake tables that know them were left as they are.
 
     Raises:
         RunError: As :func:`collect_run`.
@@ -118,7 +129,11 @@ def refresh_tables(folder: Path) -> None:
         OSError: Disk full or folder unwritable.
     """
     with SweepFolder(folder).reporting():
-        write_tables(folder, collect_run(folder))
+        tables = collect_run(folder)
+        if know_more(folder, tables.lost):
+            return tables.lost
+        write_tables(folder, tables)
+    return LostResults((), tables.lost.artifacts)
 
 
 def write_tables(folder: Path, tables: RunTables) -> None:
@@ -129,14 +144,14 @@ def write_tables(folder: Path, tables: RunTables) -> None:
         write_atomically(folder / f"{name}.parquet", buffer.getvalue())
 
 
-def _folders(plan: SweepPlan, jobs: Mapping[str, JobHistory]) -> dict[str, Path]:
+def _folders(plan: SweepPlan, jobs: Mapping[str, JobHistory]) -> dict[str, Path | None]:
+    """Kept files of every finished job; None where they are lost."""
     artifacts = Artifacts(plan.artifacts)
-    found = {
+    return {
         key: artifacts.fetch(history.digest, without=(WEIGHTS,))
         for key, history in jobs.items()
         if history.status == "done" and history.digest is not None
     }
-    return {key: folder for key, folder in found.items() if folder is not None}
 
 
 def _rows(history: JobHistory, folder: Path | None) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
 from distributed_iac.run.collect import refresh_tables
 from distributed_iac.run.job_run import JobRun
+from distributed_iac.run.lost import LostResults
 from distributed_iac.run.outcome import SweepOutcome
 from distributed_iac.run.replay import Replay
 from distributed_iac.run.result import read_result
@@ -105,11 +106,15 @@ class LocalSweep:
             replay.follow(self._journal)
         return SweepOutcome(replay.jobs)
 
-    def conclude(self) -> None:
-        """Note that this process does no more, and write the tables of all jobs so far."""
+    def conclude(self) -> LostResults:
+        """Note that this process does no more, and write the tables of all jobs so far.
+
+        Returns:
+            As :func:`~distributed_iac.run.collect.refresh_tables`.
+        """
         with self._folder.claimed():
             self._journal.write("close")
-            refresh_tables(self.config.folder)
+            return refresh_tables(self.config.folder)
 
     def result(self, key: str) -> Path:
         """Carry out one job and all that it needs, as far as they are not done.

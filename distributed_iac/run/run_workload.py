@@ -60,11 +60,15 @@ class RunWorkload:
         return find_result(Artifacts(self.artifacts), self.digest(job))
 
     def _is_prepared(self, name: str) -> bool:
-        """Whether the store is there, whole, and of these settings; if not, its job says why."""
+        """Whether the store is there, whole, and of these settings; if not, its job says why.
+
+        Every byte is read, once a process: whoever drives the run asks first, and a worker only if
+        it is handed this job.
+        """
         (dataset,) = [one for one in self.config.data if one.name == name]
         folder = self.config.store_folder(dataset)
         try:
-            verify_files(folder, read_manifest(folder), "manifest")
+            verify_files(folder, read_manifest(folder), "checksums")
         except StoreError as error:
             if error.retriable:
                 raise

@@ -136,6 +136,10 @@ class SweepFolder:
                 where=path,
             ) from error
 
+    def is_described(self) -> bool:
+        """Whether it says what there is to do, well or badly."""
+        return (self.path / JOBS).is_file()
+
     def require_readable(self) -> None:
         """Refuse the folder of another release's run before anything is written into it.
 

@@ -54,6 +54,10 @@ class Trace:
         assert len(self.reports) in (0, len(self.epoch_seconds))
 
 
+ENDED = ("done", "lost")
+"""What a lost result took was reported while its job ran."""
+
+
 def traces_from_rows(
     jobs: Iterable[Row],
     epochs: Iterable[Row],
@@ -72,7 +76,7 @@ def traces_from_rows(
     by_job: defaultdict[str, list[Row]] = defaultdict(list)
     for row in epochs:
         by_job[row["key"]].append(row)
-    done = [row for row in jobs if row["status"] == "done" and _is_timed(by_job[row["key"]])]
+    done = [row for row in jobs if row["status"] in ENDED and _is_timed(by_job[row["key"]])]
     return tuple(
         _trace(row, by_job[row["key"]], planned[row["kind"]], closing.get(row["key"], 0.0))
         for row in done

@@ -37,6 +37,7 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.freeze import Trained
+from distributed_iac.nets.patch_fit import require_patch
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.seeds import derive_seed
@@ -117,7 +118,7 @@ class Group:
 
     def _build(self, seed: int) -> Backbone:
         fingerprint = self.store.fingerprint
-        return build_backbone(
+        backbone = build_backbone(
             self.settings,
             len(fingerprint.channel_names),
             len(output_values(self.scheme)),
@@ -125,6 +126,10 @@ class Group:
             seed=seed,
             store=card_of_store(fingerprint),
         )
+        channels, patch = len(fingerprint.channel_names), fingerprint.recipe.patch
+        batch = (self.config.batches.batch_size, channels, *patch)
+        require_patch(backbone, batch, self.name)
+        return backbone
 
     def pretrain_stage(self) -> SupervisedStage:
         """The training of the plain backbone."""

@@ -499,10 +499,43 @@ SPLITS = (
     preparing("unknown-attribute", 2, "data.0.split.stratify=[hospital]", "hospital"),
 )
 
+
+def store_altered(name: str) -> tuple[Row, ...]:
+    """A file of the store with one bit changed, before whatever would train on it."""
+
+    def spoil(here: Path) -> None:
+        flipped(here / "stores/lesion" / name)
+
+    said = (f"{name} has been altered", "delete the folder")
+    other = ("good.yaml", "--set", "name=other")
+    commands = {"prepare": ("good.yaml",), "search": other, "sweep": other}
+    return tuple(
+        Row(f"{command}-altered-{name}", (command, *options), 3, said, spoil)
+        for command, options in commands.items()
+    )
+
+
+def too_small(patch: str, *options: str) -> tuple[Row, ...]:
+    """A patch that the network halves once too often, before anything is prepared."""
+    given = ("good.yaml", "--set", "name=other", "--set", "stores=new", *options)
+    said = ("lesion, unet", "32 x 32 pixels or more", "24 x 24", "preprocess.patch")
+    return tuple(
+        Row(f"{command}-{patch}-patch-too-small", (command, *given), 2, said)
+        for command in ("plan", "prepare", "search", "sweep")
+        if patch == "given" or command in ("prepare", "search")  # known once images were looked at
+    )
+
+
 STATE = (
+    *too_small("given", "--set", "data.0.preprocess.patch=[24, 24]"),
+    *too_small(
+        "automatic",
+        *("--set", "data.0.preprocess.patch=auto"),
+        *("--set", "data.0.preprocess.patch_multiple=8"),
+    ),
     Row(
         "store-of-another-patch",
-        ("prepare", "good.yaml", "--set", "data.0.preprocess.patch=[16, 16]"),
+        ("prepare", "good.yaml", "--set", "data.0.preprocess.patch=[48, 48]"),
         3,
         ("preprocess.patch",),
     ),
@@ -558,6 +591,8 @@ STATE = (
             for path in (here / "stores/lesion/shards").iterdir()
         ],
     ),
+    *store_altered("shards/shard-00000.arrow"),
+    *store_altered("native_labels.arrow"),
     searching(
         "store-index-gone",
         "",
@@ -647,6 +682,21 @@ MODELS = (
         "export the model again",
         spoil=lambda here: (here / "model/model.json").write_text("{}"),
     ),
+    predicting(
+        "model-card-edited",
+        4,
+        "own digest",
+        spoil=lambda here: edit_json(
+            here / "model/model.json",
+            lambda card: card["fingerprint"]["recipe"].update(patch=[16, 16]),
+        ),
+    ),
+    predicting(
+        "labels-empty",
+        3,
+        "give --overwrite",
+        spoil=lambda here: ((here / "new").mkdir(), (here / "new/case0.nii.gz").write_bytes(b"")),
+    ),
     predicting("images-missing", 3, "check the path", "absent", "new"),
     predicting(
         "images-none",
@@ -735,6 +785,19 @@ def written(path: str, content: str | bytes) -> Spoil:
 def everywhere(name: str, edit: Callable[[Path], object]) -> Spoil:
     """Spoil a file of every finished job, in the run folder and among the kept results."""
     return lambda here: [edit(path) for path in (here / "runs").rglob(name)]
+
+
+def flipped(path: Path) -> None:
+    """Change a bit in the middle of a file, which keeps its size."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def results_lost(here: Path) -> None:
+    """A run that was copied without its results."""
+    shutil.rmtree(here / "runs/artifacts")
 
 
 def jobs_changed(number: int, **changes: object) -> Spoil:
@@ -836,6 +899,33 @@ STANDING = (
     kept("history-list", "history.json", lambda path: path.write_text("[]")),
     kept("genotype-empty", "genotype.json", lambda path: path.write_text("{}")),
     kept("epochs-cut", "epochs.parquet", lambda path: cut(path, 50)),
+    kept("history-flipped", "history.json", flipped),
+    kept("decisions-gone", "decisions.json", lambda path: path.unlink()),
+    report("results-lost", "3 finished jobs", MODEL, "copy them to", spoil=results_lost),
+    Row("status-results-lost", ("status", RUN, "--once"), 0, ("3 lost", MODEL), results_lost),
+    Row("export-lists-lost", ("export", RUN), 0, ("1 finished job is lost", MODEL), results_lost),
+    Row(
+        "export-result-lost",
+        ("export", RUN, MODEL, "new"),
+        4,
+        (MODEL, "nothing there", "copy them to"),
+        results_lost,
+    ),
+    Row(
+        "export-weights-flipped",
+        ("export", RUN, MODEL, "new"),
+        4,
+        ("altered: best.safetensors", "delete its folder"),
+        everywhere("best.safetensors", flipped),
+    ),
+    searching(
+        "on-weights-flipped",
+        "seeds=[1]",
+        4,
+        "altered: best.safetensors",
+        "delete its folder",
+        spoil=everywhere("best.safetensors", flipped),
+    ),
 )
 
 SWEEPS = (

@@ -123,7 +123,7 @@ def test_a_bad_file_is_named_and_the_others_are_done(
     (line,) = [line for line in done.err.splitlines() if line.startswith("refused")]
     assert "flat.nii.gz" in line
     assert "shape (8, 8, 0)" in line
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nii.gz", "b.nii.gz"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.gz")) == ["a.nii.gz", "b.nii.gz"]
 
 
 def test_what_images_were_used_with_is_said_once_for_each_kind(
@@ -147,6 +147,33 @@ def test_the_same_command_continues(tmp_path: Path, run: Run, model: Path, image
     assert "1 there already" in done.out
     assert (tmp_path / "out" / "a.nii.gz").stat().st_mtime_ns == before
     assert "2 label maps written" in run(model, images, tmp_path / "out", "--overwrite").out
+
+
+def test_what_is_not_its_label_map_is_listed_and_left_alone(
+    tmp_path: Path, run: Run, model: Path, images: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.nii.gz").write_bytes(b"")
+    for _ in range(2):
+        done = run(model, images, tmp_path / "out")
+        assert done.code == 3
+        assert "1 refused" in done.out
+        (line,) = [line for line in done.err.splitlines() if line.startswith("refused")]
+        assert "does not say that it was made here" in line
+        assert "--overwrite" in line
+        assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b""
+    assert run(model, images, tmp_path / "out", "--overwrite").code == 0
+    assert "2 there already" in run(model, images, tmp_path / "out").out
+
+
+def test_an_image_numbered_as_another_channel_is_said(
+    tmp_path: Path, run: Run, model: Path, images: Path
+) -> None:
+    (images / "a.nii.gz").rename(images / "a_0001.nii.gz")
+    done = run(model, images, tmp_path / "out")
+    assert done.code == 0
+    (line,) = [line for line in done.err.splitlines() if line.startswith("warning")]
+    assert "a_0001" in line
 
 
 def test_uint8_on_demand(tmp_path: Path, run: Run, model: Path, images: Path) -> None:

@@ -183,3 +183,20 @@ def test_a_narrow_terminal_of_latin_letters_shows_it_all_the_same(
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert b"loss ? ?" in done.stdout
+
+
+def test_a_lost_result_is_told_until_it_is_there_again(folder: SweepFolder, tmp_path: Path) -> None:
+    for job in (PREPARE, PRETRAIN):
+        folder.journal.write("end", job.key, {"digest": f"ab-{job.kind}"})
+    board = Board(folder.path)
+    board.refresh()
+    assert board.line().startswith("2/5 jobs done"), "nobody has looked"
+    board.look_for_results()
+    assert board.line().startswith("0/5 jobs done, 2 lost")
+    for job, lost in ((PREPARE, "1/5 jobs done, 1 lost"), (PRETRAIN, "2/5 jobs done")):
+        result = tmp_path / "artifacts" / "ab" / f"ab-{job.kind}" / "result.json"
+        result.parent.mkdir(parents=True)
+        result.write_text("{}")
+        board.refresh()
+        assert board.line().startswith(lost)
+    assert not board.lost

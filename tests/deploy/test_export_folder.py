@@ -171,9 +171,62 @@ def test_a_card_survives_the_way_through_json(tmp_path: Path, trained: Callable[
     trained("brats").export(tmp_path / "model")
     card = read_card(tmp_path / "model")
     again = json.loads(json.dumps(card.to_json()))
-    assert again == json.loads((tmp_path / "model" / "model.json").read_text())
+    written = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert {**again, "digest": card.digest} == written
     assert np.isfinite(card.fingerprint.recipe.spacing).all()
     assert isinstance(card.cell, CellSettings)
+
+
+def _edits() -> dict[str, Callable[[dict[str, Any]], object]]:
+    def edit(*keys: str, value: Any) -> Callable[[dict[str, Any]], object]:
+        def change(card: dict[str, Any]) -> None:
+            *places, last = keys
+            for place in places:
+                card = card[place]
+            assert card[last] != value
+            card[last] = value
+
+        return change
+
+    return {
+        "spacing": edit("fingerprint", "recipe", "spacing", value=[3.5, 1.5]),
+        "patch": edit("fingerprint", "recipe", "patch", value=[64, 32]),
+        "licence": edit("fingerprint", "licence", value="none"),
+        "mirror": edit("mirror", value=["height"]),
+        "score": edit("provenance", "val_dice", value=0.99),
+        "weights": edit("weights_sha256", value="0" * 64),
+        "digest": edit("digest", value="0" * 64),
+        "digest null": edit("digest", value=0),
+        "more": lambda card: card.update(more=1),
+        "less": lambda card: card.pop("mirror"),
+    }
+
+
+@pytest.mark.parametrize("edit", _edits().values(), ids=list(_edits()))
+def test_a_card_that_was_edited_is_refused(
+    tmp_path: Path, trained: Callable[..., Any], edit: Callable[[dict[str, Any]], object]
+) -> None:
+    trained("acdc").export(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content))
+    read_card(tmp_path / "model")  # other spaces and another order say the same
+    edit(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"own digest[\s\S]*export the model again"):
+        read_card(tmp_path / "model")
+
+
+def test_a_card_without_a_digest_is_one_of_an_older_release(
+    tmp_path: Path, trained: Callable[..., Any]
+) -> None:
+    trained("acdc").export(tmp_path / "model")
+    card = read_card(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    content = json.loads(path.read_text())
+    del content["digest"]
+    path.write_text(json.dumps(content))
+    assert read_card(tmp_path / "model").digest == card.digest
 
 
 def test_a_score_that_is_not_defined_is_null(tmp_path: Path, trained: Callable[..., Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -197,3 +199,49 @@ def test_channels_of_a_data_set_come_in_the_order_of_the_model(
         assert case.channels == own.channels[::-1]
     other = replace(four, channel_names=("pet",))
     assert find_images(source.detection.root, other).cases == source.cases
+
+
+def test_what_is_no_file_though_it_is_named_like_an_image_is_listed(
+    write: Write, one: Fingerprint
+) -> None:
+    folder = write("a.nii.gz")
+    os.mkfifo(folder / "pipe.nii.gz")
+    (folder / "link.nii").symlink_to("pipe.nii.gz")
+    (folder / "empty.nii.gz").mkdir()
+    (folder / "notes").mkdir()
+    os.mkfifo(folder / "notes.pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(folder)  # the name of a socket is short
+        server.bind("s.nii")
+        os.chdir(here)
+        images = find_images(folder, one)
+    assert [case.case_id for case in images.cases] == ["a"]
+    reasons = {Path(one.path).name: one.reason for one in images.unusable}
+    assert reasons.keys() == {"pipe.nii.gz", "link.nii", "empty.nii.gz", "s.nii"}
+    assert "no image lies in it" in reasons.pop("empty.nii.gz")
+    assert all("pipe" in reason for reason in reasons.values())
+
+
+def test_a_pipe_is_no_image(tmp_path: Path, one: Fingerprint) -> None:
+    os.mkfifo(tmp_path / "a.nii.gz")
+    with pytest.raises(SourceError, match="another kind of file"):
+        find_images(tmp_path / "a.nii.gz", one)
+
+
+@pytest.mark.parametrize("names", [["a_0001.nii.gz"], ["a_0001.nii.gz", "a_0002.nii", "b.nii"]])
+def test_an_image_that_is_numbered_as_another_channel_is_doubted(
+    write: Write, one: Fingerprint, four: Fingerprint, names: list[str]
+) -> None:
+    """AMOS names cases so, nnU-Net channels: nothing but the user can tell."""
+    images = find_images(write(*names), one)
+    assert {case.case_id for case in images.cases} == {name.partition(".")[0] for name in names}
+    (sentence,) = images.warnings
+    assert "a_0001" in sentence
+    assert "takes cine alone" in sentence
+    assert not find_images(write(*names), four).warnings, "refused there"
+
+
+@pytest.mark.parametrize("name", ["a_0000.nii.gz", "a_001.nii.gz", "a.nii.gz"])
+def test_other_names_are_not_doubted(write: Write, one: Fingerprint, name: str) -> None:
+    assert not find_images(write(name), one).warnings

@@ -14,8 +14,9 @@ import pytest
 from distributed_iac.data.contract import Case
 from distributed_iac.deploy import Model
 from distributed_iac.deploy.images import Images, find_images
-from distributed_iac.deploy.segment_cases import predict_images
-from distributed_iac.errors import ConfigError
+from distributed_iac.deploy.predictions import RECORD
+from distributed_iac.deploy.segment_cases import CaseOutcome, predict_images
+from distributed_iac.errors import ConfigError, RunError
 
 Save = Callable[[Path], None]
 
@@ -96,22 +97,105 @@ def test_every_kind_of_bad_file_is_refused_and_the_good_one_done(
         assert name in refusal.path
         assert refusal.remedy
     assert outcomes["good"].status == "written"
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.nii.gz"]
+    assert [path.name for path in (tmp_path / "out").glob("*.nii.gz")] == ["good.nii.gz"]
 
 
-def test_a_label_map_that_is_there_is_kept_until_asked_otherwise(
-    tmp_path: Path, model: Model, folder: Path
+Again = Callable[..., CaseOutcome]
+
+
+@pytest.fixture
+def again(tmp_path: Path, model: Model, folder: Path) -> Again:
+    """Segments the good image once more."""
+
+    def call(model: Model = model, **options: Any) -> CaseOutcome:
+        found = find_images(folder, model.card.fingerprint)
+        (outcome,) = predict_images(model, found, tmp_path / "out", **options)
+        return outcome
+
+    return call
+
+
+def test_a_label_map_is_kept_as_it_is(tmp_path: Path, again: Again) -> None:
+    assert again().status == "written"
+    (tmp_path / "out").rename(tmp_path / "moved")
+    (tmp_path / "moved").rename(tmp_path / "out")
+    before = (tmp_path / "out" / "good.nii.gz").stat().st_mtime_ns
+    assert [again().status, again().status] == ["present", "present"]
+    assert (tmp_path / "out" / "good.nii.gz").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("content", [b"corrected by hand", b"", None], ids=["other", "none", "cut"])
+def test_a_label_map_that_was_changed_is_neither_kept_for_one_nor_lost(
+    tmp_path: Path, again: Again, content: bytes | None
 ) -> None:
+    again()
+    path = tmp_path / "out" / "good.nii.gz"
+    content = path.read_bytes()[:60] if content is None else content
+    path.write_bytes(content)
+    outcome = again()
+    assert outcome.status == "refused"
+    assert outcome.refusal is not None
+    assert "not as it was written" in outcome.refusal.reason
+    assert "--overwrite" in outcome.refusal.remedy
+    assert path.read_bytes() == content
+    assert again(existing="replace").status == "written"
+    assert nib.load(path).shape == (30, 40, 3)
+    assert again().status == "present"
+
+
+def test_a_label_map_of_another_model_image_or_type_is_told_from_its_own(
+    tmp_path: Path, again: Again, folder: Path, trained: Callable[..., Any]
+) -> None:
+    other = trained("acdc", kind="plain").export(tmp_path / "other")
+    again(existing="replace")
+    for options in ({"model": other}, {"dtype": "uint8"}):
+        refusal = again(**options).refusal
+        assert refusal is not None
+        assert "another model, of another image or with other options" in refusal.reason
+    assert again().status == "present"
+    _image((30, 40, 4))(folder / "good.nii.gz")
+    assert again().status == "refused"
+    assert again(existing="replace").status == "written"
+    assert nib.load(tmp_path / "out" / "good.nii.gz").shape == (30, 40, 4)
+
+
+def test_a_label_map_of_which_nothing_is_recorded_is_nobodys(tmp_path: Path, again: Again) -> None:
+    """As releases left it that kept no record."""
+    again()
+    (tmp_path / "out" / RECORD).unlink()
+    refusal = again().refusal
+    assert refusal is not None
+    assert f"{RECORD} does not say" in refusal.reason
+
+
+def test_a_label_map_of_another_case_under_its_name_is_told(
+    tmp_path: Path, again: Again, model: Model, folder: Path
+) -> None:
+    _image((30, 40, 5))(folder / "second.nii.gz")
     found = find_images(folder, model.card.fingerprint)
-    (tmp_path / "out").mkdir()
-    kept = tmp_path / "out" / "good.nii.gz"
-    kept.write_bytes(b"corrected by hand")
-    (outcome,) = predict_images(model, found, tmp_path / "out")
-    assert outcome.status == "present"
-    assert kept.read_bytes() == b"corrected by hand"
-    (outcome,) = predict_images(model, found, tmp_path / "out", existing="replace")
-    assert outcome.status == "written"
-    assert nib.load(kept).shape == (30, 40, 3)
+    list(predict_images(model, found, tmp_path / "out"))
+    (folder / "second.nii.gz").unlink()
+    (tmp_path / "out" / "second.nii.gz").replace(tmp_path / "out" / "good.nii.gz")
+    assert again().status == "refused"
+
+
+def test_a_kill_before_a_label_map_has_its_name_costs_that_one_alone(
+    tmp_path: Path, again: Again
+) -> None:
+    again()
+    path, record = (tmp_path / "out" / name for name in ("good.nii.gz", RECORD))
+    path.unlink()  # recorded already
+    record.write_bytes(record.read_bytes() + record.read_bytes()[:40])  # and half a line
+    assert [again().status, again().status] == ["written", "present"]
+    assert len(record.read_bytes().splitlines()) == 3
+
+
+def test_the_record_of_a_newer_release_is_not_guessed_at(tmp_path: Path, again: Again) -> None:
+    again()
+    record = tmp_path / "out" / RECORD
+    record.write_text(record.read_text().replace('"format_version": 1', '"format_version": 99'))
+    with pytest.raises(RunError, match="upgrade"):
+        again()
 
 
 def test_an_image_is_never_overwritten(model: Model, folder: Path) -> None:

@@ -112,3 +112,35 @@ def test_files_hold_what_was_read(finished: RunRecord, finished_run: Path, tmp_p
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="the folder of a sweep"):
         rebuild(tmp_path)
+
+
+def test_a_run_without_its_results_is_not_complete_and_costs_no_table(
+    make_run: Callable[..., Path],
+) -> None:
+    folder = make_run()
+    rebuild(folder)
+    before = made(folder)
+    (lost,) = [
+        path.parent for path in artifacts(folder).rglob("result.json") if RANDOM in said(path)
+    ]
+    shutil.rmtree(lost)
+    with pytest.raises(RunError, match=rf"{RANDOM}[\s\S]*copy them to"):
+        rebuild(folder)
+    assert made(folder) == before
+    (folder / "jobs.parquet").unlink()
+    rebuilt = rebuild(folder)
+    assert (rebuilt.state, rebuilt.progress) == ("incomplete", "9 of 10 jobs done, 1 lost")
+    assert RANDOM in rebuilt.warnings[0]
+    assert "random" not in read_patients(folder / "patients.parquet")["name"].to_pylist()
+    assert "lost" in (folder / "tables/jobs.csv").read_text().splitlines()[0]
+
+
+RANDOM = "acdc/basic_unet-tiny/retrain/random/seed0"
+
+
+def artifacts(folder: Path) -> Path:
+    return folder.parents[1] / "artifacts"
+
+
+def said(path: Path) -> str:
+    return str(json.loads(path.read_text())["key"])

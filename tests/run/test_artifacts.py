@@ -104,14 +104,32 @@ def test_two_machines_that_finish_the_same_job_at_once_do_not_disturb_each_other
     assert [path.name for path in (tmp_path / "artifacts" / DIGEST[:2]).iterdir()] == [DIGEST]
 
 
-def test_a_remote_result_that_was_altered_is_refused(tmp_path: Path) -> None:
-    root = tmp_path / "artifacts"
-    artifacts = Artifacts(root.as_uri(), tmp_path / "cache")
+@pytest.mark.parametrize("spoilt", ["altered", "missing"])
+def test_a_file_that_is_not_as_listed_is_refused_where_it_is_asked_for(
+    artifacts: Artifacts, tmp_path: Path, spoilt: str
+) -> None:
     artifacts.put(DIGEST, files(tmp_path / "left"))
-    (root / DIGEST[:2] / DIGEST / "best.safetensors").write_bytes(b"torn")
-    with pytest.raises(RunError, match=r"best\.safetensors"):
+    weights = tmp_path / "artifacts" / DIGEST[:2] / DIGEST / "best.safetensors"
+    weights.chmod(0o644)
+    if spoilt == "altered":
+        weights.write_bytes(bytes(range(1, 256)) + b"\0")  # the same size
+    else:
+        weights.unlink()
+    with pytest.raises(CheckpointError, match=rf"{spoilt}: best\.safetensors[\s\S]*delete"):
         artifacts.fetch(DIGEST)
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
+    assert artifacts.fetch(DIGEST, without=("best.safetensors",)) is not None
+
+
+def test_a_copy_in_the_cache_that_was_altered_is_copied_again(tmp_path: Path) -> None:
+    artifacts = Artifacts((tmp_path / "artifacts").as_uri(), tmp_path / "cache")
+    artifacts.put(DIGEST, files(tmp_path / "left"))
+    for _ in range(2):
+        folder = artifacts.fetch(DIGEST)
+        assert folder is not None
+        assert content(folder) == content(tmp_path / "left")
+        (folder / "best.safetensors").chmod(0o644)
+        (folder / "best.safetensors").write_bytes(bytes(256))
 
 
 def test_the_cache_follows_the_users_cache_folder(

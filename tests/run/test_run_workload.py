@@ -86,6 +86,23 @@ def test_a_store_that_was_cut_is_not_taken_for_whole(prepared: RunConfig) -> Non
         prepare(prepared)
 
 
+def test_a_store_of_which_a_bit_was_flipped_is_not_taken_for_whole(prepared: RunConfig) -> None:
+    (shard, *_) = (prepared.stores / "acdc" / "shards").iterdir()
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    workload = workload_of(prepared)
+    assert workload.finished(workload.graph[PREPARE]) is None
+    with pytest.raises(StoreError, match="has been altered"):
+        prepare(prepared)
+    aside = prepared.data[0].source.rename(prepared.out / "aside")  # no source to compare with
+    try:
+        with pytest.raises(StoreError, match="has been altered"):
+            prepare(prepared)
+    finally:
+        aside.rename(prepared.data[0].source)
+
+
 def test_a_deleted_store_is_prepared_again_before_anything_needs_it(prepared: RunConfig) -> None:
     store = prepared.stores / "acdc"
     identity = (store / "manifest.json").read_bytes()

@@ -34,6 +34,7 @@ class Folder:
         files: Visible files. Links count as what they point to.
         hidden: Names of hidden entries: never data, at most a hint.
         dangling: Visible links that lead nowhere, and where they were meant to lead.
+        special: Names of visible pipes, sockets and devices, and of links to them.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Folder:
     files: Mapping[str, Path]
     hidden: tuple[str, ...] = ()
     dangling: Mapping[str, str] = field(default_factory=dict)
+    special: tuple[str, ...] = ()
 
     @property
     def nifti(self) -> Mapping[str, Path]:
@@ -67,6 +69,7 @@ def list_folder(path: Path) -> Folder:
     files: dict[str, Path] = {}
     hidden: list[str] = []
     dangling: dict[str, str] = {}
+    special: list[str] = []
     for entry in found:
         place = path / entry.name
         if is_hidden(entry.name):
@@ -75,9 +78,11 @@ def list_folder(path: Path) -> Folder:
             folders[entry.name] = place
         elif entry.is_file(follow_symlinks=False) or place.is_file():
             files[entry.name] = place
-        elif entry.is_symlink():
+        elif entry.is_symlink() and not place.exists():
             dangling[entry.name] = str(place.readlink())
-    return Folder(path, folders, files, tuple(hidden), dangling)
+        else:
+            special.append(entry.name)
+    return Folder(path, folders, files, tuple(hidden), dangling, tuple(special))
 
 
 def _is_folder(entry: os.DirEntry[str], place: Path) -> bool:

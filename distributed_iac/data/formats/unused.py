@@ -24,7 +24,7 @@ from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.decathlon import IMAGE_FOLDERS
 from distributed_iac.data.formats.listed import LABEL_FOLDERS
 from distributed_iac.data.formats.listing import Folder, peek
-from distributed_iac.data.formats.names import is_picture, stem_of, unread_ending
+from distributed_iac.data.formats.names import is_picture, split_nifti, stem_of, unread_ending
 from distributed_iac.data.problems import Findings
 
 _BESIDE = {
@@ -44,7 +44,7 @@ class NotRead:
 
 
 def not_read(folder: Folder) -> Iterator[NotRead]:
-    """Files of a folder that cannot be read because of their name, and links that lead nowhere."""
+    """Files of a folder that cannot be read because of their name, and what is no file."""
     for name, path in folder.files.items():
         ending = unread_ending(name)
         if ending is None:
@@ -58,6 +58,9 @@ def not_read(folder: Folder) -> Iterator[NotRead]:
     for name, target in folder.dangling.items():
         reason = f"the link leads nowhere (to {target})"
         yield NotRead(folder.path / name, reason, "Restore what it leads to, or remove it")
+    for name in filter(split_nifti, folder.special):
+        reason = "it is a pipe, a socket or a device, not a file"
+        yield NotRead(folder.path / name, reason, "Put the image itself there, or remove it")
 
 
 def letter_case_twins(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:

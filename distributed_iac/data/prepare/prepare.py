@@ -19,7 +19,7 @@ waits, and finds the store there. A store of other settings or of other files is
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -63,6 +63,8 @@ from distributed_iac.data.store.manifest import (
     NOTES,
     SKIPPED,
     WORK,
+    Manifest,
+    compared_files,
     read_manifest,
     verify_files,
     without_manifest,
@@ -71,6 +73,13 @@ from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.workers import Workers, worker_count
 from distributed_iac.errors import DataError, StoreError
 from distributed_iac.transient import patiently
+
+UNNOTICED = 2**30
+"""Bytes of a store that are read in a second or two: nothing is said of it. Our choice."""
+
+
+Accept = Callable[[Recipe], object]
+"""Raises what speaks against a recipe."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,7 @@ def prepare_store(
     split: SplitSettings,
     folder: Path,
     observer: PreparationObserver | None = None,
+    accept: Accept = lambda _: None,
 ) -> Preparation:
     """Prepare a source, or find that this has been done.
 
@@ -109,6 +119,8 @@ def prepare_store(
         split: How patients are divided.
         folder: Of the store; created if need be.
         observer: Told how far it is; None for nobody.
+        accept: Asked once everything is decided, before any case is prepared; what it raises ends
+            the preparation.
 
     Raises:
         ConfigError: The split asks for something that the source does not have.
@@ -123,13 +135,15 @@ def prepare_store(
     request = make_request(source, dataset, settings, split, folder)
     for unusable in request.unusable:
         observer.note(f"cannot be used: {unusable}")
-    if (folder / MANIFEST).exists():
-        return _already_prepared(request)
-    # Interrupted anywhere, it continues: also where storage fails for a moment.
-    return patiently(lambda: _carry_out(request, observer))
+    if not (folder / MANIFEST).exists():
+        # Interrupted anywhere, it continues: also where storage fails for a moment.
+        return patiently(lambda: _carry_out(request, observer, accept))
+    found = _already_prepared(request, observer)
+    accept(found.fingerprint.recipe)
+    return found
 
 
-def _carry_out(request: StoreRequest, observer: PreparationObserver) -> Preparation:
+def _carry_out(request: StoreRequest, observer: PreparationObserver, accept: Accept) -> Preparation:
     with storage_errors(request.folder):
         _require_own_folder(request.folder)
         workers = Workers(
@@ -139,11 +153,11 @@ def _carry_out(request: StoreRequest, observer: PreparationObserver) -> Preparat
         )
         with claimed_work(request.folder, observer.waits) as work, workers:
             if (request.folder / MANIFEST).exists():
-                return _already_prepared(request)  # whoever was waited for has made it
-            return _build(request, StageRunner(work, workers, observer))
+                return _already_prepared(request, observer)  # whoever was waited for has made it
+            return _build(request, StageRunner(work, workers, observer), accept)
 
 
-def _build(request: StoreRequest, runner: StageRunner) -> Preparation:
+def _build(request: StoreRequest, runner: StageRunner, accept: Accept) -> Preparation:
     """Make the store, stage by stage; the manifest is the last file written.
 
     Raises:
@@ -158,6 +172,7 @@ def _build(request: StoreRequest, runner: StageRunner) -> Preparation:
     cases = along_axes(request.cases, axes)
     surveys, unread = survey_stage(request, runner, cases)
     recipe = decide_recipe(request.settings, tuple(surveys.values()), axes)
+    accept(recipe)
     unusable = {refused.case_id for refused in unread}
     readable = [case for case in cases if case.case_id not in unusable]
     mean_depth = float(np.mean([survey.depth for survey in surveys.values()]))
@@ -212,7 +227,8 @@ def _refusal(skipped: Sequence[Skipped]) -> DataError:
     )
 
 
-def _already_prepared(request: StoreRequest) -> Preparation:
+def _already_prepared(request: StoreRequest, observer: PreparationObserver) -> Preparation:
+    """Find that a store is what is asked for, and that every byte of it is as it was written."""
     folder = request.folder
     manifest = read_manifest(folder)
     verify_files(folder, manifest, "manifest")
@@ -228,6 +244,7 @@ def _already_prepared(request: StoreRequest) -> Preparation:
     skipped = tuple(Skipped(**case) for case in _read(folder / SKIPPED))
     if skipped and request.settings.on_bad_case == "refuse":
         raise _refusal(skipped)
+    _compare(folder, manifest, observer)
     if any((folder / name).exists() for name in (WORK, LOCK)):  # killed before the tidying up
         with storage_errors(folder), claimed_work(folder) as work:
             work.clear()
@@ -235,6 +252,15 @@ def _already_prepared(request: StoreRequest) -> Preparation:
     # A store of release 0.1.0 has none.
     notes = tuple(map(note_from_json, _read(folder / NOTES) if NOTES in manifest.files else ()))
     return Preparation(folder, "already_prepared", fingerprint, skipped, notes)
+
+
+def _compare(folder: Path, manifest: Manifest, observer: PreparationObserver) -> None:
+    large = sum(file.size for file in manifest.files.values()) > UNNOTICED
+    if large:
+        observer.begin("comparing checksums", len(manifest.files), 0)
+    for _ in compared_files(folder, manifest):
+        if large:
+            observer.advance()
 
 
 def _require_own_folder(folder: Path) -> None:

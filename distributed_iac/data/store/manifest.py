@@ -5,6 +5,8 @@
     write_manifest(folder, identity_key, digests)
     manifest = read_manifest(folder)             # StoreError if the store is not whole
     verify_files(folder, manifest, "checksums")
+    for name in compared_files(folder, manifest):       # the same, to be followed
+        ...
 
 A preparation writes it after everything else. A folder without a valid manifest is no store.
 """
@@ -12,7 +14,7 @@ A preparation writes it after everything else. A folder without a valid manifest
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any, Literal
 
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.errors import StoreError
-from distributed_iac.files import FileDigest, digest_of, write_json
+from distributed_iac.files import FileDigest, sha256_of, write_json
 from distributed_iac.transient import patiently
 from distributed_iac.versions import STORE, require_version, versioned
 
@@ -106,7 +108,25 @@ def verify_files(folder: Path, manifest: Manifest, verify: Verify) -> None:
         folder: The store.
         manifest: Its manifest.
         verify: ``manifest`` compares all sizes and the small tables' checksums, in milliseconds;
-            ``checksums`` reads every byte.
+            ``checksums`` reads every byte, once a process.
+
+    Raises:
+        StoreError: A file is missing, truncated or altered.
+    """
+    for _ in compared_files(folder, manifest, verify):
+        pass
+
+
+def compared_files(folder: Path, manifest: Manifest, verify: Verify = "checksums") -> Iterator[str]:
+    """Compare one file after the other with the manifest.
+
+    Args:
+        folder: The store.
+        manifest: Its manifest.
+        verify: As for :func:`verify_files`.
+
+    Yields:
+        The name of each, once it has been found to be as it was written.
 
     Raises:
         StoreError: A file is missing, truncated or altered.
@@ -116,13 +136,14 @@ def verify_files(folder: Path, manifest: Manifest, verify: Verify) -> None:
         try:
             size = patiently(path.stat).st_size
             deep = verify == "checksums" or name in SMALL
-            sha256 = patiently(partial(digest_of, path)).sha256 if deep else expected.sha256
+            sha256 = patiently(partial(sha256_of, path)) if deep else expected.sha256
         except OSError as error:
             raise _damaged(folder, f"{name}: {error.strerror or error}") from error
         if size != expected.size:
             raise _damaged(folder, f"{name} has {size} bytes instead of {expected.size}")
         if sha256 != expected.sha256:
             raise _damaged(folder, f"{name} has been altered: its checksum differs")
+        yield name
 
 
 def without_manifest(folder: Path) -> StoreError:

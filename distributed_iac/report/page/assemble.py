@@ -71,7 +71,7 @@ def standing(record: RunRecord) -> tuple[State, str]:
         return "done", f"complete: {total} jobs"
     rest = ", ".join(
         f"{counts[status]} {status}"
-        for status in ("failed", "skipped", "running", "waiting")
+        for status in ("lost", "failed", "skipped", "running", "waiting")
         if counts[status]
     )
     return "failed" if counts["failed"] else "incomplete", f"{done} of {total} jobs done, {rest}"
@@ -99,6 +99,8 @@ def _summary(record: RunRecord) -> str:
 
 def _warnings(record: RunRecord) -> Iterator[str]:
     """Everything that is missing, and every reason for doubt that a row of a table carries."""
+    if record.tables.lost:
+        yield record.tables.lost.sentence
     yield from parity_doubts(record)
     yield from record.told
     yield from rate_doubts(record)

@@ -18,6 +18,7 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.contract import Backbone
+from distributed_iac.nets.patch_fit import require_networks
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.cells import selected
 from distributed_iac.run.digest import Digests
@@ -61,7 +62,13 @@ class _Builder:
     def build(self) -> Work:
         job = self._job
         if job.kind == "prepare":
-            return PrepareWork(self._dataset, self._config.store_folder(self._dataset))
+            return PrepareWork(
+                self._dataset,
+                self._config.store_folder(self._dataset),
+                lambda recipe: require_networks(
+                    self._config, self._dataset, recipe.patch, recipe.spacing
+                ),
+            )
         group = self._group()
         match job.kind:
             case "pretrain":

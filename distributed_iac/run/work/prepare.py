@@ -9,7 +9,7 @@ from pathlib import Path
 from distributed_iac.config.dataset import DatasetSettings, PatientSettings
 from distributed_iac.data.formats.owners import doubts, owners_of
 from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.prepare.prepare import prepare_store
+from distributed_iac.data.prepare.prepare import Accept, prepare_store
 from distributed_iac.data.prepare.stage_runner import SilentObserver
 from distributed_iac.data.problems import Findings, warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
@@ -38,11 +38,15 @@ class PrepareWork:
     Args:
         dataset: The data set.
         folder: Of its store.
+        accept: Raises what speaks against how its images become slices.
     """
 
-    def __init__(self, dataset: DatasetSettings, folder: Path) -> None:
+    def __init__(
+        self, dataset: DatasetSettings, folder: Path, accept: Accept = lambda _: None
+    ) -> None:
         self._dataset = dataset
         self._folder = folder
+        self._accept = accept
         self._observer = _Impatient()
         self.stage = OnceStage(self._prepare)
 
@@ -60,7 +64,8 @@ class PrepareWork:
         dataset = self._dataset
         if not dataset.source.exists() and (self._folder / MANIFEST).exists():
             _require_same_settings(self._folder, dataset)
-            store = Store.open(self._folder)
+            store = Store.open(self._folder, "checksums")
+            self._accept(store.fingerprint.recipe)
             doubt = _patients_doubted(store, dataset.patients)
             told = () if doubt is None else (doubt,)
             return _facts("source_absent", store.fingerprint, told)
@@ -72,6 +77,7 @@ class PrepareWork:
             dataset.split,
             self._folder,
             self._observer,
+            self._accept,
         )
         return _facts(done.status, done.fingerprint, warnings_in_brief(source.problems))
 

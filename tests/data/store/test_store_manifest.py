@@ -13,7 +13,13 @@ from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.prepare.prepare import prepare_store
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.manifest import MANIFEST, SMALL, read_manifest, write_manifest
+from distributed_iac.data.store.manifest import (
+    MANIFEST,
+    SMALL,
+    compared_files,
+    read_manifest,
+    write_manifest,
+)
 from distributed_iac.errors import StoreError
 from distributed_iac.versions import STORE
 
@@ -67,6 +73,33 @@ def test_a_flipped_bit_is_found(folder: Path, name: str) -> None:
     flip(folder / name)
     with pytest.raises(StoreError, match=f"{name} has been altered"):
         Store.open(folder, "checksums" if name not in SMALL else "manifest")
+
+
+def test_every_file_is_compared_up_to_the_first_that_was_altered(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    assert list(compared_files(folder, manifest)) == list(manifest.files)
+    flip(folder / SHARD)
+    seen: list[str] = []
+    with pytest.raises(StoreError, match=f"{SHARD} has been altered"):
+        seen.extend(compared_files(folder, manifest))
+    assert seen == list(manifest.files)[: list(manifest.files).index(SHARD)]
+
+
+@pytest.mark.parametrize("name", [SHARD, "native_labels.arrow"])
+def test_a_store_of_which_a_bit_was_flipped_is_not_already_prepared(
+    tmp_path: Path, write: Any, as_source: Any, name: str
+) -> None:
+    raw = tmp_path / "raw"
+    source = as_source(raw, [write(raw, f"p{i}", f"p{i}") for i in range(4)])
+
+    def prepare() -> str:
+        how = PreprocessSettings(workers=1)
+        return prepare_store(source, "demo", how, SplitSettings(), tmp_path / "store").status
+
+    assert [prepare(), prepare()] == ["prepared", "already_prepared"]
+    flip(tmp_path / "store" / name)
+    with pytest.raises(StoreError, match=f"{name} has been altered"):
+        prepare()
 
 
 @pytest.mark.parametrize("keep", [0, 10, -5])
