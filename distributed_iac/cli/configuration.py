@@ -80,7 +80,7 @@ def compare_stores(config: RunConfig) -> None:
     from distributed_iac.cli.live_progress import follow
     from distributed_iac.data.store.manifest import MANIFEST, compared_files, read_manifest
 
-    for dataset in config.data:
+    for dataset in config.all_data:
         folder = config.store_folder(dataset)
         if not (folder / MANIFEST).exists():
             continue  # to be prepared

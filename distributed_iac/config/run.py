@@ -10,14 +10,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from distributed_iac.config.backbone import BackboneSettings, BasicUnetSettings
-from distributed_iac.config.base import Count, Settings
+from distributed_iac.config.base import Before, Count, Settings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, ComparisonSettings, Control
@@ -59,6 +59,12 @@ class RunConfig(Settings):
     data: Annotated[tuple[DatasetSettings, ...], Field(min_length=1)]
     """Data sets, each with its own store."""
 
+    also_scored: Annotated[tuple[DatasetSettings, ...], Before(())] = ()
+    """Data sets, such as the old hospital's, that nothing is trained on: the backbone and every
+    model of the run are scored on their test patients as well, by all that the network knew there:
+    what adapting it makes it forget. For one entry of ``data``, and backbones that come trained;
+    the split must be the one that the network was trained with."""
+
     backbones: Annotated[tuple[BackboneSettings, ...], Field(min_length=1)] = (BasicUnetSettings(),)
     """Networks to search cells for."""
 
@@ -94,7 +100,7 @@ class RunConfig(Settings):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         networks = (*self.backbones, *self.baselines)
-        _require_unique("data", (dataset.name for dataset in self.data))
+        _require_unique("data and also_scored", (dataset.name for dataset in self.all_data))
         _require_unique("backbones and baselines", (network.key for network in networks))
         _require_unique("seeds", map(str, self.seeds))
         _require_unique("controls", self.controls)
@@ -119,6 +125,29 @@ class RunConfig(Settings):
                 "into backbones, or take the weights out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _what_is_forgotten_was_known(self) -> Self:
+        if not self.also_scored:
+            return self
+        if len(self.data) > 1:
+            raise ValueError(f"also_scored wants one data set in data (came {len(self.data)})")
+        fresh = [backbone.key for backbone in self.backbones if not backbone.is_trained]
+        if fresh:
+            raise ValueError(
+                f"also_scored is for backbones that come trained ({fresh[0]} has no weights)"
+            )
+        return self
+
+    @property
+    def all_data(self) -> tuple[DatasetSettings, ...]:
+        """Every data set that has a store: those to work on, and those to be scored on as well."""
+        return (*self.data, *self.also_scored)
+
+    def with_data(self, change: Callable[[DatasetSettings], DatasetSettings]) -> RunConfig:
+        """The run with every data set changed."""
+        data, also = tuple(map(change, self.data)), tuple(map(change, self.also_scored))
+        return self.model_copy(update={"data": data, "also_scored": also})
 
     def store_folder(self, dataset: DatasetSettings) -> Path:
         """Where a data set's store lies."""

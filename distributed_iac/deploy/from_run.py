@@ -187,7 +187,7 @@ class FinishedRun:
         return model.job.kind == "evaluate" or WEIGHTS in model.result[FILES]
 
     def _group(self, job: Job) -> Group:
-        (dataset,) = [one for one in self.config.data if one.name == job.dataset]
+        (dataset,) = [one for one in self.config.all_data if one.name == job.dataset]
         networks = (*self.config.backbones, *self.config.baselines)
         (settings,) = [one for one in networks if one.key == job.backbone]
         store = Store.open(self.config.store_folder(dataset))

@@ -12,6 +12,8 @@ seed; train every baseline from scratch with every seed.
 What builds upon a network that nnU-Net trained waits for ``evaluate/plain``, which fails where
 the network does not score as it did in nnU-Net.
 
+Where ``also_scored`` names data sets, every model is scored there too, when it is done.
+
 Choosing cells is no job: a retraining needs the searches that its cell is chosen from, which
 under the rule ``each`` is the one of its own seed and otherwise all of its arm in the group.
 """
@@ -52,6 +54,22 @@ def _all_jobs(config: RunConfig) -> Iterator[Job]:
             for seed in config.seeds:
                 needs = (prepare.key,)
                 yield Job("baseline", dataset.name, baseline.key, baseline.key, seed, needs)
+    yield from _also_scored(config)
+
+
+def _also_scored(config: RunConfig) -> Iterator[Job]:
+    """What every network and model of the only data set is worth on other data sets."""
+    for other in config.also_scored:
+        prepare = Job("prepare", other.name)
+        yield prepare
+        for backbone in config.backbones:
+            (dataset,) = config.data
+            start = Job("prepare", dataset.name)
+            for job in _group(config, start, backbone):
+                # The plain network has learned nothing of the new data set, but is arranged for it.
+                needs = (prepare.key, *(job.needs if job.kind == "evaluate" else (job.key,)))
+                if job.kind in ("evaluate", "retrain"):
+                    yield Job("evaluate", other.name, backbone.key, job.name, job.seed, needs)
 
 
 def _group(config: RunConfig, prepare: Job, backbone: BackboneSettings) -> Iterator[Job]:

@@ -12,13 +12,14 @@ module is imported when the first network of it is built.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Protocol, cast
 
 import torch
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
-from distributed_iac.nets.expectation import NetworkCard, agree
+from distributed_iac.nets.expectation import Agreement, NetworkCard, agree
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.trained import card_of_backbone, names_of
 from distributed_iac.nets.weights import load_weights
@@ -78,7 +79,37 @@ def build_backbone(
     if settings.weights is not None:
         load_weights(backbone, settings.weights)
     if agreed is not None and store is not None:
-        backbone.reorder(agreed.inputs, (*agreed.outputs, *agreed.spare))
-        if agreed.spare:
-            backbone.keep_outputs(len(agreed.outputs), store.activation)
+        _arrange(backbone, agreed, store)
     return backbone
+
+
+def rearrange(
+    backbone: WrappedBackbone, settings: BackboneSettings, made_for: NetworkCard, store: NetworkCard
+) -> None:
+    """Bring a trained network that was built for one store into the order of another.
+
+    Args:
+        backbone: Built for ``made_for``; it may have been trained on since. Changed in place.
+        settings: It was built from.
+        made_for: The store that it was built for.
+        store: The other store; names that the user gave for the first one alone do not count.
+
+    Raises:
+        ConfigError: The network was trained on other channels or labels than the store's.
+    """
+    network = card_of_backbone(settings) or made_for
+    names = names_of(settings)
+    before = agree(network, made_for, names.of(made_for), settings.key)
+    now = replace(
+        network,
+        channels=tuple(network.channels[place] for place in before.inputs),
+        outputs=tuple(network.outputs[place] for place in (*before.outputs, *before.spare)),
+    )
+    backbone.keep_outputs(None, store.activation)
+    _arrange(backbone, agree(now, store, names.of(store), settings.key), store)
+
+
+def _arrange(backbone: WrappedBackbone, agreed: Agreement, store: NetworkCard) -> None:
+    backbone.reorder(agreed.inputs, (*agreed.outputs, *agreed.spare))
+    if agreed.spare:
+        backbone.keep_outputs(len(agreed.outputs), store.activation)

@@ -94,6 +94,15 @@ class Names:
     channels: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    def of(self, store: NetworkCard) -> Names:
+        """Those of a store's own channels and outputs."""
+        channels = {_key("channel", name) for name in store.channels}
+        labels = {_key("label", name) for name in store.outputs}
+        return Names(
+            {own: name for own, name in self.channels.items() if _key("channel", own) in channels},
+            {own: name for own, name in self.labels.items() if _key("label", own) in labels},
+        )
+
 
 @dataclass(frozen=True)
 class Agreement:

@@ -46,13 +46,13 @@ def follow_backbones(config: RunConfig) -> RunConfig:
         ConfigError: A backbone's folder is not there or not understood, two backbones want
             different slices, or a data set is to follow a backbone and none comes trained.
     """
-    data = tuple(
-        _followed(dataset, dict(_plans(config, dataset)))
-        if dataset.preprocess.follow != "data"
-        else dataset
-        for dataset in config.data
-    )
-    return config.model_copy(update={"data": data})
+
+    def follow(dataset: DatasetSettings) -> DatasetSettings:
+        if dataset.preprocess.follow == "data":
+            return dataset
+        return _followed(dataset, dict(_plans(config, dataset)))
+
+    return config.with_data(follow)
 
 
 def _plans(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, PreprocessSettings]]:

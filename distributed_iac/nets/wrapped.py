@@ -147,8 +147,8 @@ class WrappedBackbone(Backbone):
             outputs.append(self._known(head(feature))[..., :rows, :columns])
         return tuple(outputs)
 
-    def keep_outputs(self, count: int, activation: Literal["softmax", "sigmoid"]) -> None:
-        """Leave the first ``count`` outputs; the network itself keeps them all.
+    def keep_outputs(self, count: int | None, activation: Literal["softmax", "sigmoid"]) -> None:
+        """Leave the first ``count`` outputs, None all of them; the network itself keeps them all.
 
         Classes (``softmax``) that are left out become background: its logit is then the logarithm
         of the summed exponentials of its own and theirs, so that probabilities add up (the

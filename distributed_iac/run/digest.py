@@ -70,7 +70,7 @@ class Digests:
         self._config = config
         self._graph = graph
         self._store_identity = store_identity or self._from_manifest
-        self._datasets = {dataset.name: dataset for dataset in config.data}
+        self._datasets = {dataset.name: dataset for dataset in config.all_data}
         self._networks = {one.key: one for one in (*config.backbones, *config.baselines)}
         self._stores: dict[str, str] = {}
         self._backbones: dict[str, Mapping[str, Any]] = {}

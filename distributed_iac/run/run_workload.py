@@ -65,7 +65,7 @@ class RunWorkload:
         Every byte is read, once a process: whoever drives the run asks first, and a worker only if
         it is handed this job.
         """
-        (dataset,) = [one for one in self.config.data if one.name == name]
+        (dataset,) = [one for one in self.config.all_data if one.name == name]
         folder = self.config.store_folder(dataset)
         try:
             verify_files(folder, read_manifest(folder), "checksums")

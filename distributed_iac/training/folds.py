@@ -57,17 +57,18 @@ def settle_folds(config: RunConfig) -> Settled:
         DataError: A source cannot be listed, or its patients cannot be divided.
     """
     networks = [one for one in config.backbones if isinstance(one, NnUnetSettings)]
-    data, notes = [], []
-    for dataset in config.data:
-        if networks and dataset.source.exists():
-            source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
-            settled, note = _follow(dataset, source, networks)
-            notes += [f"{dataset.name}: {note}"] if note else []
-            notes += _doubts(settled, source, networks)
-            data.append(settled)
-        else:
-            data.append(dataset)
-    return Settled(config.model_copy(update={"data": tuple(data)}), tuple(notes))
+    notes: list[str] = []
+
+    def settle(dataset: DatasetSettings) -> DatasetSettings:
+        if not networks or not dataset.source.exists():
+            return dataset
+        source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+        settled, note = _follow(dataset, source, networks)
+        notes.extend([f"{dataset.name}: {note}"] if note else [])
+        notes.extend(_doubts(settled, source, networks))
+        return settled
+
+    return Settled(config.with_data(settle), tuple(notes))
 
 
 def _doubts(

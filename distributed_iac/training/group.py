@@ -40,6 +40,7 @@ from distributed_iac.nets.freeze import Trained
 from distributed_iac.nets.patch_fit import require_patch
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.trained import card_of_store
+from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.adapt import adapt_stage
 from distributed_iac.training.device import choose_device
@@ -109,14 +110,14 @@ class Group:
         mirror = mirror_axes(self.config.evaluation, self.settings)
         return Inference(mirror, self.config.evaluation.batch_size)
 
-    def backbone(self, weights: Weights | None = None) -> Backbone:
+    def backbone(self, weights: Weights | None = None) -> WrappedBackbone:
         """Build the network; with weights if there are any."""
         backbone = self._build(self.seed("backbone"))
         if weights is not None:
             backbone.load_state_dict(dict(weights))
         return backbone
 
-    def _build(self, seed: int) -> Backbone:
+    def _build(self, seed: int) -> WrappedBackbone:
         fingerprint = self.store.fingerprint
         backbone = build_backbone(
             self.settings,
@@ -198,16 +199,19 @@ class Group:
         """The training of a discrete cell in a trained backbone, with one learning rate."""
         return self._retrain(self.implanted(backbone, genotype, seed), seed, rate)
 
-    def skip_stage(
-        self, backbone: Backbone, module: SkipModule, seed: int, rate: float
-    ) -> SupervisedStage:
-        """The same for a hand-made module in the cells' place."""
+    def skip_network(self, backbone: Backbone, module: SkipModule, seed: int) -> ImplantedNetwork:
+        """The backbone with a hand-made module at every tap, its weights fresh."""
         # Here, because it needs MONAI, which takes seconds to import and which few jobs need.
         from distributed_iac.cell.skip_modules import SkipNetwork
 
         generator = torch.Generator().manual_seed(self.seed("retrain", "cells", seed))
-        network = SkipNetwork(backbone, module, self.config.cell, generator)
-        return self._retrain(network, seed, rate)
+        return SkipNetwork(backbone, module, self.config.cell, generator)
+
+    def skip_stage(
+        self, backbone: Backbone, module: SkipModule, seed: int, rate: float
+    ) -> SupervisedStage:
+        """The training of a hand-made module in the cells' place."""
+        return self._retrain(self.skip_network(backbone, module, seed), seed, rate)
 
     def adapt_stage(
         self, backbone: Backbone, part: Trained, seed: int, rate: float

@@ -11,12 +11,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from distributed_iac.config.run import RunConfig
+from distributed_iac.data.store import Store
 from distributed_iac.deploy import load_model
 from distributed_iac.deploy.from_run import FinishedRun, choose_model
 from distributed_iac.errors import ConfigError
+from distributed_iac.evaluation.inference import Inference
 from distributed_iac.evaluation.patients_table import read_patients
+from distributed_iac.evaluation.score_patients import evaluate_patients
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.card import read_card
 from distributed_iac.nets.expectation import Names, NetworkCard, agree
@@ -24,6 +28,7 @@ from distributed_iac.nets.trained import card_of_store
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.training.doubts import doubts
 from distributed_iac.training.group import Group
+from tests.deploy.conftest import PREPROCESS
 
 LV = 3  # of ACDC's RV 1, MYO 2, LV 3
 WITH_A_CELL = "new/unet/retrain/full/seed0"
@@ -52,6 +57,12 @@ def hospital(tmp_path: Path, trained: Callable[..., Any]) -> RunConfig:
     backbone = network.backbone.model_dump(mode="json")
     names = {"LV endocardium": "LV"}
     given = {"label": "unet", "weights": tmp_path / "old", "label_names": names}
+    known = {
+        "name": "old",
+        "source": network.source.detection.root,
+        "store": network.source.detection.root.parent / "store",
+        "preprocess": PREPROCESS["acdc"].model_dump(),
+    }
     return RunConfig.model_validate(
         {
             "name": "run",
@@ -59,9 +70,8 @@ def hospital(tmp_path: Path, trained: Callable[..., Any]) -> RunConfig:
             "stores": tmp_path / "stores",
             "device": "cpu",
             "data": [{"name": "new", "source": raw, "preprocess": {"patch": [48, 64]}}],
-            "backbones": [
-                {**backbone, "weights": tmp_path / "old", "label_names": names, "label": "unet"}
-            ],
+            "also_scored": [known],
+            "backbones": [backbone | given],
             "cell": {"nodes": 1, "partial_channels": 2},
             "batches": {"batch_size": 4, "steps_per_epoch": 2},
             "retrain": {"epochs": 1, "unfreeze": "cells", "rates": [1.0]},
@@ -92,9 +102,63 @@ def test_only_the_hospitals_own_label_is_trained_and_scored(finished: LocalSweep
     torch.testing.assert_close(ours[:, 1], known[:, LV])
     torch.testing.assert_close(ours[:, 0], known[:, :LV].sum(1))
     for job in plan_jobs(config).jobs():
-        if job.kind in ("evaluate", "retrain"):
+        if job.dataset == "new" and job.kind in ("evaluate", "retrain"):
             rows = read_patients(finished.result(job.key) / "patients.parquet")
             assert set(rows["target"].to_pylist()) == {"LV endocardium"}
+
+
+def scored_again(config: RunConfig, network: Any, store: Store) -> dict[tuple[str, str], float]:
+    """Dice of a network on the test patients of a store, by case and target."""
+    settings = config.evaluation
+    way, cpu = Inference((), settings.batch_size), torch.device("cpu")
+    rows = evaluate_patients(network.eval(), store, store.cases("test"), settings, way, cpu)
+    return {(row.case_id, row.target): row.dice for row in rows}
+
+
+def kept(finished: LocalSweep, key: str) -> dict[tuple[str, str], float]:
+    rows = read_patients(finished.result(key) / "patients.parquet").to_pylist()
+    return {(row["case_id"], row["target"]): row["dice"] for row in rows}
+
+
+def test_the_plain_network_scores_at_its_old_hospital_as_it_always_did(
+    finished: LocalSweep, trained: Callable[..., Any]
+) -> None:
+    known = trained("acdc", kind="plain")
+    found = kept(finished, "old/unet/evaluate/plain")
+    assert {target for _, target in found} == {"RV", "MYO", "LV"}
+    expected = scored_again(finished.config, known.network, known.store)
+    assert found == pytest.approx(expected, abs=1e-3, nan_ok=True)
+
+
+def test_every_model_is_scored_at_the_old_hospital_by_what_it_does_there(
+    finished: LocalSweep, trained: Callable[..., Any], tmp_path: Path
+) -> None:
+    jobs = plan_jobs(finished.config).jobs()
+    there = {job.name for job in jobs if job.dataset == "old" and job.kind == "evaluate"}
+    assert there == {"plain", "full", "random", "network"}
+    run = FinishedRun.open(finished.config.folder)
+    run.export(choose_model(run.models(), key=WITH_A_CELL), tmp_path / "new")
+    new: Any = load_model(tmp_path / "new", device="cpu").network
+    new.backbone.keep_outputs(None, "softmax")
+    new.backbone.reorder((0,), (0, 2, 3, 1))  # it was background, LV, RV, MYO
+    expected = scored_again(finished.config, new, trained("acdc", kind="plain").store)
+    found = kept(finished, "old/unet/evaluate/full/seed0")
+    assert found == pytest.approx(expected, abs=1e-3, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"backbones": [{"name": "basic_unet"}]}, "has no weights"),
+        ({"also_scored": [{"name": "new", "source": "x"}]}, "must differ from each other"),
+        ({"data": [{"name": one, "source": "x"} for one in "ab"]}, "wants one data set"),
+    ],
+)
+def test_what_cannot_be_forgotten_is_not_asked_for(
+    hospital: RunConfig, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        RunConfig.model_validate(hospital.model_dump() | change)
 
 
 def test_it_is_said_before_anything_runs(hospital: RunConfig, finished: LocalSweep) -> None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from distributed_iac.config.comparison import ADAPTED, SKIP_MODULES
 from distributed_iac.config.run import RunConfig
@@ -17,13 +20,16 @@ from distributed_iac.errors import RunError
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.nets.build import rearrange
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.patch_fit import require_networks
-from distributed_iac.run.artifacts import Artifacts
+from distributed_iac.nets.trained import card_of_store
+from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.cells import selected
 from distributed_iac.run.digest import Digests
+from distributed_iac.run.result import read_result
 from distributed_iac.run.work.contract import WEIGHTS, Work
-from distributed_iac.run.work.evaluate import PlainWork
+from distributed_iac.run.work.evaluate import ScoringWork
 from distributed_iac.run.work.prepare import PrepareWork
 from distributed_iac.run.work.search import SearchWork
 from distributed_iac.run.work.train import NothingWork, TrainingWork
@@ -57,7 +63,7 @@ class _Builder:
         self._config, self._job, self._artifacts = config, job, artifacts
         self._graph = plan_jobs(config)
         self._digests = Digests(config, self._graph)
-        (self._dataset,) = [one for one in config.data if one.name == job.dataset]
+        (self._dataset,) = [one for one in config.all_data if one.name == job.dataset]
 
     def build(self) -> Work:
         job = self._job
@@ -76,7 +82,7 @@ class _Builder:
             case "baseline":
                 return TrainingWork(group, job, group.baseline_stage(_seed(job)), "scored")
             case "evaluate":
-                return PlainWork(group, job, self._trained(group))
+                return self._evaluate(group)
             case "search":
                 stage = group.search_stage(self._trained(group), job.name, _seed(job))
                 return SearchWork(group, job, stage)
@@ -94,6 +100,33 @@ class _Builder:
             return group.backbone()
         (folder,) = self._needed("pretrain")
         return group.backbone(read_weights(folder / WEIGHTS))
+
+    def _evaluate(self, group: Group) -> Work:
+        """Score the plain network; on a data set of its past, this one or what became of it."""
+        if self._dataset in self._config.data:
+            return ScoringWork(group, self._job, self._trained(group))
+        (worked_on,) = self._config.data
+        own = Group.open(self._config, worked_on, group.settings)
+        backbone = own.backbone()
+        network: nn.Module = backbone
+        for folder in self._needed("retrain"):
+            result = read_result(folder)
+            if WEIGHTS not in result[FILES]:
+                return NothingWork(str(result["stop_reason"]))
+            network = self._implanted(own, backbone, result)
+            network.load_state_dict(dict(read_weights(folder / WEIGHTS)))
+        cards = [card_of_store(one.store.fingerprint) for one in (own, group)]
+        rearrange(backbone, group.settings, *cards)
+        return ScoringWork(group, self._job, network)
+
+    def _implanted(self, group: Group, backbone: Backbone, result: Mapping[str, Any]) -> nn.Module:
+        """The network of a finished retraining, still without its weights."""
+        module = next((one for one in SKIP_MODULES if one == self._job.name), None)
+        if module is not None:
+            return group.skip_network(backbone, module, _seed(self._job))
+        if result.get("genotype") is None:
+            return backbone
+        return group.implanted(backbone, Genotype.from_json(result["genotype"]), _seed(self._job))
 
     def _retrain(self, group: Group) -> Work:
         job = self._job
@@ -149,7 +182,8 @@ class _Builder:
     def _needed(self, kind: str) -> list[Path]:
         """Results of the needed jobs of a kind."""
         needs = [need for need in self._job.needs if self._graph[need].kind == kind]
-        return [self._fetch(need, () if kind == "pretrain" else (WEIGHTS,)) for need in needs]
+        without = (WEIGHTS,) if kind == "search" else ()
+        return [self._fetch(need, without) for need in needs]
 
     def _fetch(self, need: str, without: tuple[str, ...]) -> Path:
         folder = self._artifacts.fetch(self._digests[need], without)

@@ -17,7 +17,6 @@ from distributed_iac.evaluation.overlay_file import OVERLAYS, write_overlays
 from distributed_iac.evaluation.patients_table import ScoredModel, patients_table, write_patients
 from distributed_iac.evaluation.score_patients import evaluate_patients
 from distributed_iac.jobs.job import Job
-from distributed_iac.nets.contract import Backbone
 from distributed_iac.run.work.contract import PATIENTS, Row
 from distributed_iac.run.work.nnunet_parity import held_parity
 from distributed_iac.run.work.once import OnceStage
@@ -70,19 +69,18 @@ def val_dice(group: Group, network: nn.Module) -> float:
     )
 
 
-class PlainWork:
-    """Scores the trained backbone as it is.
+class ScoringWork:
+    """Scores a network as it is: the plain backbone, or a model on a data set of its past.
 
     Args:
         group: Data set and backbone.
         job: The job.
-        backbone: Trained.
+        network: Trained.
     """
 
-    def __init__(self, group: Group, job: Job, backbone: Backbone) -> None:
-        self._group, self._job, self._backbone = group, job, backbone
-        self._warnings = group.warnings
-        self.stage = OnceStage(lambda: {"val_dice": val_dice(group, backbone)})
+    def __init__(self, group: Group, job: Job, network: nn.Module) -> None:
+        self._group, self._job, self._network = group, job, network
+        self.stage = OnceStage(lambda: {"val_dice": val_dice(group, network)})
 
     def stops(self, report: StepReport) -> bool:
         """Never: there is but one step."""
@@ -99,11 +97,13 @@ class PlainWork:
         del rows
         group = self._group
         settings = group.settings
-        facts = {**(self.stage.facts or {}), **self._warnings}
+        facts = dict(self.stage.facts or {})
+        if group.dataset in group.config.data:
+            facts |= group.warnings
         facts["mirror"] = " and ".join(group.inference().mirror)
         if isinstance(settings, NnUnetSettings):
             facts["fold_note"] = unseen_in_store(settings, group.dataset, group.store)
-        scored = write_test_scores(group, self._job, self._backbone, folder)
-        if isinstance(settings, NnUnetSettings):
+        scored = write_test_scores(group, self._job, self._network, folder)
+        if isinstance(settings, NnUnetSettings) and self._job.name == "plain":
             facts |= held_parity(settings, scored, group.store, folder)
         return {"stop_reason": "done", **facts}
