@@ -63,6 +63,12 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "the file ends before its last voxel",
             "Download the file again; the transfer was interrupted",
         ),
+        # What is beyond would be left out unseen: slices, if a number in the header is wrong.
+        "surplus_bytes": ProblemCode(
+            "error",
+            "the file holds more than the voxels that its header announces",
+            "Correct dim, datatype or vox_offset in the header, or export the file again",
+        ),
         "zero_size": ProblemCode(
             "error", "the image has no voxels", "Export the image again from its origin"
         ),
@@ -197,7 +203,8 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
         "duplicate_patient": ProblemCode(
             "error",
             "a case occurs again under another patient",
-            "Keep one of the two, or give both the same patient id, so that no split parts them",
+            "Keep one of the two, or restore the images of the other; all cases of one person have"
+            " one patient id",
         ),
     }
 )

@@ -192,6 +192,25 @@ def header(path: Path, at: int, content: bytes) -> None:
     path.write_bytes(gzip.compress(bytes(data)))
 
 
+def voxels_of(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes())[352:]
+
+
+def append(path: Path, content: bytes) -> None:
+    """Append to what is compressed."""
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + content))
+
+
+def append_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(path.read_bytes() + content)
+
+
+def copy_patient(here: Path) -> None:
+    """Give case1 the files of case0."""
+    shutil.copyfile(image(here, 0), image(here, 1))
+    shutil.copyfile(label(here, 0), label(here, 1))
+
+
 def move(path: Path) -> None:
     """Put a volume elsewhere in the patient."""
     loaded = nib.load(path)
@@ -367,6 +386,30 @@ DATA = (
     ),
     *raw("image-nan", "case1", lambda here: change(image(here), lambda v: np.full_like(v, np.nan))),
     *raw("image-crc", "damaged", lambda here: flip(image(here), -8)),
+    *raw(
+        "header-of-fewer-slices",
+        "bytes of voxels that the header announces",
+        lambda here: [header(path, 46, b"\2\0") for path in (image(here), label(here))],
+    ),
+    *raw(
+        "label-of-two-volumes",
+        "bytes follow the",
+        lambda here: append(label(here), voxels_of(label(here))),
+    ),
+    *raw(
+        "image-with-garbage", "700 bytes follow the", lambda here: append(image(here), b"x" * 700)
+    ),
+    *raw(
+        "image-with-garbage-member",
+        "700 bytes follow the",
+        lambda here: append_bytes(image(here), gzip.compress(b"x" * 700)),
+    ),
+    *raw("patient-copied", "has images of patient id case0", copy_patient),
+    *raw(
+        "image-copied",
+        "has images of patient id case0",
+        lambda here: shutil.copyfile(image(here, 0), image(here, 1)),
+    ),
     *raw("label-crc", "damaged", lambda here: flip(label(here), -8)),
     *raw("image-1d", "case1", lambda here: change(image(here), lambda v: v[:, 0, 0])),
     *raw("image-of-one-slice", "shape", lambda here: change(image(here), lambda v: v[:, :, 0])),
@@ -533,6 +576,9 @@ STATE = (
         3,
         "check the path",
         spoil=lambda here: shutil.rmtree(here / SOURCE),
+    ),
+    searching(
+        "patient-copied", "stores=new", 3, "has images of patient id case0", spoil=copy_patient
     ),
     searching(
         "store-manifest-broken",

@@ -13,7 +13,7 @@ and a mask between integers is not also said to hold unexpected values.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +31,7 @@ from distributed_iac.data.volumes.label_values import (
 )
 from distributed_iac.data.volumes.nifti import open_nifti, read_blocks
 from distributed_iac.data.volumes.reading import image_faults
-from distributed_iac.data.volumes.volume import require_channels
+from distributed_iac.data.volumes.volume import require_channels, what_is_missing
 from distributed_iac.transient import patiently
 
 Scan = TypeVar("Scan")
@@ -80,12 +80,11 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
     by_file: dict[Path, list[Channel]] = {}
     for channel in case.channels:
         by_file.setdefault(channel.path, []).append(channel)
-    missing = "missing_image" if len(by_file) == 1 else "missing_channel"
     faults: list[Fault] = []
     grids: dict[Path, Grid] = {}
     images: dict[str, ImageStatistics] = {}
     for path, channels in by_file.items():
-        image = _attempt(partial(scan_image, path, channels), missing)
+        image = _attempt(partial(scan_image, path, channels), case)
         if isinstance(image, Fault):
             faults.append(image)
             continue
@@ -98,7 +97,7 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
         )
     label = None
     if case.label is not None:
-        mask = _attempt(partial(scan_label, case.label, labels), "missing_label")
+        mask = _attempt(partial(scan_label, case.label, labels), case)
         if isinstance(mask, Fault):
             faults.append(mask)
         else:
@@ -111,13 +110,12 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
     return CaseFinding(facts, tuple(fault.of(case.case_id) for fault in faults))
 
 
-def _attempt(scan: Callable[[], Scan], missing: str) -> Scan | Fault:
+def _attempt(scan: Callable[[], Scan], case: Case) -> Scan | Fault:
     """Return what a scan finds, or why it cannot be made."""
     try:
         return patiently(scan)
     except FaultError as error:
-        absent = error.fault.code == "missing_image"
-        return replace(error.fault, code=missing) if absent else error.fault
+        return what_is_missing(case, error.fault)
 
 
 def scan_image(path: Path, channels: list[Channel]) -> tuple[Grid, dict[str, ImageStatistics]]:

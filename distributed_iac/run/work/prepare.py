@@ -14,7 +14,7 @@ from distributed_iac.data.prepare.stage_runner import SilentObserver
 from distributed_iac.data.problems import Findings, warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.case_notes import describe_notes
+from distributed_iac.data.store.case_notes import describe_notes, require_no_errors
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
@@ -61,6 +61,7 @@ class PrepareWork:
         if not dataset.source.exists() and (self._folder / MANIFEST).exists():
             _require_same_settings(self._folder, dataset)
             store = Store.open(self._folder)
+            require_no_errors(store.fingerprint.notes, store.path)
             doubt = _patients_doubted(store, dataset.patients)
             told = () if doubt is None else (doubt,)
             return _facts("source_absent", store.fingerprint, told)
