@@ -165,9 +165,16 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "every voxel of an image has the same value",
             "Export the image again from its origin",
         ),
+        # No scanner makes them; an implant in a CT of wide range may, and CT is clipped.
+        "outlier_voxels": ProblemCode(
+            "warning",
+            "a few voxels lie so far out that they make the deviation a z-score divides by",
+            "Replace them by the background value if they are a fill value; nothing, if they are"
+            " meant and the intensities are clipped, as those of CT are",
+        ),
         "nonfinite": ProblemCode(
             "error",
-            "voxels are NaN, infinite or beyond 32-bit floats",
+            "voxels are NaN, infinite, or beyond what 32-bit floats can square",
             "Replace them by the background value, or export the file again",
         ),
         "noninteger_labels": ProblemCode(

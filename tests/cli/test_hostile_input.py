@@ -211,6 +211,17 @@ def copy_patient(here: Path) -> None:
     shutil.copyfile(label(here, 0), label(here, 1))
 
 
+def fill(path: Path, value: float) -> None:
+    """Give three voxels what another program writes where it knows nothing."""
+
+    def edit(voxels: np.ndarray) -> np.ndarray:
+        filled = voxels.astype(np.float32)
+        filled[:3, 0, 0] = value
+        return filled
+
+    change(path, edit)
+
+
 def move(path: Path) -> None:
     """Put a volume elsewhere in the patient."""
     loaded = nib.load(path)
@@ -385,6 +396,28 @@ DATA = (
         "image-is-zeros", "case1", lambda here: image(here).write_bytes(gzip.compress(bytes(4000)))
     ),
     *raw("image-nan", "case1", lambda here: change(image(here), lambda v: np.full_like(v, np.nan))),
+    *raw("image-of-fill-values", "beyond 1.8e+19", lambda here: fill(image(here), -3.4028235e38)),
+    *(
+        Row(
+            f"{command[0]}-few-voxels-far-out",
+            command,
+            code,
+            ("make its deviation", "fill value"),
+            lambda here: fill(image(here), -32768),
+        )
+        for command, code in (
+            (("check", SOURCE, "--workers", "1"), 3),
+            (("prepare", "good.yaml", "--set", "stores=new"), 0),
+            (("predict", "model", SOURCE, "new"), 0),
+        )
+    ),
+    Row(
+        "predict-fill-values",
+        ("predict", "model", SOURCE, "new"),
+        3,
+        ("4 label maps written", "beyond 1.8e+19"),
+        lambda here: fill(image(here), 1e20),
+    ),
     *raw("image-crc", "damaged", lambda here: flip(image(here), -8)),
     *raw(
         "header-of-fewer-slices",

@@ -90,11 +90,7 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
             continue
         grids[path], found = image
         images |= found
-        faults += image_faults(
-            path,
-            {name: image.nonfinite for name, image in found.items()},
-            [name for name, image in found.items() if image.is_constant],
-        )
+        faults += image_faults(path, {name: one.intensities for name, one in found.items()})
     label = None
     if case.label is not None:
         mask = _attempt(partial(scan_label, case.label, labels), case)
