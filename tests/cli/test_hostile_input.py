@@ -237,6 +237,12 @@ def describe(here: Path, **changes: object) -> None:
     about(here).write_text(json.dumps(kept))
 
 
+def again(path: Path, **more: object) -> None:
+    """Put keys in front of a JSON object's own, which stay."""
+    text = path.read_text().lstrip()
+    path.write_text(f"{json.dumps(more)[:-1]}, {text[1:]}")
+
+
 def keep_patients(here: Path, count: int) -> None:
     for number in range(count, PATIENTS):
         image(here, number).unlink()
@@ -503,6 +509,12 @@ DATA = (
     *raw(
         "json-broken", "dataset.json", lambda here: about(here).write_text("{"), prepare=ASK_CHECK
     ),
+    *raw(
+        "json-labels-twice",
+        "'labels' is given twice",
+        lambda here: again(about(here), labels={"background": 0, "lesion": 1}),
+        prepare=ASK_CHECK,
+    ),
     *raw("json-list", "dataset.json", lambda here: about(here).write_text("[]"), prepare=ASK_CHECK),
     *raw(
         "json-deep",
@@ -559,6 +571,16 @@ def splitting(name: str, content: object, *said: str) -> Row:
 
 SPLITS = (
     splitting("broken", "{", "split.json", "repair"),
+    splitting(
+        "part-twice", f'{{"test": ["case0"], {json.dumps(SPLIT)[1:]}', "'test' is given twice"
+    ),
+    splitting(
+        "fold-side-twice",
+        '[{"train": ["case0"], "val": ["case1"], "val": ["case2"]}]',
+        "'val' is given twice",
+    ),
+    splitting("of-another-encoding", "\ufeff" + json.dumps({**SPLIT, "val": ["x"]}), "belongs to"),
+    splitting("deep", "[" * 100_000, "split.json", "repair"),
     splitting("stranger", {**SPLIT, "val": ["nobody"]}, "nobody", "belongs to this source"),
     splitting("twice", {**SPLIT, "val": ["case0", "case2"]}, "case0 in", "split by patient"),
     splitting("forgotten", {**SPLIT, "test": ["case3"]}, "case4", "unused"),
@@ -719,6 +741,18 @@ MODELS = (
         4,
         "export the model again",
         spoil=lambda here: (here / "model/model.json").write_text("{"),
+    ),
+    predicting(
+        "model-card-key-twice",
+        4,
+        "'fingerprint' is given twice",
+        spoil=lambda here: again(here / "model/model.json", fingerprint={}),
+    ),
+    predicting(
+        "model-card-deep",
+        4,
+        "export the model again",
+        spoil=lambda here: (here / "model/model.json").write_text("[" * 100_000),
     ),
     predicting(
         "model-card-empty",
@@ -1152,6 +1186,19 @@ FOLDS = (
     folding("allowed", 0, "{}", "seen_test: allow", settings=", fold: all, seen_test: allow"),
     folding("of-other-data", 0, "{file: split.json}", "nothing is known", held=("other",)),
     folding("unknown-answer", 2, "{}", "seen_test", settings=", seen_test: maybe"),
+    *(
+        Row(
+            f"fold-{file.split('.')[0]}-key-twice",
+            ("plan", "good.yaml", "--set", "backbones=[{name: nnunet, folder: nnunet}]"),
+            2,
+            (f"'{key}' is given twice", "copy the file"),
+            lambda here, file=file, key=key: (
+                trained()(here),
+                again(here / "nnunet" / file, **{key: {}}),
+            ),
+        )
+        for file, key in (("plans.json", "configurations"), ("dataset.json", "labels"))
+    ),
     Row(
         "fold-summary-broken",
         ("plan", "good.yaml", "--set", "backbones=[{name: nnunet, folder: nnunet}]"),

@@ -14,7 +14,6 @@ folder can be claimed twice.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from distributed_iac.data.contract import OfficialPart
 from distributed_iac.data.formats.listing import Folder, peek
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.problems import Findings
+from distributed_iac.files import parse_json
 from distributed_iac.transient import may_pass, patiently
 
 FamilyName = Literal["amos", "nnunet_raw", "msd"]
@@ -91,7 +91,7 @@ def family_of(folder: Folder) -> Family | None:
 def load_json(path: Path, findings: Findings) -> Mapping[str, object]:
     """Read a JSON object; anything else becomes a problem and an empty mapping."""
     try:
-        content = json.loads(patiently(lambda: path.read_text(encoding="utf-8-sig")))
+        content = parse_json(patiently(path.read_bytes))
     except (OSError, ValueError, RecursionError) as error:
         if may_pass(error):
             raise

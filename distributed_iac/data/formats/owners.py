@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -24,6 +23,7 @@ from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.formats.patients import alike
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import ConfigError, DataError
+from distributed_iac.files import parse_json
 
 COLUMNS = ("case", "patient")
 SHOWN = 5
@@ -178,21 +178,19 @@ def _read(table: Path) -> Mapping[str, str]:
 
 def _json_rows(text: str, table: Path) -> list[tuple[str, str]]:
     try:
-        pairs = json.loads(text, object_pairs_hook=list)
+        rows = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise DataError(
             "a .json table of patients is JSON", came=error, where=table, remedy="repair it"
         ) from error
-    if not isinstance(pairs, list) or not all(
-        isinstance(pair, tuple) and isinstance(pair[1], str) for pair in pairs
-    ):
+    if not isinstance(rows, dict) or not all(isinstance(one, str) for one in rows.values()):
         raise DataError(
             'a .json table of patients is one object, {"case": "patient", ...}, all of it text',
             came=text[:60],
             where=table,
             remedy="write it like that, numbers in quotes",
         )
-    return [(stem_of(case.strip()), patient.strip()) for case, patient in pairs]
+    return [(stem_of(case.strip()), patient.strip()) for case, patient in rows.items()]
 
 
 def _text_rows(text: str, table: Path) -> list[tuple[str, str]]:

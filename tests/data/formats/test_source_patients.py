@@ -154,7 +154,8 @@ def test_rows_of_no_case_are_told_and_cases_of_no_row_refused(root: Path, tmp_pa
         ("t.json", b"[", "JSON"),
         ("t.json", b'["a"]', "one object"),
         ("t.json", b'{"a": 1}', "one object"),
-        ("t.json", b'{"a": "b", "a": "c"}', "one patient for each case"),
+        ("t.json", b'{"a": "b", "a": "c"}', "'a' is given twice"),
+        ("t.json", b'{"a": "b", "a.nii.gz": "c"}', "one patient for each case"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(
