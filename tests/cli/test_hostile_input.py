@@ -504,6 +504,18 @@ DATA = (
         "case1",
         spoil=lambda here: (here / "p.csv").write_text("case,patient\ncase0,A\n"),
     ),
+    *(
+        Row(
+            f"{command[0]}-patients-spelt-alike",
+            (*command, "--set", "stores=new", "--set", "data.0.patients.table=p.csv"),
+            0,
+            ("P1 and p1", "differ only in spelling", "Spell them alike in data.patients"),
+            lambda here: (here / "p.csv").write_text(
+                "case,patient\ncase0,p1\ncase1,P1\ncase2,p2\ncase3,p3\ncase4,p4\n"
+            ),
+        )
+        for command in (("prepare", "good.yaml"), ("plan", "good.yaml", "--no-measure"))
+    ),
     *raw("label-missing", "case1", lambda here: label(here).unlink()),
     *raw("image-missing", "case1", lambda here: image(here).unlink()),
     *raw(

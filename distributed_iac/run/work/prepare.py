@@ -92,7 +92,7 @@ def _patients_doubted(store: Store, settings: PatientSettings | None) -> str | N
     """Compare a store's patients with the settings, or say which of them look like one."""
     stored = {case.case_id: case.patient_id for part in PARTS for case in store.cases(part)}
     if settings is None:
-        return doubts(stored.values())
+        return doubts(stored.values(), settings)
     asked = owners_of(list(stored), settings, Findings())
     moved = [case_id for case_id, patient in stored.items() if asked[case_id] != patient]
     if moved:
@@ -102,7 +102,7 @@ def _patients_doubted(store: Store, settings: PatientSettings | None) -> str | N
             where=store.path,
             remedy="bring back the source to make another store, or take over its patients",
         )
-    return None
+    return doubts(stored.values(), settings)
 
 
 class _Impatient(SilentObserver):
