@@ -144,6 +144,11 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "lengths are stored in another unit than mm and were converted",
             "Nothing, if the unit is right; otherwise correct xyzt_units",
         ),
+        "undefined_field": ProblemCode(
+            "warning",
+            "a field of the header has a value without meaning; the usual one is assumed",
+            "Find out what the field should say and correct it",
+        ),
         "implausible_spacing": ProblemCode(
             "warning",
             "voxels have edges that no scanner makes",

@@ -449,6 +449,29 @@ DATA = (
         "has images of patient id case0",
         lambda here: shutil.copyfile(image(here, 0), image(here, 1)),
     ),
+    *raw(
+        "scale-of-nan",
+        "the scale of the voxels is unknown",
+        lambda here: header(image(here), 112, np.array([np.nan, 7], "<f4").tobytes()),
+    ),
+    *(
+        Row(
+            f"{command[0]}-{name}",
+            command,
+            code,
+            ("undefined_field" if command[0] == "check" else "without meaning", said),
+            lambda here, at=at, content=content: header(image(here), at, content),
+        )
+        for command, code in (
+            (("check", SOURCE, "--workers", "1"), 3),
+            (("prepare", "good.yaml", "--set", "stores=new"), 0),
+            (("predict", "model", SOURCE, "new"), 0),
+        )
+        for name, at, content, said in (
+            ("unit-of-none", 123, b"\7", "xyzt_units has 7"),
+            ("slope-of-nan", 112, np.array([np.nan, 0], "<f4").tobytes(), "scl_slope is nan"),
+        )
+    ),
     *raw("label-crc", "damaged", lambda here: flip(label(here), -8)),
     *raw("image-1d", "case1", lambda here: change(image(here), lambda v: v[:, 0, 0])),
     *raw("image-of-one-slice", "shape", lambda here: change(image(here), lambda v: v[:, :, 0])),

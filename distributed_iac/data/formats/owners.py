@@ -123,9 +123,7 @@ def remedy_of_doubts(settings: PatientSettings | None) -> str:
             "Say who is who with data.patients: a pattern, or a table of case and patient; "
             "patients: {pattern: '(?P<patient>.+)'} if they are different people"
         )
-    return (
-        "Spell them alike in data.patients if they are one person; nothing, if they are not"
-    )
+    return "Spell them alike in data.patients if they are one person; nothing, if they are not"
 
 
 def _note_alike(source: Source, settings: PatientSettings | None, findings: Findings) -> None:

@@ -23,7 +23,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.faults import Fault, FaultError
 from distributed_iac.data.volumes.grid import Grid, read_grid
+from distributed_iac.data.volumes.scaling import scaling_faults
 from distributed_iac.transient import PAUSES, patiently
 
 BLOCK_VOXELS = 1 << 22
@@ -91,7 +92,7 @@ def open_nifti(path: Path) -> NiftiFile:
 
     Raises:
         FaultError: Missing, truncated, not NIfTI, without voxels, not scalar, of impossible
-            geometry.
+            geometry or unknown scale.
     """
     _check_magic(path)
     with _damage(path), LoggingOutputSuppressor():
@@ -103,6 +104,7 @@ def open_nifti(path: Path) -> NiftiFile:
         stored = type(image.header).from_fileobj(stream, check=False)
     with _damage(path):
         grid = read_grid(path, stored, image.header)
+    grid = replace(grid, faults=(*grid.faults, *scaling_faults(path, stored)))
     dtype = image.dataobj.dtype
     if dtype.fields is not None or dtype.kind not in "iuf":
         reason = f"voxels must be real numbers, one each; these are {dtype}"

@@ -106,6 +106,7 @@ WARNINGS: dict[str, Spoil] = {
     "constant_image": lambda case: rewrite(image_of(case), lambda v, a: (np.ones_like(v), a)),
     "outlier_voxels": lambda case: rewrite(image_of(case), fill_a_few),
     "orientation_unknown": lambda case: patch(image_of(case), 254, bytes(2)),
+    "undefined_field": lambda case: patch(label_of(case), 123, b"\5"),
     "spacing_contradiction": lambda case: patch(label_of(case), 88, np.float32(1).tobytes()),
 }
 ERRORS: dict[str, Spoil] = {
