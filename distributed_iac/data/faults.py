@@ -170,6 +170,11 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "every voxel of an image has the same value",
             "Export the image again from its origin",
         ),
+        "identical_channels": ProblemCode(
+            "warning",
+            "two channels of a case hold the same voxels",
+            "Give each channel its own image; where one was not taken, leave its channel out",
+        ),
         # No scanner makes them; an implant in a CT of wide range may, and CT is clipped.
         "outlier_voxels": ProblemCode(
             "warning",

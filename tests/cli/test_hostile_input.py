@@ -243,6 +243,13 @@ def again(path: Path, **more: object) -> None:
     path.write_text(f"{json.dumps(more)[:-1]}, {text[1:]}")
 
 
+def two_channels(here: Path) -> None:
+    """Give every case its image a second time, as another channel."""
+    for number in range(PATIENTS):
+        shutil.copyfile(image(here, number), here / SOURCE / f"imagesTr/case{number}_0001.nii.gz")
+    describe(here, channel_names={"0": "first", "1": "second"})
+
+
 def keep_patients(here: Path, count: int) -> None:
     for number in range(count, PATIENTS):
         image(here, number).unlink()
@@ -303,6 +310,16 @@ SETTINGS = (
     setting("fractions-too-large", "data.0.split.fractions.test=0.9", "add up to 1"),
     setting("two-origins-of-test", "data.0.split={test: official, fold: 0}", "choose one"),
     setting("no-seeds", "seeds=[]", "seeds"),
+    setting("seed-negative", "seeds=[-1]", "seeds", "from 0 to 2**63 - 1"),
+    setting("seed-too-large", "seeds=[99999999999999999999]", "from 0 to 2**63 - 1"),
+    setting("seed-in-floating-point", "seeds=[1.0e+20]", "seeds.0"),
+    setting("shared-seed-negative", "shared_seed=-1", "shared_seed"),
+    setting(
+        "data-of-one-folder",
+        "data=[{name: Liver, source: data}, {name: liver, source: data}]",
+        "letter case",
+        "liver",
+    ),
     setting("seed-twice", "seeds=[0, 0]", "seeds", "differ"),
     setting("name-leads-out", "name=../evil", "name"),
     setting("no-data", "data=[]", "data"),
@@ -558,6 +575,26 @@ DATA = (
         prepare=ASK_CHECK,
     ),
     *raw("no-labels", "labels", lambda here: describe(here, labels=None)),
+    Row(
+        "check-channels-spelt-alike",
+        ("check", SOURCE, "--workers", "1"),
+        3,
+        ("channels T1 and t1 are one name", "t1_0, t1_1"),
+        lambda here: describe(here, channel_names={"0": "T1", "1": "t1"}),
+    ),
+    *(
+        Row(
+            f"{command[0]}-channels-of-one-image",
+            command,
+            code,
+            ("second holds the same voxels as first",),
+            two_channels,
+        )
+        for command, code in (
+            (("check", SOURCE, "--workers", "1"), 3),
+            (("prepare", "good.yaml", "--set", "stores=new"), 0),
+        )
+    ),
     *raw(
         "labels-with-gap",
         "labels",

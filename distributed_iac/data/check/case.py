@@ -22,6 +22,7 @@ from distributed_iac.data.check.voxels import ImageScan, ImageStatistics
 from distributed_iac.data.contract import Case, Channel, LabelScheme, Problem
 from distributed_iac.data.faults import Fault, FaultError
 from distributed_iac.data.volumes.alignment import odd_files
+from distributed_iac.data.volumes.duplicates import channel_faults
 from distributed_iac.data.volumes.grid import Grid
 from distributed_iac.data.volumes.label_values import (
     LabelScan,
@@ -103,6 +104,7 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
     faults += (fault for grid in grids.values() for fault in grid.faults)
     first = next((grids[path] for path in by_file if path in grids), None)
     facts = CaseFacts(case, first, images, label)
+    faults += channel_faults(case, facts.fingerprints)
     return CaseFinding(facts, tuple(fault.of(case.case_id) for fault in faults))
 
 

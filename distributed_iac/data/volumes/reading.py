@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.faults import Fault, refuse_errors
-from distributed_iac.data.volumes.duplicates import fingerprint_of
+from distributed_iac.data.volumes.duplicates import channel_faults, fingerprint_of
 from distributed_iac.data.volumes.intensity_scan import (
     CROWD,
     LARGEST,
@@ -52,11 +52,11 @@ def read_case(case: Case, scheme: LabelScheme) -> Volume:
     for path in dict.fromkeys(channel.path for channel in case.channels):
         own = {c.name: intensities_of(voxels) for c, voxels in channels if c.path == path}
         faults += refuse_errors(image_faults(path, own))
-    if case.label is None or volume.counts is None:
-        return replace(volume, faults=tuple(faults))
-    faults += refuse_errors(scheme_faults(case.label, volume.counts, scheme))
     # A constant image identifies nobody.
     prints = {c.name: fingerprint_of(v) for c, v in channels if v.min() < v.max()}
+    faults += channel_faults(case, prints)
+    if case.label is not None and volume.counts is not None:
+        faults += refuse_errors(scheme_faults(case.label, volume.counts, scheme))
     return replace(volume, faults=tuple(faults), fingerprints=prints)
 
 

@@ -43,8 +43,7 @@ class Volume:
         grid: Of the first channel.
         counts: Of the label's values; None if unlabelled.
         faults: What was passed with a warning.
-        fingerprints: Of the voxels of each channel of a labelled case that was judged
-            (:mod:`.reading`).
+        fingerprints: Of the voxels of each channel of a case that was judged (:mod:`.reading`).
     """
 
     image: NDArray[np.float32]

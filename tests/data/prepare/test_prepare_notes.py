@@ -132,6 +132,22 @@ ERRORS: dict[str, Spoil] = {
 """Every code of an error in :data:`distributed_iac.data.faults.CODES`."""
 
 
+def test_channels_that_are_one_image_are_a_warning_of_both(
+    write: Any, as_source: Any, prepare: Any, tmp_path: Path
+) -> None:
+    channels = ("t1", "t2", "flair")
+    cases = [write(tmp_path, f"p{i}", f"p{i}", channels=channels, seed=i) for i in range(6)]
+    source = as_source(tmp_path, cases)
+    assert check_source(source).problems == ()
+    first, _, third = (channel.path for channel in cases[2].channels)
+    third.write_bytes(first.read_bytes())
+    (problem,) = check_source(source).problems
+    assert (problem.code, problem.case_id, problem.path) == ("identical_channels", "p2", third)
+    assert problem.reason == "flair holds the same voxels as t1"
+    (note,) = prepare(source).notes
+    assert (note.code, note.reason) == (problem.code, problem.reason)
+
+
 @pytest.mark.parametrize(("code", "spoil"), WARNINGS.items(), ids=list(WARNINGS))
 def test_a_warning_of_the_check_is_one_of_the_preparation(
     source: Source, prepare: Any, code: str, spoil: Spoil
