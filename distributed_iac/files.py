@@ -7,6 +7,7 @@
         file.write(b"...")                # any number of times
     file.digest                           # FileDigest(size, sha256)
     sha256_of(path)                       # read once a process, for as long as it is not changed
+    parse_json(path.read_bytes())         # what somebody else has written
 """
 
 from __future__ import annotations
@@ -83,6 +84,32 @@ def write_atomically(path: Path, data: bytes) -> None:
 def _write_once(path: Path, data: bytes) -> None:
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
+
+
+def parse_json(content: str | bytes) -> Any:
+    """Parse JSON that a person or another program has written: nothing in it is passed over.
+
+    Every such file is read by this function: data sets' lists, splits, tables of patients, plans of
+    nnU-Net, model cards, genotypes. Of a key that is given twice Python's own parser takes the
+    last, so that a part of a split, or the meaning of a label, is gone without a word.
+
+    Args:
+        content: Text, or bytes in UTF-8 (or 16, 32), with or without a byte order mark.
+
+    Raises:
+        ValueError: It is no JSON, or an object in it has a key twice.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(content, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is given twice in one object; keep one of them")
+    return found
 
 
 def write_json(path: Path, value: Any) -> None:

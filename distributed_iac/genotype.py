@@ -24,6 +24,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from distributed_iac.errors import ConfigError
+from distributed_iac.files import parse_json
 
 OPERATIONS: tuple[str, ...] = (
     "none",
@@ -262,8 +263,8 @@ class Genotype:
             ConfigError: Not JSON, or not a genotype.
         """
         try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
+            value = parse_json(text)
+        except (ValueError, RecursionError) as error:
             raise ConfigError("a genotype file holds JSON", came=str(error)) from error
         return cls.from_dict(value)
 

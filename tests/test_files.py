@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from distributed_iac.files import digest_of, sha256_of, write_atomically, write_json
+import distributed_iac
+from distributed_iac.files import digest_of, parse_json, sha256_of, write_atomically, write_json
 
 
 def test_a_file_is_replaced_as_a_whole_and_nothing_else_remains(tmp_path: Path) -> None:
@@ -78,3 +79,30 @@ def test_a_file_is_not_read_twice_for_its_checksum_until_it_changes(tmp_path: Pa
     assert sha256_of(path) == before, "nothing that a file system tells has changed"
     os.utime(path, (11, 11))
     assert sha256_of(path) == digest_of(path).sha256 != before
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": 1, "a": 1}', '{"a": {"b": 1, "b": 2}}', '[{"x": [{"a": 1, "b": 2, "a": 3}]}]'],
+)
+def test_a_key_given_twice_is_refused_wherever_it_stands(text: str) -> None:
+    with pytest.raises(ValueError, match=r"the key '[ab]' is given twice"):
+        parse_json(text)
+
+
+def test_the_same_key_of_two_objects_is_none_given_twice() -> None:
+    assert parse_json('[{"a": 1}, {"a": 2}]') == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_is_read_in_the_encodings_that_it_may_have(encoding: str) -> None:
+    assert parse_json('{"é": [1.5, null]}'.encode(encoding)) == {"é": [1.5, None]}
+
+
+def test_readers_of_what_others_write_use_the_one_parser() -> None:
+    """Python's own takes the last of two equal keys; it is for what this program has written."""
+    package = Path(distributed_iac.__file__).parent
+    rooms = ("data/formats", "data/splits", "nets", "config")
+    modules = [path for room in rooms for path in (package / room).rglob("*.py")]
+    assert modules
+    assert [path for path in modules if "json.load" in path.read_text(encoding="utf-8")] == []

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from distributed_iac.config.backbone import BackboneSettings, BasicUnetSettings
-from distributed_iac.config.base import Before, Count, Settings
+from distributed_iac.config.base import AS_STORED, Before, Count, Settings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, ComparisonSettings, Control
@@ -28,6 +28,9 @@ from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.selection import SelectionSettings
 from distributed_iac.config.sweep import SweepSettings
 from distributed_iac.config.training import PretrainSettings, RetrainSettings, SearchSettings
+
+LARGEST_SEED = 2**63 - 1
+"""The largest number of a table's column."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -51,7 +54,8 @@ class RunConfig(Settings):
     """Threads a process computes with on a CPU; None: torch's own choice."""
 
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
-    """Seeds of the searches and retrainings. Adding one changes nothing for the others."""
+    """Seeds of the searches and retrainings, from 0 on. Adding one changes nothing for the
+    others."""
 
     shared_seed: int = 0
     """Seed of what all seeds share: the backbone's initial weights and its pre-training."""
@@ -107,6 +111,26 @@ class RunConfig(Settings):
         taken = sorted(set(self.arms) & set(ALL_CONTROLS))
         if taken:
             raise ValueError(f"arms need names other than the controls' (came {taken[0]})")
+        return self
+
+    @field_validator("seeds", "shared_seed")
+    @classmethod
+    def _seeds_are_numbers_of_a_table(
+        cls, given: int | tuple[int, ...], info: ValidationInfo
+    ) -> int | tuple[int, ...]:
+        seeds = given if isinstance(given, tuple) else (given,)
+        wrong = [str(seed) for seed in seeds if not 0 <= seed <= LARGEST_SEED]
+        if wrong and info.context != AS_STORED:
+            raise ValueError(f"a seed lies from 0 to 2**63 - 1 (came {', '.join(wrong)})")
+        return given
+
+    @model_validator(mode="after")
+    def _stores_are_apart(self, info: ValidationInfo) -> Self:
+        """Also where the letter case of a folder's name does not count."""
+        if info.context != AS_STORED:
+            _require_unique(
+                "data, letter case aside,", (one.name.casefold() for one in self.all_data)
+            )
         return self
 
     @model_validator(mode="after")

@@ -63,6 +63,12 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "the file ends before its last voxel",
             "Download the file again; the transfer was interrupted",
         ),
+        # What is beyond would be left out unseen: slices, if a number in the header is wrong.
+        "surplus_bytes": ProblemCode(
+            "error",
+            "the file holds more than the voxels that its header announces",
+            "Correct dim, datatype or vox_offset in the header, or export the file again",
+        ),
         "zero_size": ProblemCode(
             "error", "the image has no voxels", "Export the image again from its origin"
         ),
@@ -138,6 +144,11 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "lengths are stored in another unit than mm and were converted",
             "Nothing, if the unit is right; otherwise correct xyzt_units",
         ),
+        "undefined_field": ProblemCode(
+            "warning",
+            "a field of the header has a value without meaning; the usual one is assumed",
+            "Find out what the field should say and correct it",
+        ),
         "implausible_spacing": ProblemCode(
             "warning",
             "voxels have edges that no scanner makes",
@@ -159,9 +170,21 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "every voxel of an image has the same value",
             "Export the image again from its origin",
         ),
+        "identical_channels": ProblemCode(
+            "warning",
+            "two channels of a case hold the same voxels",
+            "Give each channel its own image; where one was not taken, leave its channel out",
+        ),
+        # No scanner makes them; an implant in a CT of wide range may, and CT is clipped.
+        "outlier_voxels": ProblemCode(
+            "warning",
+            "a few voxels lie so far out that they make the deviation a z-score divides by",
+            "Replace them by the background value if they are a fill value; nothing, if they are"
+            " meant and the intensities are clipped, as those of CT are",
+        ),
         "nonfinite": ProblemCode(
             "error",
-            "voxels are NaN, infinite or beyond 32-bit floats",
+            "voxels are NaN, infinite, or beyond what 32-bit floats can square",
             "Replace them by the background value, or export the file again",
         ),
         "noninteger_labels": ProblemCode(
@@ -197,7 +220,8 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
         "duplicate_patient": ProblemCode(
             "error",
             "a case occurs again under another patient",
-            "Keep one of the two, or give both the same patient id, so that no split parts them",
+            "Keep one of the two, or restore the images of the other; all cases of one person have"
+            " one patient id",
         ),
     }
 )

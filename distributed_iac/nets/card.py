@@ -15,7 +15,6 @@ the licence of its data set allows.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -31,7 +30,7 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import PREPARATION, content_key
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
-from distributed_iac.files import digest_of, write_json
+from distributed_iac.files import digest_of, parse_json, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
 from distributed_iac.transient import patiently
@@ -141,7 +140,7 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = folder / CARD
     try:
-        value = json.loads(patiently(path.read_bytes))
+        value = parse_json(patiently(path.read_bytes))
     except FileNotFoundError as error:
         raise ConfigError(
             f"an exported model is a folder with {CARD} and {WEIGHTS}",
@@ -149,7 +148,7 @@ def read_card(folder: Path) -> ModelCard:
             remedy="make one with `distributed-iac export RUN MODEL OUT`",
             where=folder,
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
     if not isinstance(value, dict):
         raise _damaged(path, ValueError(f"a {type(value).__name__} where an object belongs"))

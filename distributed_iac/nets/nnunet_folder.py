@@ -11,7 +11,6 @@ A model folder holds ``plans.json``, ``dataset.json`` and ``fold_<k>/checkpoint_
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,6 +19,7 @@ import numpy as np
 
 from distributed_iac.config.batches import Axis
 from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.files import parse_json
 from distributed_iac.nets.nnunet_plan import CONFIGURATION, NnUnetPlan, parse_plan
 from distributed_iac.nets.weights import StateDict, is_state_dict, read_checkpoint
 
@@ -123,7 +123,7 @@ def _read_checkpoint(
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise ConfigError(
             "a trained nnU-Net model folder holds plans.json, dataset.json and fold_*",
@@ -131,7 +131,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             remedy="give the folder named like nnUNetTrainer__nnUNetPlans__2d",
             where=path.parent,
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             "plans.json and dataset.json must be JSON",
             came=str(error),

@@ -12,7 +12,6 @@ are known there by value (``"1"``) and regions by all of theirs (``"(1, 2, 3)"``
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
 from distributed_iac.errors import ConfigError, DataError
-from distributed_iac.files import MALFORMED
+from distributed_iac.files import MALFORMED, parse_json
 
 SUMMARY = "summary.json"
 Values = frozenset[int]
@@ -151,7 +150,7 @@ def _described(content: Any) -> _Meta:
 
 def _read(path: Path, parse: Any) -> Any:
     try:
-        return parse(json.loads(path.read_text(encoding="utf-8")))
+        return parse(parse_json(path.read_bytes()))
     except (OSError, *MALFORMED) as error:
         raise DataError(
             "what a trained nnU-Net model holds beside its weights is JSON as nnU-Net wrote it",

@@ -18,6 +18,7 @@ from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.owners import doubts as patients_doubted
+from distributed_iac.data.formats.owners import remedy_of_doubts
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
@@ -105,5 +106,5 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
 
 
 def _of_patients(dataset: DatasetSettings, patients: Iterable[str]) -> tuple[str, ...]:
-    doubt = None if dataset.patients else patients_doubted(patients)
-    return () if doubt is None else (f"{doubt}. Say who is who with data.patients",)
+    doubt = patients_doubted(patients, dataset.patients)
+    return () if doubt is None else (f"{doubt}. {remedy_of_doubts(dataset.patients)}",)

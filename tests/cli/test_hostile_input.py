@@ -192,6 +192,36 @@ def header(path: Path, at: int, content: bytes) -> None:
     path.write_bytes(gzip.compress(bytes(data)))
 
 
+def voxels_of(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes())[352:]
+
+
+def append(path: Path, content: bytes) -> None:
+    """Append to what is compressed."""
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + content))
+
+
+def append_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(path.read_bytes() + content)
+
+
+def copy_patient(here: Path) -> None:
+    """Give case1 the files of case0."""
+    shutil.copyfile(image(here, 0), image(here, 1))
+    shutil.copyfile(label(here, 0), label(here, 1))
+
+
+def fill(path: Path, value: float) -> None:
+    """Give three voxels what another program writes where it knows nothing."""
+
+    def edit(voxels: np.ndarray) -> np.ndarray:
+        filled = voxels.astype(np.float32)
+        filled[:3, 0, 0] = value
+        return filled
+
+    change(path, edit)
+
+
 def move(path: Path) -> None:
     """Put a volume elsewhere in the patient."""
     loaded = nib.load(path)
@@ -205,6 +235,19 @@ def describe(here: Path, **changes: object) -> None:
     values = json.loads(about(here).read_text()) | changes
     kept = {key: value for key, value in values.items() if value is not None}
     about(here).write_text(json.dumps(kept))
+
+
+def again(path: Path, **more: object) -> None:
+    """Put keys in front of a JSON object's own, which stay."""
+    text = path.read_text().lstrip()
+    path.write_text(f"{json.dumps(more)[:-1]}, {text[1:]}")
+
+
+def two_channels(here: Path) -> None:
+    """Give every case its image a second time, as another channel."""
+    for number in range(PATIENTS):
+        shutil.copyfile(image(here, number), here / SOURCE / f"imagesTr/case{number}_0001.nii.gz")
+    describe(here, channel_names={"0": "first", "1": "second"})
 
 
 def keep_patients(here: Path, count: int) -> None:
@@ -267,6 +310,16 @@ SETTINGS = (
     setting("fractions-too-large", "data.0.split.fractions.test=0.9", "add up to 1"),
     setting("two-origins-of-test", "data.0.split={test: official, fold: 0}", "choose one"),
     setting("no-seeds", "seeds=[]", "seeds"),
+    setting("seed-negative", "seeds=[-1]", "seeds", "from 0 to 2**63 - 1"),
+    setting("seed-too-large", "seeds=[99999999999999999999]", "from 0 to 2**63 - 1"),
+    setting("seed-in-floating-point", "seeds=[1.0e+20]", "seeds.0"),
+    setting("shared-seed-negative", "shared_seed=-1", "shared_seed"),
+    setting(
+        "data-of-one-folder",
+        "data=[{name: Liver, source: data}, {name: liver, source: data}]",
+        "letter case",
+        "liver",
+    ),
     setting("seed-twice", "seeds=[0, 0]", "seeds", "differ"),
     setting("name-leads-out", "name=../evil", "name"),
     setting("no-data", "data=[]", "data"),
@@ -366,7 +419,76 @@ DATA = (
         "image-is-zeros", "case1", lambda here: image(here).write_bytes(gzip.compress(bytes(4000)))
     ),
     *raw("image-nan", "case1", lambda here: change(image(here), lambda v: np.full_like(v, np.nan))),
+    *raw("image-of-fill-values", "beyond 1.8e+19", lambda here: fill(image(here), -3.4028235e38)),
+    *(
+        Row(
+            f"{command[0]}-few-voxels-far-out",
+            command,
+            code,
+            ("make its deviation", "fill value"),
+            lambda here: fill(image(here), -32768),
+        )
+        for command, code in (
+            (("check", SOURCE, "--workers", "1"), 3),
+            (("prepare", "good.yaml", "--set", "stores=new"), 0),
+            (("predict", "model", SOURCE, "new"), 0),
+        )
+    ),
+    Row(
+        "predict-fill-values",
+        ("predict", "model", SOURCE, "new"),
+        3,
+        ("4 label maps written", "beyond 1.8e+19"),
+        lambda here: fill(image(here), 1e20),
+    ),
     *raw("image-crc", "damaged", lambda here: flip(image(here), -8)),
+    *raw(
+        "header-of-fewer-slices",
+        "bytes of voxels that the header announces",
+        lambda here: [header(path, 46, b"\2\0") for path in (image(here), label(here))],
+    ),
+    *raw(
+        "label-of-two-volumes",
+        "bytes follow the",
+        lambda here: append(label(here), voxels_of(label(here))),
+    ),
+    *raw(
+        "image-with-garbage", "700 bytes follow the", lambda here: append(image(here), b"x" * 700)
+    ),
+    *raw(
+        "image-with-garbage-member",
+        "700 bytes follow the",
+        lambda here: append_bytes(image(here), gzip.compress(b"x" * 700)),
+    ),
+    *raw("patient-copied", "has images of patient id case0", copy_patient),
+    *raw(
+        "image-copied",
+        "has images of patient id case0",
+        lambda here: shutil.copyfile(image(here, 0), image(here, 1)),
+    ),
+    *raw(
+        "scale-of-nan",
+        "the scale of the voxels is unknown",
+        lambda here: header(image(here), 112, np.array([np.nan, 7], "<f4").tobytes()),
+    ),
+    *(
+        Row(
+            f"{command[0]}-{name}",
+            command,
+            code,
+            ("undefined_field" if command[0] == "check" else "without meaning", said),
+            lambda here, at=at, content=content: header(image(here), at, content),
+        )
+        for command, code in (
+            (("check", SOURCE, "--workers", "1"), 3),
+            (("prepare", "good.yaml", "--set", "stores=new"), 0),
+            (("predict", "model", SOURCE, "new"), 0),
+        )
+        for name, at, content, said in (
+            ("unit-of-none", 123, b"\7", "xyzt_units has 7"),
+            ("slope-of-nan", 112, np.array([np.nan, 0], "<f4").tobytes(), "scl_slope is nan"),
+        )
+    ),
     *raw("label-crc", "damaged", lambda here: flip(label(here), -8)),
     *raw("image-1d", "case1", lambda here: change(image(here), lambda v: v[:, 0, 0])),
     *raw("image-of-one-slice", "shape", lambda here: change(image(here), lambda v: v[:, :, 0])),
@@ -422,10 +544,28 @@ DATA = (
         "case1",
         spoil=lambda here: (here / "p.csv").write_text("case,patient\ncase0,A\n"),
     ),
+    *(
+        Row(
+            f"{command[0]}-patients-spelt-alike",
+            (*command, "--set", "stores=new", "--set", "data.0.patients.table=p.csv"),
+            0,
+            ("P1 and p1", "differ only in spelling", "Spell them alike in data.patients"),
+            lambda here: (here / "p.csv").write_text(
+                "case,patient\ncase0,p1\ncase1,P1\ncase2,p2\ncase3,p3\ncase4,p4\n"
+            ),
+        )
+        for command in (("prepare", "good.yaml"), ("plan", "good.yaml", "--no-measure"))
+    ),
     *raw("label-missing", "case1", lambda here: label(here).unlink()),
     *raw("image-missing", "case1", lambda here: image(here).unlink()),
     *raw(
         "json-broken", "dataset.json", lambda here: about(here).write_text("{"), prepare=ASK_CHECK
+    ),
+    *raw(
+        "json-labels-twice",
+        "'labels' is given twice",
+        lambda here: again(about(here), labels={"background": 0, "lesion": 1}),
+        prepare=ASK_CHECK,
     ),
     *raw("json-list", "dataset.json", lambda here: about(here).write_text("[]"), prepare=ASK_CHECK),
     *raw(
@@ -435,6 +575,26 @@ DATA = (
         prepare=ASK_CHECK,
     ),
     *raw("no-labels", "labels", lambda here: describe(here, labels=None)),
+    Row(
+        "check-channels-spelt-alike",
+        ("check", SOURCE, "--workers", "1"),
+        3,
+        ("channels T1 and t1 are one name", "t1_0, t1_1"),
+        lambda here: describe(here, channel_names={"0": "T1", "1": "t1"}),
+    ),
+    *(
+        Row(
+            f"{command[0]}-channels-of-one-image",
+            command,
+            code,
+            ("second holds the same voxels as first",),
+            two_channels,
+        )
+        for command, code in (
+            (("check", SOURCE, "--workers", "1"), 3),
+            (("prepare", "good.yaml", "--set", "stores=new"), 0),
+        )
+    ),
     *raw(
         "labels-with-gap",
         "labels",
@@ -483,6 +643,16 @@ def splitting(name: str, content: object, *said: str) -> Row:
 
 SPLITS = (
     splitting("broken", "{", "split.json", "repair"),
+    splitting(
+        "part-twice", f'{{"test": ["case0"], {json.dumps(SPLIT)[1:]}', "'test' is given twice"
+    ),
+    splitting(
+        "fold-side-twice",
+        '[{"train": ["case0"], "val": ["case1"], "val": ["case2"]}]',
+        "'val' is given twice",
+    ),
+    splitting("of-another-encoding", "\ufeff" + json.dumps({**SPLIT, "val": ["x"]}), "belongs to"),
+    splitting("deep", "[" * 100_000, "split.json", "repair"),
     splitting("stranger", {**SPLIT, "val": ["nobody"]}, "nobody", "belongs to this source"),
     splitting("twice", {**SPLIT, "val": ["case0", "case2"]}, "case0 in", "split by patient"),
     splitting("forgotten", {**SPLIT, "test": ["case3"]}, "case4", "unused"),
@@ -566,6 +736,9 @@ STATE = (
         3,
         "check the path",
         spoil=lambda here: shutil.rmtree(here / SOURCE),
+    ),
+    searching(
+        "patient-copied", "stores=new", 3, "has images of patient id case0", spoil=copy_patient
     ),
     searching(
         "store-manifest-broken",
@@ -675,6 +848,18 @@ MODELS = (
         4,
         "export the model again",
         spoil=lambda here: (here / "model/model.json").write_text("{"),
+    ),
+    predicting(
+        "model-card-key-twice",
+        4,
+        "'fingerprint' is given twice",
+        spoil=lambda here: again(here / "model/model.json", fingerprint={}),
+    ),
+    predicting(
+        "model-card-deep",
+        4,
+        "export the model again",
+        spoil=lambda here: (here / "model/model.json").write_text("[" * 100_000),
     ),
     predicting(
         "model-card-empty",
@@ -1163,6 +1348,19 @@ FOLDS = (
     folding("allowed", 0, "{}", "seen_test: allow", settings=", fold: all, seen_test: allow"),
     folding("of-other-data", 0, "{file: split.json}", "nothing is known", held=("other",)),
     folding("unknown-answer", 2, "{}", "seen_test", settings=", seen_test: maybe"),
+    *(
+        Row(
+            f"fold-{file.split('.')[0]}-key-twice",
+            ("plan", "good.yaml", "--set", "backbones=[{name: nnunet, folder: nnunet}]"),
+            2,
+            (f"'{key}' is given twice", "copy the file"),
+            lambda here, file=file, key=key: (
+                trained()(here),
+                again(here / "nnunet" / file, **{key: {}}),
+            ),
+        )
+        for file, key in (("plans.json", "configurations"), ("dataset.json", "labels"))
+    ),
     Row(
         "fold-summary-broken",
         ("plan", "good.yaml", "--set", "backbones=[{name: nnunet, folder: nnunet}]"),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from distributed_iac.config.base import to_plain
-from distributed_iac.config.load import json_schema, load_config, to_yaml
+from distributed_iac.config.load import json_schema, load_config, load_resolved, to_yaml
 from distributed_iac.errors import ConfigError
 
 MINIMAL = "name: run\ndata: [{name: acdc, source: data/acdc}]\n"
@@ -29,6 +29,23 @@ def test_a_minimal_file_gets_every_default(config_file: Path) -> None:
     assert config.arms["full"].policy == "none"
     assert config.folder == Path("runs/run")
     assert config.store_folder(config.data[0]) == Path("stores/acdc")
+
+
+def test_the_largest_seed_is_one(config_file: Path) -> None:
+    largest = 2**63 - 1
+    assert load_config(config_file, [f"seeds=[0, {largest}]"]).seeds == (0, largest)
+
+
+def test_what_an_older_release_took_is_still_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "name: run\nseeds: [-1]\nshared_seed: -7\n"
+        "data: [{name: Liver, source: a}, {name: liver, source: b}]\n",
+        encoding="utf-8",
+    )
+    assert load_resolved(path).seeds == (-1,)
+    with pytest.raises(ConfigError):
+        load_config(path)
 
 
 def test_the_resolved_yaml_loads_to_the_same_configuration(config_file: Path) -> None:
@@ -61,6 +78,13 @@ REFUSED = [
     ("data.0.split.fractions.val=0.9", ["data.0.split.fractions", "add up to 1"]),
     ("data.0.split.fractions.vall=0.9", ["vall", "did you mean val?"]),
     ("seeds=[1, 1]", ["names in seeds must differ", "twice: 1"]),
+    ("seeds=[-1]", ["seeds", "from 0 to 2**63 - 1", "came -1"]),
+    ("seeds=[0, 99999999999999999999]", ["seeds", "came 99999999999999999999"]),
+    ("seeds=[9223372036854775808]", ["seeds", "from 0 to"]),
+    ("seeds=[1.0e+20]", ["seeds.0"]),
+    ("seeds=[1e20]", ["seeds.0"]),
+    ("shared_seed=-1", ["shared_seed", "from 0 to 2**63 - 1"]),
+    ("data=[{name: Liver, source: a}, {name: liver, source: b}]", ["letter case", "liver"]),
     ("seeds=[]", ["seeds", "at least 1 item"]),
     ("name=", ["name", "valid string", "quote it"]),
     ("name=2024", ["name", "valid string", "quote it"]),

@@ -13,7 +13,7 @@ and a mask between integers is not also said to hold unexpected values.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from distributed_iac.data.check.voxels import ImageScan, ImageStatistics
 from distributed_iac.data.contract import Case, Channel, LabelScheme, Problem
 from distributed_iac.data.faults import Fault, FaultError
 from distributed_iac.data.volumes.alignment import odd_files
+from distributed_iac.data.volumes.duplicates import channel_faults
 from distributed_iac.data.volumes.grid import Grid
 from distributed_iac.data.volumes.label_values import (
     LabelScan,
@@ -31,7 +32,7 @@ from distributed_iac.data.volumes.label_values import (
 )
 from distributed_iac.data.volumes.nifti import open_nifti, read_blocks
 from distributed_iac.data.volumes.reading import image_faults
-from distributed_iac.data.volumes.volume import require_channels
+from distributed_iac.data.volumes.volume import require_channels, what_is_missing
 from distributed_iac.transient import patiently
 
 Scan = TypeVar("Scan")
@@ -80,25 +81,20 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
     by_file: dict[Path, list[Channel]] = {}
     for channel in case.channels:
         by_file.setdefault(channel.path, []).append(channel)
-    missing = "missing_image" if len(by_file) == 1 else "missing_channel"
     faults: list[Fault] = []
     grids: dict[Path, Grid] = {}
     images: dict[str, ImageStatistics] = {}
     for path, channels in by_file.items():
-        image = _attempt(partial(scan_image, path, channels), missing)
+        image = _attempt(partial(scan_image, path, channels), case)
         if isinstance(image, Fault):
             faults.append(image)
             continue
         grids[path], found = image
         images |= found
-        faults += image_faults(
-            path,
-            {name: image.nonfinite for name, image in found.items()},
-            [name for name, image in found.items() if image.is_constant],
-        )
+        faults += image_faults(path, {name: one.intensities for name, one in found.items()})
     label = None
     if case.label is not None:
-        mask = _attempt(partial(scan_label, case.label, labels), "missing_label")
+        mask = _attempt(partial(scan_label, case.label, labels), case)
         if isinstance(mask, Fault):
             faults.append(mask)
         else:
@@ -108,16 +104,16 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
     faults += (fault for grid in grids.values() for fault in grid.faults)
     first = next((grids[path] for path in by_file if path in grids), None)
     facts = CaseFacts(case, first, images, label)
+    faults += channel_faults(case, facts.fingerprints)
     return CaseFinding(facts, tuple(fault.of(case.case_id) for fault in faults))
 
 
-def _attempt(scan: Callable[[], Scan], missing: str) -> Scan | Fault:
+def _attempt(scan: Callable[[], Scan], case: Case) -> Scan | Fault:
     """Return what a scan finds, or why it cannot be made."""
     try:
         return patiently(scan)
     except FaultError as error:
-        absent = error.fault.code == "missing_image"
-        return replace(error.fault, code=missing) if absent else error.fault
+        return what_is_missing(case, error.fault)
 
 
 def scan_image(path: Path, channels: list[Channel]) -> tuple[Grid, dict[str, ImageStatistics]]:

@@ -14,17 +14,17 @@ folder can be claimed twice.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from distributed_iac.data.contract import OfficialPart
 from distributed_iac.data.formats.listing import Folder, peek
-from distributed_iac.data.formats.names import stem_of
+from distributed_iac.data.formats.names import canonical_channel, canonical_channels, stem_of
 from distributed_iac.data.problems import Findings
+from distributed_iac.files import parse_json
 from distributed_iac.transient import may_pass, patiently
 
 FamilyName = Literal["amos", "nnunet_raw", "msd"]
@@ -91,7 +91,7 @@ def family_of(folder: Folder) -> Family | None:
 def load_json(path: Path, findings: Findings) -> Mapping[str, object]:
     """Read a JSON object; anything else becomes a problem and an empty mapping."""
     try:
-        content = json.loads(patiently(lambda: path.read_text(encoding="utf-8-sig")))
+        content = parse_json(patiently(path.read_bytes))
     except (OSError, ValueError, RecursionError) as error:
         if may_pass(error):
             raise
@@ -130,6 +130,29 @@ def texts(content: object) -> Mapping[str, str]:
     if not isinstance(content, dict):
         return {}
     return {key: value for key, value in content.items() if isinstance(value, str)}
+
+
+def named_channels(names: Sequence[str], where: Path, findings: Findings) -> tuple[str, ...]:
+    """Return canonical names; two that are told apart only by spelling become a warning.
+
+    Args:
+        names: As given, by position.
+        where: The file that gives them.
+        findings: Receives the warning.
+    """
+    canonical = canonical_channels(names)
+    spelt: dict[str, str] = {}
+    for name in names:
+        other = spelt.setdefault(canonical_channel(name), name)
+        if other != name:
+            findings.warning(
+                "bad_metadata",
+                where,
+                f"channels {other} and {name} are one name in two spellings; they are told apart "
+                f"by position, as {', '.join(canonical)}",
+                "Give each channel a name of its own, if they are different images",
+            )
+    return canonical
 
 
 def licence_of(meta: Mapping[str, object]) -> str:

@@ -36,12 +36,12 @@ from distributed_iac.data.formats.decathlon import (
     licence_of,
     listed_entries,
     load_json,
+    named_channels,
     texts,
 )
 from distributed_iac.data.formats.labels import numbered_labels
 from distributed_iac.data.formats.listed import Placed, note_unlisted, place_entries
 from distributed_iac.data.formats.listing import Folder, find_root, list_folder
-from distributed_iac.data.formats.names import canonical_channels
 from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
@@ -107,7 +107,7 @@ def _channel_names(meta: Mapping[str, object], where: Path, findings: Findings) 
     named = texts(meta.get("modality"))
     positions = [str(position) for position in range(len(named))]
     if named and set(named) == set(positions):
-        return canonical_channels([named[position] for position in positions])
+        return named_channels([named[position] for position in positions], where, findings)
     if meta:
         reason = f"modality must name channels 0, 1, ..., came {meta.get('modality')!r:.80}"
         findings.error("bad_metadata", where, reason, "Restore it from the archive")

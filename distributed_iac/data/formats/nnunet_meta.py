@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distributed_iac.data.contract import LabelScheme, Modality
-from distributed_iac.data.formats.decathlon import texts
+from distributed_iac.data.formats.decathlon import named_channels, texts
 from distributed_iac.data.formats.labels import is_numbered, named_labels, numbered_labels
-from distributed_iac.data.formats.names import NIFTI_ENDINGS, canonical_channels
+from distributed_iac.data.formats.names import NIFTI_ENDINGS
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
@@ -84,7 +84,7 @@ def _channels(
         reason = f"channel_names must name channels 0, 1, ..., came {given!r:.80}"
         findings.error("bad_metadata", where, reason, _CORRECT)
         return None
-    return canonical_channels([named[position] for position in positions])
+    return named_channels([named[position] for position in positions], where, findings)
 
 
 def _labels(meta: Mapping[str, object], where: Path, findings: Findings) -> LabelScheme | None:

@@ -12,7 +12,6 @@ or has one patient on both sides would make the folds incomparable.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from pathlib import Path
 from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import DataError
-from distributed_iac.files import MALFORMED
+from distributed_iac.files import MALFORMED, parse_json
 from distributed_iac.transient import may_pass, patiently
 
 Split = Mapping[str, tuple[str, ...]]
@@ -41,7 +40,7 @@ def read_splits(path: Path, known: Collection[str], findings: Findings) -> tuple
         findings: Receives why the splits are not used, as a warning.
     """
     try:
-        folds = json.loads(patiently(lambda: path.read_text(encoding="utf-8-sig")))
+        folds = parse_json(patiently(path.read_bytes))
     except (OSError, ValueError, RecursionError) as error:
         if may_pass(error):
             raise
@@ -121,7 +120,7 @@ def read_fold(path: Path, fold: int) -> FoldCases | None:
         DataError: The file cannot be read, or its folds are malformed.
     """
     try:
-        folds = json.loads(path.read_text(encoding="utf-8-sig"))
+        folds = parse_json(path.read_bytes())
         if not isinstance(folds, list) or fold >= len(folds):
             return None
         train, val = (frozenset(folds[fold][side]) for side in _SIDES)

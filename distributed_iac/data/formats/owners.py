@@ -4,13 +4,14 @@
 
     source = owned(source, PatientSettings(pattern="(?P<patient>P[0-9]+)_.*"))
     source = owned(source, PatientSettings(table=Path("patients.csv")))
-    source = owned(source, None)                # as read; ids that look like one are warned about
+    source = owned(source, None)                # as read
+
+Ids that look like one patient's are warned about, :func:`doubts`.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -21,9 +22,10 @@ from pathlib import Path
 from distributed_iac.config.dataset import PatientSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.names import stem_of
-from distributed_iac.data.formats.patients import alike
+from distributed_iac.data.formats.patients import alike, spelt_alike
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import ConfigError, DataError
+from distributed_iac.files import parse_json
 
 COLUMNS = ("case", "patient")
 SHOWN = 5
@@ -39,14 +41,15 @@ def owned(source: Source, settings: PatientSettings | None) -> Source:
     """
     findings = Findings()
     if settings is None:
-        _note_alike(source, findings)
+        _note_alike(source, None, findings)
         return replace(source, problems=(*source.problems, *findings.problems))
     unusable = {problem.case_id for problem in source.problems if problem.case_id}
     owners = owners_of([case.case_id for case in source.cases], settings, findings, unusable)
     cases = tuple(replace(case, patient_id=owners[case.case_id]) for case in source.cases)
     splits = _reowned(source, owners, findings)
-    problems = (*source.problems, *findings.problems)
-    return replace(source, cases=cases, splits=splits, problems=problems)
+    settled = replace(source, cases=cases, splits=splits)
+    _note_alike(settled, settings, findings)
+    return replace(settled, problems=(*source.problems, *findings.problems))
 
 
 def owners_of(
@@ -93,26 +96,40 @@ def _reowned(
     return tuple(splits)
 
 
-def doubts(patients: Iterable[str]) -> str | None:
-    """Say which ids look like one patient's, if any do."""
-    groups = alike(patients)
+def doubts(patients: Iterable[str], settings: PatientSettings | None) -> str | None:
+    """Say which ids look like one patient's, if any do, and how to settle it.
+
+    Args:
+        patients: All ids.
+        settings: The pattern or table that they come from; None where a reader took them.
+    """
+    groups = alike(patients) if settings is None else spelt_alike(patients)
     if not groups:
         return None
-    count = sum(map(len, groups))
+    differ = (
+        "in what a visit, phase, side or copy is called by" if settings is None else "in spelling"
+    )
     return (
-        f"{count} patient ids differ only in what a visit, phase, side or copy is called by: "
+        f"{sum(map(len, groups))} patient ids differ only {differ}: "
         f"{_shown([' and '.join(group[:3]) for group in groups])}; each counts as a patient of "
         "its own"
     )
 
 
-def _note_alike(source: Source, findings: Findings) -> None:
-    reason = doubts(source.patients)
-    if reason is not None:
-        remedy = (
+def remedy_of_doubts(settings: PatientSettings | None) -> str:
+    """What to do about :func:`doubts`."""
+    if settings is None:
+        return (
             "Say who is who with data.patients: a pattern, or a table of case and patient; "
             "patients: {pattern: '(?P<patient>.+)'} if they are different people"
         )
+    return "Spell them alike in data.patients if they are one person; nothing, if they are not"
+
+
+def _note_alike(source: Source, settings: PatientSettings | None, findings: Findings) -> None:
+    reason = doubts(source.patients, settings)
+    if reason is not None:
+        remedy = remedy_of_doubts(settings)
         findings.warning("alike_patients", source.detection.root, reason, remedy)
 
 
@@ -178,21 +195,19 @@ def _read(table: Path) -> Mapping[str, str]:
 
 def _json_rows(text: str, table: Path) -> list[tuple[str, str]]:
     try:
-        pairs = json.loads(text, object_pairs_hook=list)
+        rows = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise DataError(
             "a .json table of patients is JSON", came=error, where=table, remedy="repair it"
         ) from error
-    if not isinstance(pairs, list) or not all(
-        isinstance(pair, tuple) and isinstance(pair[1], str) for pair in pairs
-    ):
+    if not isinstance(rows, dict) or not all(isinstance(one, str) for one in rows.values()):
         raise DataError(
             'a .json table of patients is one object, {"case": "patient", ...}, all of it text',
             came=text[:60],
             where=table,
             remedy="write it like that, numbers in quotes",
         )
-    return [(stem_of(case.strip()), patient.strip()) for case, patient in pairs]
+    return [(stem_of(case.strip()), patient.strip()) for case, patient in rows.items()]
 
 
 def _text_rows(text: str, table: Path) -> list[tuple[str, str]]:

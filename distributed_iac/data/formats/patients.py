@@ -5,6 +5,7 @@
     patient_of("sub-001_ses-2")                       # "sub-001"
     alike(["P01_pre", "P01_post", "P02_pre"])         # (("P01_post", "P01_pre"),)
     alike(["case_00001", "case_00002"])               # ()
+    spelt_alike(["p1", "P01", "p2"])                  # (("P01", "p1"),)
 
 Generic formats have no patient field. Without a rule, an ACDC set converted to them would put
 end-diastole and end-systole of one heart on both sides of a split. A name of no known convention
@@ -73,13 +74,15 @@ def alike(patients: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     Ids of a published convention are what they say. Of the others those count as alike that are
     equal up to session, visit, phase, side or run (``P01_pre``, ``P01_post``), letter case and
     leading zeros; or up to a short last number (``P01_1``, ``P01_2``), unless that would leave
-    fewer patients than the cases of one: a stem with many numbers is a site (``site3_080``).
+    fewer patients than the cases of one: a stem with many numbers is a site (``site3_080``). Of all
+    ids those do that :func:`spelt_alike` puts together.
 
     Returns:
         The groups, each of at least two ids, sorted.
     """
-    known = {name for name in set(patients) if any(p.fullmatch(name) for p in _CONVENTIONS)}
-    stems = {name: _stem(name) for name in sorted(set(patients) - known)}
+    names = set(patients)
+    known = {name for name in names if any(p.fullmatch(name) for p in _CONVENTIONS)}
+    stems = {name: _stem(name) for name in sorted(names - known)}
     shorter = {
         name: stem[:-1]
         for name, stem in stems.items()
@@ -92,7 +95,36 @@ def alike(patients: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     groups: dict[Parts, list[str]] = defaultdict(list)
     for name, stem in stems.items():
         groups[_without_zeros(stem)].append(name)
-    return tuple(sorted(tuple(names) for names in groups.values() if len(names) > 1))
+    found = _larger(groups.values())
+    spelt = (group for group in spelt_alike(names) if not any(set(group) <= set(g) for g in found))
+    return tuple(sorted((*found, *spelt)))
+
+
+def spelt_alike(patients: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Groups of ids that are one to a reader: up to letter case, width, zeros in front, separators.
+
+    For ids that somebody has given on purpose, in a table or by a pattern: ``p1`` and ``P1``,
+    ``1`` and ``01``, ``P_1`` and ``P-1``, full-width letters.
+
+    Returns:
+        The groups, each of at least two ids, sorted.
+    """
+    groups: dict[Parts, list[str]] = defaultdict(list)
+    for name in set(patients):
+        groups[_spelling(name)].append(name)
+    return _larger(groups.values())
+
+
+def _larger(groups: Iterable[list[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(sorted(tuple(sorted(names)) for names in groups if len(names) > 1))
+
+
+def _spelling(name: str) -> Parts:
+    """The parts of a name between separators, without what only its spelling tells."""
+    shown = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    plain = unicodedata.normalize("NFKC", shown).casefold()
+    parts = tuple(part for part in re.split(r"[\W_]+", plain) if part)
+    return _without_zeros(parts) or (name,)
 
 
 def _stem(name: str) -> Parts:

@@ -38,7 +38,6 @@ from distributed_iac.data.store.manifest import (
     write_manifest,
 )
 from distributed_iac.data.store.native import write_native_labels
-from distributed_iac.data.volumes.duplicates import duplicate_problems
 from distributed_iac.files import FileDigest, digest_of, write_json
 from distributed_iac.transient import patiently
 
@@ -117,16 +116,14 @@ def _fingerprint(
 
 
 def _gather_notes(request: StoreRequest, content: StoreContent) -> tuple[Problem, ...]:
-    """Everything that the source and its stored cases were used with nevertheless.
+    """Everything that the source and its stored cases were used with nevertheless: warnings all.
 
-    An image that occurs twice is an error of the check. Which of two cases is the right one, only
-    the user can tell, so both are stored and the note says what the check says.
+    What is an error of the check has no place in a store: :mod:`.prepare` has refused it.
     """
     kept = [content.records[case.case_id] for case in content.cases]
     own = (note_from_json(note) for record in kept for note in record.notes)
-    cases = {case.case_id: case for case in request.cases}
-    copies = duplicate_problems((cases[record.case_id], record.fingerprints) for record in kept)
-    notes = [*request.noted, *own, *copies]
+    notes = [*request.noted, *own]
+    assert all(note.severity == "warning" for note in notes), "an error was let pass"
     root = request.source.detection.root
     return tuple(replace(note, path=Path(relative_to(note.path, root))) for note in notes)
 

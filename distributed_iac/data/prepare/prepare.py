@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Problem, Source
 from distributed_iac.data.prepare.axes import along_axes, slice_axes, stored_alike
 from distributed_iac.data.prepare.case_stage import case_stage, prepare_cases
+from distributed_iac.data.prepare.copies import copied_cases
 from distributed_iac.data.prepare.decide import decide_recipe
 from distributed_iac.data.prepare.declare import declare
 from distributed_iac.data.prepare.request import StoreRequest, make_request
@@ -51,7 +52,7 @@ from distributed_iac.data.prepare.survey import survey_stage
 from distributed_iac.data.prepare.work import claimed_work, storage_errors
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
-from distributed_iac.data.store.case_notes import Skipped, note_from_json
+from distributed_iac.data.store.case_notes import Skipped, note_from_json, require_no_errors
 from distributed_iac.data.store.case_tables import StoredCase
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import store_difference
@@ -125,7 +126,8 @@ def prepare_store(
     Raises:
         ConfigError: The split asks for something that the source does not have.
         DataError: Cases cannot be used and ``on_bad_case`` is ``refuse``; or too few patients.
-        StoreError: The folder holds something else, or its disk is full or not writable.
+        StoreError: The folder holds something else, or a store with cases that cannot be used; or
+            its disk is full or not writable.
         RunError: A worker was killed.
     """
     folder = folder.absolute()
@@ -177,9 +179,12 @@ def _build(request: StoreRequest, runner: StageRunner, accept: Accept) -> Prepar
     readable = [case for case in cases if case.case_id not in unusable]
     mean_depth = float(np.mean([survey.depth for survey in surveys.values()]))
     records, failed = case_stage(request, runner, recipe, readable, mean_depth)
-    skipped = tuple(sorted({*request.unusable, *odd, *unread, *failed}))
+    copied = copied_cases(request.cases, records)
+    skipped = tuple(sorted({*request.unusable, *odd, *unread, *failed, *copied}))
     if skipped and request.settings.on_bad_case == "refuse":
         raise _refusal(skipped)
+    if copied:  # once more without them: the recipe must not know a test patient's copy
+        return _build(_without(request, copied, runner.observer), runner)
     stored = stored_cases(request, readable, records)
     _require_parts(stored, skipped)
     content = StoreContent(recipe, axis_codes, stored, records, skipped)
@@ -189,6 +194,17 @@ def _build(request: StoreRequest, runner: StageRunner, accept: Accept) -> Prepar
     fingerprint, notes = declare(request, runner.work, content, shards, digests)
     patiently(runner.work.clear)
     return Preparation(request.folder, "prepared", fingerprint, skipped, notes)
+
+
+def _without(
+    request: StoreRequest, copied: Sequence[Skipped], observer: PreparationObserver
+) -> StoreRequest:
+    """The request for the other cases."""
+    for refused in copied:
+        observer.note(f"cannot be used: {refused}")
+    gone = {refused.case_id for refused in copied}
+    cases = tuple(case for case in request.cases if case.case_id not in gone)
+    return replace(request, cases=cases, unusable=(*request.unusable, *copied))
 
 
 def _recover(
@@ -249,6 +265,7 @@ def _already_prepared(request: StoreRequest, observer: PreparationObserver) -> P
         with storage_errors(folder), claimed_work(folder) as work:
             work.clear()
     fingerprint = Fingerprint.from_json(_read(folder / FINGERPRINT))
+    require_no_errors(fingerprint.notes, folder)
     # A store of release 0.1.0 has none.
     notes = tuple(map(note_from_json, _read(folder / NOTES) if NOTES in manifest.files else ()))
     return Preparation(folder, "already_prepared", fingerprint, skipped, notes)

@@ -44,7 +44,7 @@ class PreparedCase:
         geometry: The way back.
         affine: Of the image file, (4, 4).
         faults: What the case was taken with nevertheless; warnings all.
-        fingerprints: Of the voxels of each channel, as read; empty for an unlabelled case.
+        fingerprints: Of the voxels of each channel, as read.
     """
 
     normalised: NDArray[np.float32]

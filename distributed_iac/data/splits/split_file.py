@@ -10,7 +10,6 @@ Names may be patients or cases; a case stands for its patient.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -20,7 +19,7 @@ from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.splits.draw import draw_parts
 from distributed_iac.errors import ConfigError, DataError
-from distributed_iac.files import MALFORMED
+from distributed_iac.files import MALFORMED, parse_json
 
 PART_NAMES = frozenset(("weights", "architecture", "val", "test", "train", "unused"))
 SUMMARY_CASES = "metric_per_case"
@@ -40,12 +39,12 @@ def read_split_file(path: Path, fold: int | None) -> Names:
         DataError: It is no JSON of the two accepted forms.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
     except OSError as error:
         raise ConfigError(
             "split.file must be readable", came=error.strerror, where=path, remedy="correct it"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             "a split file is JSON", came=error, where=path, remedy="repair the file"
         ) from error

@@ -20,7 +20,7 @@ from typing import Any, Self
 from distributed_iac.data.contract import Case, Problem
 from distributed_iac.data.faults import CODES
 from distributed_iac.data.problems import CODES as READER_CODES
-from distributed_iac.errors import DataError
+from distributed_iac.errors import DataError, StoreError
 
 
 @dataclass(frozen=True, order=True)
@@ -61,6 +61,24 @@ def count_notes(notes: Iterable[Problem]) -> dict[str, int]:
     cases = {(note.code, note.case_id or str(note.path)) for note in notes}
     codes = [code for code, _ in cases]
     return {code: codes.count(code) for code in sorted(set(codes))}
+
+
+def require_no_errors(counts: Mapping[str, int], store: Path) -> None:
+    """Refuse a store in which a case was noted that the check calls an error.
+
+    Such stores were made when an image that occurs twice was kept, and parted by the split.
+
+    Raises:
+        StoreError: There is one.
+    """
+    errors = {c: n for c, n in counts.items() if c in CODES and CODES[c].severity == "error"}
+    if errors:
+        raise StoreError(
+            "a store holds no case that `distributed-iac check` calls an error",
+            came="; ".join(describe_notes(errors)),
+            where=store,
+            remedy="delete this folder, see to the cases and prepare it again",
+        )
 
 
 def describe_notes(counts: Mapping[str, int]) -> list[str]:

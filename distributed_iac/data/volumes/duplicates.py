@@ -3,6 +3,7 @@
 ::
 
     problems = duplicate_problems([(case, {"t1": fingerprint, ...}), ...])
+    faults = channel_faults(case, {"t1": fingerprint, ...})
     fingerprint_of(voxels)                          # of (X, Y, Z) as on disk
 
 Fingerprints are taken of voxel values, so that a copy is found although it was re-packed, renamed
@@ -61,6 +62,21 @@ class Copy:
     case: Case
     earlier: Case
     channel: str
+
+
+def channel_faults(case: Case, prints: Fingerprints) -> list[Fault]:
+    """Return a fault for each channel of a case that repeats an earlier one of it."""
+    first: dict[str, str] = {}
+    faults = []
+    for channel in case.channels:
+        fingerprint = prints.get(channel.name)
+        if fingerprint is None:
+            continue
+        earlier = first.setdefault(fingerprint, channel.name)
+        if earlier != channel.name:
+            reason = f"{channel.name} holds the same voxels as {earlier}"
+            faults.append(Fault("identical_channels", channel.path, reason))
+    return faults
 
 
 def duplicate_problems(cases: Iterable[tuple[Case, Fingerprints]]) -> list[Problem]:

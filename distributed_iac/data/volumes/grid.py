@@ -18,7 +18,10 @@ standard (nifti1.h, "ORIENTATION AND LOCATION IN SPACE"):
   place of a voxel is the affine's alone, so where the lengths of sform's columns differ from
   ``pixdim``, the columns are taken: ``spacing_contradiction``.
 * ``xyzt_units``: metres and micrometres are converted to mm, ``unit_converted``. No unit means mm,
-  as in nibabel and ITK; edges that no scanner makes are ``implausible_spacing``.
+  as in nibabel and ITK; so does one that the standard does not define, ``undefined_field``. Edges
+  that no scanner makes are ``implausible_spacing``.
+* ``pixdim[0]`` is the direction of qform's third axis, 1 or -1. By the standard 0 is 1; anything
+  else is taken as 1, as in nibabel, ``undefined_field`` where there is a qform.
 * ``pixdim`` is positive by the standard. A sign is ignored, ``negative_spacing``; zero, NaN and
   an affine that does not span space are errors, ``invalid_geometry``.
 * Two-dimensional files are one slice; a third voxel edge that they do not state is 1 mm.
@@ -62,6 +65,7 @@ voxels then ends 5 voxels beside its place. Our choice."""
 COIN_TOSS = math.cos(math.radians(40))
 """An axis that is 40 to 50 degrees off is as near to one direction as to another. Our choice."""
 
+_UNSTATED = 0
 _UNITS = {1: ("m", 1000.0), 2: ("mm", 1.0), 3: ("micrometres", 0.001)}
 """Spatial part of ``xyzt_units`` to name and mm."""
 
@@ -128,6 +132,7 @@ def read_grid(path: Path, stored: Any, mended: Any) -> Grid:
     if min(stored["pixdim"][1 : min(len(whole), 3) + 1]) < 0:
         said = [float(zoom) for zoom in stored["pixdim"][1:4]]
         faults.append(Fault("negative_spacing", path, f"pixdim is {said}"))
+    faults += _direction(path, stored)
     if zooms != pixdim:
         reason = f"sform's columns are {_lengths(zooms)} long, pixdim says {_lengths(pixdim)}"
         faults.append(Fault("spacing_contradiction", path, reason))
@@ -141,6 +146,17 @@ def read_grid(path: Path, stored: Any, mended: Any) -> Grid:
         faults.append(Fault("orientation_unknown", path, reason))
     grid = Grid(shape, frames, affine, zooms, is_oriented, tuple(faults))
     return _in_millimetres(path, grid, int(stored["xyzt_units"]) & 7)
+
+
+def _direction(path: Path, stored: Any) -> list[Fault]:
+    """Judge qform's ``qfac``."""
+    given = float(stored["pixdim"][0])
+    if int(stored["qform_code"]) <= 0 or given in (-1, 0, 1):
+        return []
+    reason = (
+        f"pixdim[0], the direction of qform's third axis, is {given:g}, not 1 or -1; taken as 1"
+    )
+    return [Fault("undefined_field", path, reason)]
 
 
 def _shape(path: Path, whole: tuple[int, ...]) -> tuple[Shape, int]:
@@ -229,6 +245,9 @@ def _skewness(path: Path, directions: Affine, shape: Shape) -> list[Fault]:
 def _in_millimetres(path: Path, grid: Grid, unit: int) -> Grid:
     name, factor = _UNITS.get(unit, ("mm", 1.0))
     faults = list(grid.faults)
+    if unit not in (_UNSTATED, *_UNITS):
+        reason = f"xyzt_units has {unit} for the unit of length, which none has; mm is assumed"
+        faults.append(Fault("undefined_field", path, reason))
     if factor != 1:
         dx, dy, dz = (zoom * factor for zoom in grid.zooms)
         stated = "(" + ", ".join(f"{edge:.5g}" for edge in grid.zooms) + f") {name}"
@@ -239,7 +258,9 @@ def _in_millimetres(path: Path, grid: Grid, unit: int) -> Grid:
         grid = replace(grid, affine=affine, zooms=(dx, dy, dz))
     edges = [zoom for zoom, size in zip(grid.zooms, grid.shape, strict=True) if size > 1]
     if any(not PLAUSIBLE_MM[0] <= edge <= PLAUSIBLE_MM[1] for edge in edges):
-        known = f"the unit is {name}" if unit in _UNITS else "no unit is stated, mm is assumed"
+        known = (
+            f"the unit is {name}" if unit in _UNITS else "no known unit is stated, mm is assumed"
+        )
         reason = f"the voxel size is {_lengths(grid.zooms)}; {known}"
         faults.append(Fault("implausible_spacing", path, reason))
     return replace(grid, faults=tuple(faults))

@@ -10,6 +10,10 @@
 nibabel reads the header. The voxels are streamed here because nibabel's array proxy either decodes
 a whole file (2.2 GB for one KiTS case) or starts a compressed file again for every slice, and
 because only a read to the end of the stream makes gzip compare its checksum and length.
+
+The header accounts for every byte: what comes before ``vox_offset`` is header and extensions,
+what comes after the last voxel is an error, ``surplus_bytes``. Let pass are only zeros that fill a
+file up to whole blocks of :data:`PADDING` bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -34,10 +38,14 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.faults import Fault, FaultError
 from distributed_iac.data.volumes.grid import Grid, read_grid
+from distributed_iac.data.volumes.scaling import scaling_faults
 from distributed_iac.transient import PAUSES, patiently
 
 BLOCK_VOXELS = 1 << 22
 """Voxels held at a time: 16 MiB of float32, enough for Python's share of the time to be small."""
+
+PADDING = 512
+"""Bytes of a block of tapes, tar and disks, to whose multiples some programs fill files up."""
 
 _HEADER_BYTES = 348
 """``sizeof_hdr`` of NIfTI-1; NIfTI-2 is longer."""
@@ -84,7 +92,7 @@ def open_nifti(path: Path) -> NiftiFile:
 
     Raises:
         FaultError: Missing, truncated, not NIfTI, without voxels, not scalar, of impossible
-            geometry.
+            geometry or unknown scale.
     """
     _check_magic(path)
     with _damage(path), LoggingOutputSuppressor():
@@ -96,6 +104,7 @@ def open_nifti(path: Path) -> NiftiFile:
         stored = type(image.header).from_fileobj(stream, check=False)
     with _damage(path):
         grid = read_grid(path, stored, image.header)
+    grid = replace(grid, faults=(*grid.faults, *scaling_faults(path, stored)))
     dtype = image.dataobj.dtype
     if dtype.fields is not None or dtype.kind not in "iuf":
         reason = f"voxels must be real numbers, one each; these are {dtype}"
@@ -132,7 +141,8 @@ def read_blocks(file: NiftiFile) -> Iterator[tuple[int, NDArray[Any]]]:
         Index of the 3-D volume, and up to :data:`BLOCK_VOXELS` scaled values of it, 1-D.
 
     Raises:
-        FaultError: The file ends too early, or gzip finds its bytes damaged.
+        FaultError: The file ends too early or goes on after its last voxel, or gzip finds its
+            bytes damaged.
     """
     path, itemsize = file.path, file.dtype.itemsize
     frames, voxels = file.grid.frames, math.prod(file.grid.shape)
@@ -151,14 +161,24 @@ def read_blocks(file: NiftiFile) -> Iterator[tuple[int, NDArray[Any]]]:
                     raise FaultError(_too_short(path, done, frames * voxels * itemsize))
                 yield frame, _scaled(data, file)
         with _damage(path):
-            _read_on(stream)
+            surplus, is_zero = _read_on(stream)
+    announced = frames * voxels * itemsize
+    whole_blocks = (file.offset + announced + surplus) % PADDING == 0
+    if surplus and not (is_zero and surplus < PADDING and whole_blocks):
+        raise FaultError(_too_long(path, surplus, announced))
 
 
-def _read_on(stream: gzip.GzipFile | BufferedReader) -> None:
-    """Read to the end, where gzip compares checksum and length and raises if they differ."""
-    rest = -1
-    while rest != 0:
-        rest = len(stream.read(BLOCK_VOXELS))
+def _read_on(stream: gzip.GzipFile | BufferedReader) -> tuple[int, bool]:
+    """Read to the end, where gzip compares checksum and length and raises if they differ.
+
+    Returns:
+        How many bytes there were, and whether all were 0.
+    """
+    surplus, is_zero = 0, True
+    while rest := stream.read(BLOCK_VOXELS):
+        surplus += len(rest)
+        is_zero &= rest.count(0) == len(rest)
+    return surplus, is_zero
 
 
 def _scaled(data: bytes, file: NiftiFile) -> NDArray[Any]:
@@ -230,6 +250,11 @@ def _check_magic(path: Path) -> None:
         length = len(stream.read(_SNIFFED_BYTES))
     if length < _HEADER_BYTES:
         raise FaultError(Fault("truncated", path, f"the header stops after {length} bytes"))
+
+
+def _too_long(path: Path, surplus: int, announced: int) -> Fault:
+    reason = f"{surplus} bytes follow the {announced} bytes of voxels that the header announces"
+    return Fault("surplus_bytes", path, reason)
 
 
 def _too_short(path: Path, found: int, wanted: int) -> Fault:

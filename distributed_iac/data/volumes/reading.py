@@ -10,7 +10,7 @@ files change between the two commands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,15 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.faults import Fault, refuse_errors
-from distributed_iac.data.volumes.duplicates import fingerprint_of
+from distributed_iac.data.volumes.duplicates import channel_faults, fingerprint_of
+from distributed_iac.data.volumes.intensity_scan import (
+    CROWD,
+    LARGEST,
+    Intensities,
+    IntensityScan,
+)
 from distributed_iac.data.volumes.label_values import scheme_faults
+from distributed_iac.data.volumes.nifti import BLOCK_VOXELS
 from distributed_iac.data.volumes.volume import Volume, load_case
 from distributed_iac.transient import patiently
 
@@ -43,32 +50,43 @@ def read_case(case: Case, scheme: LabelScheme) -> Volume:
     faults = list(volume.faults)
     channels = list(zip(case.channels, volume.image, strict=True))
     for path in dict.fromkeys(channel.path for channel in case.channels):
-        own = {channel.name: voxels for channel, voxels in channels if channel.path == path}
-        nonfinite = {name: v.size - int(np.isfinite(v).sum()) for name, v in own.items()}
-        constant = [name for name, v in own.items() if v.min() == v.max()]
-        faults += refuse_errors(image_faults(path, nonfinite, constant))
-    if case.label is None or volume.counts is None:
-        return replace(volume, faults=tuple(faults))
-    faults += refuse_errors(scheme_faults(case.label, volume.counts, scheme))
+        own = {c.name: intensities_of(voxels) for c, voxels in channels if c.path == path}
+        faults += refuse_errors(image_faults(path, own))
     # A constant image identifies nobody.
     prints = {c.name: fingerprint_of(v) for c, v in channels if v.min() < v.max()}
+    faults += channel_faults(case, prints)
+    if case.label is not None and volume.counts is not None:
+        faults += refuse_errors(scheme_faults(case.label, volume.counts, scheme))
     return replace(volume, faults=tuple(faults), fingerprints=prints)
 
 
-def image_faults(path: Path, nonfinite: Mapping[str, int], constant: Sequence[str]) -> list[Fault]:
-    """Judge the intensities of an image file.
+def intensities_of(volume: NDArray[np.float32]) -> Intensities:
+    """Scan a volume (X, Y, Z) in Fortran order, block by block as ``check`` scans its file."""
+    scan = IntensityScan(volume.shape)
+    flat = volume.ravel(order="F")
+    for start in range(0, flat.size, BLOCK_VOXELS):
+        scan.add(flat[start : start + BLOCK_VOXELS])
+    return scan.result()
 
-    Args:
-        path: The file.
-        nonfinite: Channel name to the number of voxels that are not finite.
-        constant: Channels whose voxels all have one value.
-    """
-    bad = ", ".join(f"{count} voxels of {name}" for name, count in nonfinite.items() if count)
+
+def image_faults(path: Path, channels: Mapping[str, Intensities]) -> list[Fault]:
+    """Judge the intensities of an image file, by channel name; the gravest thing only."""
+    bad = ", ".join(
+        f"{one.unsound} voxels of {name}" for name, one in channels.items() if one.unsound
+    )
     if bad:
-        return [Fault("nonfinite", path, f"{bad} are not finite 32-bit floats (NaN, infinite)")]
+        reason = f"{bad} are NaN, infinite or beyond {LARGEST:.2g}, whose square 32-bit floats lack"
+        return [Fault("nonfinite", path, reason)]
+    constant = [name for name, one in channels.items() if one.is_constant]
     if constant:
         return [Fault("constant_image", path, f"{', '.join(constant)} has one value throughout")]
-    return []
+    outlying = [
+        f"{CROWD:.0%} of {name} lie within {one.core[0]:.5g} and {one.core[1]:.5g}, the others "
+        f"reach from {one.minimum:.5g} to {one.maximum:.5g} and make its deviation"
+        for name, one in channels.items()
+        if one.core is not None
+    ]
+    return [Fault("outlier_voxels", path, "; ".join(outlying))] if outlying else []
 
 
 def label_values(label: NDArray[np.integer[Any]]) -> list[int]:

@@ -16,7 +16,7 @@ of them. Shapes: C channels, X x Y x Z the first image on disk.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,7 @@ class Volume:
         grid: Of the first channel.
         counts: Of the label's values; None if unlabelled.
         faults: What was passed with a warning.
-        fingerprints: Of the voxels of each channel of a labelled case that was judged
-            (:mod:`.reading`).
+        fingerprints: Of the voxels of each channel of a case that was judged (:mod:`.reading`).
     """
 
     image: NDArray[np.float32]
@@ -86,6 +85,31 @@ def load_case(case: Case) -> Volume:
         FaultError: A file is missing, damaged or no image, holds another number of channels than
             the case says, lies on another grid, or is a label without whole numbers.
     """
+    try:
+        return _load(case)
+    except FaultError as error:
+        fault = what_is_missing(case, error.fault)
+        if fault == error.fault:
+            raise
+        raise FaultError(fault, error.retriable) from error
+
+
+def what_is_missing(case: Case, fault: Fault) -> Fault:
+    """Say of a file that is not there what it is of a case; any other fault is returned as it is.
+
+    Args:
+        case: The case.
+        fault: Of one of its files, which is called an image where nobody knows more.
+    """
+    if fault.code != "missing_image":
+        return fault
+    if fault.path == case.label:
+        return replace(fault, code="missing_label")
+    alone = len({channel.path for channel in case.channels}) == 1
+    return fault if alone else replace(fault, code="missing_channel")
+
+
+def _load(case: Case) -> Volume:
     files = {path: open_nifti(path) for path in case.files}
     images = {path: files[path] for path in dict.fromkeys(c.path for c in case.channels)}
     for path, file in images.items():

@@ -14,7 +14,7 @@ from distributed_iac.data.prepare.stage_runner import SilentObserver
 from distributed_iac.data.problems import Findings, warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.case_notes import describe_notes
+from distributed_iac.data.store.case_notes import describe_notes, require_no_errors
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
@@ -66,6 +66,7 @@ class PrepareWork:
             _require_same_settings(self._folder, dataset)
             store = Store.open(self._folder, "checksums")
             self._accept(store.fingerprint.recipe)
+            require_no_errors(store.fingerprint.notes, store.path)
             doubt = _patients_doubted(store, dataset.patients)
             told = () if doubt is None else (doubt,)
             return _facts("source_absent", store.fingerprint, told)
@@ -97,7 +98,7 @@ def _patients_doubted(store: Store, settings: PatientSettings | None) -> str | N
     """Compare a store's patients with the settings, or say which of them look like one."""
     stored = {case.case_id: case.patient_id for part in PARTS for case in store.cases(part)}
     if settings is None:
-        return doubts(stored.values())
+        return doubts(stored.values(), settings)
     asked = owners_of(list(stored), settings, Findings())
     moved = [case_id for case_id, patient in stored.items() if asked[case_id] != patient]
     if moved:
@@ -107,7 +108,7 @@ def _patients_doubted(store: Store, settings: PatientSettings | None) -> str | N
             where=store.path,
             remedy="bring back the source to make another store, or take over its patients",
         )
-    return None
+    return doubts(stored.values(), settings)
 
 
 class _Impatient(SilentObserver):

@@ -72,6 +72,13 @@ def test_the_number_of_channels_comes_from_the_list(trees, tmp_path):
     assert {len(c.channels) for c in read_source(root).cases} == {2}
 
 
+def test_channels_of_one_name_in_two_spellings_are_told(trees, tmp_path):
+    root = trees.msd(tmp_path / "Task05_Prostate", ("p_00", "p_01"), {"0": "T2", "1": "t2"})
+    (problem,) = read_source(root).problems
+    assert (problem.code, problem.severity) == ("bad_metadata", "warning")
+    assert "T2 and t2 are one name" in problem.reason
+
+
 def test_announced_numbers_are_checked(root):
     edit(root, numTraining=41, numTest=20)
     reasons = [p.reason for p in read_source(root).problems]

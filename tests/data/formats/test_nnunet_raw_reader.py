@@ -72,6 +72,19 @@ def test_the_channel_name_decides_the_normalisation(names, modality, warned, tre
     assert [c for c, _ in codes(source, "warning")] == ["normalisation_ignored"] * warned
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "warned"),
+    [("T1", "t1", True), ("t1 w", "T1_W", True), ("MRI", "MRI", False), ("T1", "T2", False)],
+)
+def test_channels_of_one_name_in_two_spellings_are_told(first, second, warned, trees, tmp_path):
+    meta = {"channel_names": {"0": first, "1": second}}
+    source = read_source(trees.nnunet(tmp_path / "Dataset001_X", meta, channels=2))
+    told = [p.reason for p in source.problems if p.severity == "warning"]
+    assert len(told) == warned
+    assert all(f"{first} and {second} are one name" in reason for reason in told)
+    assert len({channel.name for channel in source.cases[0].channels}) == 2
+
+
 def test_a_missing_channel_excludes_the_case(trees, tmp_path):
     root = trees.nnunet(tmp_path / "Dataset001_X", channels=2)
     (root / "imagesTr/case_a_0001.nii.gz").unlink()

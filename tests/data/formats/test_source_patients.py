@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from distributed_iac.config.dataset import PatientSettings
-from distributed_iac.data.contract import Source
-from distributed_iac.data.formats.patients import alike, patient_of
+from distributed_iac.data.contract import Problem, Source
+from distributed_iac.data.formats.patients import alike, patient_of, spelt_alike
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.errors import ConfigError, DataError
 
@@ -154,7 +154,8 @@ def test_rows_of_no_case_are_told_and_cases_of_no_row_refused(root: Path, tmp_pa
         ("t.json", b"[", "JSON"),
         ("t.json", b'["a"]', "one object"),
         ("t.json", b'{"a": 1}', "one object"),
-        ("t.json", b'{"a": "b", "a": "c"}', "one patient for each case"),
+        ("t.json", b'{"a": "b", "a": "c"}', "'a' is given twice"),
+        ("t.json", b'{"a": "b", "a.nii.gz": "c"}', "one patient for each case"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(
@@ -191,6 +192,59 @@ def test_doubtful_ids_are_told_until_somebody_says_who_they_are(tmp_path: Path) 
     assert (problem.code, problem.severity) == ("alike_patients", "warning")
     assert "P01_post and P01_pre" in problem.reason
     assert read_source(root, patients=PatientSettings(pattern="(?P<patient>.+)")).problems == ()
+
+
+SPELT = [
+    ("p1", "P1"),
+    ("1", "01"),
+    ("Ｐ１", "P1"),
+    ("P-1", "p_001"),
+    ("P\u200b1", "P1"),  # a space of no width
+    ("Zoe\u0308", "zoë"),
+    ("site 2", "Site\u00a02"),
+]
+
+
+@pytest.mark.parametrize("pair", SPELT)
+def test_ids_that_differ_in_spelling_alone_are_one_to_a_reader(pair: tuple[str, str]) -> None:
+    assert spelt_alike([*pair, "other", "P11", "1_1"]) == (tuple(sorted(pair)),)
+
+
+def test_what_tells_patients_apart_is_no_spelling() -> None:
+    names = ["P1", "P10", "P01_1", "P01_2", "1-11", "11-1", "pre", "post", "100", "10", "__", "--"]
+    assert spelt_alike(names) == ()
+
+
+@pytest.mark.parametrize("pair", [("sub-001", "sub-01"), ("SUB-7", "sub-7"), ("p1", "P1")])
+def test_spelling_is_looked_at_in_every_naming_scheme(pair: tuple[str, str]) -> None:
+    assert alike([*pair, "sub-999"]) == (tuple(sorted(pair)),)
+
+
+def spelling_of(root: Path, **settings: object) -> Problem:
+    problems = read_source(root, patients=PatientSettings.model_validate(settings)).problems
+    (problem,) = problems
+    return problem
+
+
+@pytest.mark.parametrize("pair", SPELT)
+@pytest.mark.parametrize("name", ["t.csv", "t.json"])
+def test_ids_of_a_table_that_differ_in_spelling_are_warned_about(
+    tmp_path: Path, pair: tuple[str, str], name: str
+) -> None:
+    cases = dict(zip("abc", (*pair, "q"), strict=True))
+    root, table = write(tmp_path / "Dataset001_x", cases), tmp_path / name
+    rows = "".join(f"{case},{patient}\n" for case, patient in cases.items())
+    text = json.dumps(cases) if name == "t.json" else f"case,patient\n{rows}"
+    table.write_text(text, encoding="utf-8")
+    problem = spelling_of(root, table=table)
+    assert (problem.code, problem.severity) == ("alike_patients", "warning")
+    assert "2 patient ids differ only in spelling" in problem.reason
+    assert "data.patients" in problem.remedy
+
+
+def test_ids_of_a_pattern_that_differ_in_spelling_are_warned_about(tmp_path: Path) -> None:
+    root = write(tmp_path / "Dataset001_x", dict.fromkeys(("a_p1", "b_P1", "c_p2"), ""))
+    assert "P1 and p1" in spelling_of(root, pattern="._(?P<patient>.+)").reason
 
 
 def test_folds_follow_the_patients_that_were_given(tmp_path: Path) -> None:

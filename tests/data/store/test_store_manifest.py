@@ -30,7 +30,9 @@ EVERY_FILE = (*SMALL, "native_labels.arrow", SHARD)
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory, write: Any, as_source: Any) -> Path:
     root = tmp_path_factory.mktemp("data")
-    source = as_source(root / "raw", [write(root / "raw", f"p{i}", f"p{i}") for i in range(4)])
+    source = as_source(
+        root / "raw", [write(root / "raw", f"p{i}", f"p{i}", seed=i) for i in range(4)]
+    )
     how = PreprocessSettings(workers=1)
     return prepare_store(source, "demo", how, SplitSettings(), root / "store").folder
 

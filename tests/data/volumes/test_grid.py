@@ -111,14 +111,35 @@ def test_other_units_are_converted(tmp_path: Path, unit: str, factor: float) -> 
     assert len(grid.faults) == 1
 
 
-@pytest.mark.parametrize("unit", [0, 5])
-def test_no_unit_means_mm_until_the_edges_are_impossible(tmp_path: Path, unit: int) -> None:
+def test_no_unit_means_mm_until_the_edges_are_impossible(tmp_path: Path) -> None:
     plain = header()
-    plain.header["xyzt_units"] = unit
+    plain.header["xyzt_units"] = 0
     assert said(grid_of(tmp_path, plain)) == {}
     small = header(np.diag([0.0015, 0.0015, 0.005, 1.0]))
-    small.header["xyzt_units"] = unit
-    assert "no unit is stated" in said(grid_of(tmp_path, small))["implausible_spacing"]
+    small.header["xyzt_units"] = 0
+    assert "no known unit is stated" in said(grid_of(tmp_path, small))["implausible_spacing"]
+
+
+@pytest.mark.parametrize("unit", [4, 5, 6, 7, 8 + 7])
+def test_a_unit_that_there_is_not_is_named_and_mm_assumed(tmp_path: Path, unit: int) -> None:
+    image = header()
+    image.header["xyzt_units"] = unit
+    grid = grid_of(tmp_path, image)
+    assert grid.zooms == ZOOMS
+    assert f"xyzt_units has {unit % 8}" in said(grid).pop("undefined_field")
+    assert len(grid.faults) == 1
+
+
+@pytest.mark.parametrize("factor", [0.5, -2.0, np.nan, np.inf])
+def test_a_direction_of_the_third_axis_that_is_none_is_named(tmp_path: Path, factor: float) -> None:
+    grid = grid_of(tmp_path, header(), (76, np.array([factor], "<f4").tobytes()))
+    assert "pixdim[0]" in said(grid)["undefined_field"]
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.0])
+def test_a_direction_that_nothing_needs_is_not_looked_at(tmp_path: Path, factor: float) -> None:
+    grid = grid_of(tmp_path, header(qform=0), (76, np.array([factor], "<f4").tobytes()))
+    assert said(grid) == {}
 
 
 def test_an_axis_of_one_voxel_may_have_any_edge(tmp_path: Path) -> None:

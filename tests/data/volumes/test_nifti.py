@@ -99,6 +99,90 @@ def test_a_flipped_bit_behind_the_last_voxel_is_found(write_nifti: Write) -> Non
     assert damage_of(path) == "unreadable"
 
 
+def rest_after(path: Path, rest: bytes) -> None:
+    """Append to the uncompressed content."""
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + rest))
+    else:
+        path.write_bytes(path.read_bytes() + rest)
+
+
+def patch(path: Path, at: int, content: bytes) -> None:
+    """Overwrite bytes of the uncompressed content."""
+    packed = path.suffix == ".gz"
+    plain = bytearray(gzip.decompress(path.read_bytes()) if packed else path.read_bytes())
+    plain[at : at + len(content)] = content
+    path.write_bytes(gzip.compress(bytes(plain)) if packed else bytes(plain))
+
+
+@pytest.mark.parametrize("rest", [b"x", bytes(1), bytes(5000), bytes(480) + b"x", b"y" * 700])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_bytes_that_the_header_does_not_account_for_are_an_error(
+    write_nifti: Write, name: str, rest: bytes
+) -> None:
+    path = write_nifti(name, VOXELS)
+    rest_after(path, rest)
+    assert damage_of(path) == "surplus_bytes"
+
+
+@pytest.mark.parametrize(
+    ("at", "content"),
+    [
+        (42, (15).to_bytes(2, "little")),  # a column less
+        (46, (9).to_bytes(2, "little")),  # a slice less
+        (40, b"\2\0"),  # two axes
+        (70, b"\4\0\x10\0"),  # 16-bit integers
+    ],
+    ids=["column", "slice", "axis", "type"],
+)
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_header_that_announces_less_than_there_is_is_an_error(
+    write_nifti: Write, name: str, at: int, content: bytes
+) -> None:
+    path = write_nifti(name, VOXELS)
+    patch(path, at, content)
+    assert damage_of(path) == "surplus_bytes"
+
+
+def test_a_second_gzip_member_belongs_to_the_content(write_nifti: Write) -> None:
+    """Voxels may come in several members, as bgzip writes them; more than voxels may not."""
+    path = write_nifti("a.nii.gz", VOXELS)
+    plain = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(plain[:2000]) + gzip.compress(plain[2000:]))
+    np.testing.assert_array_equal(read_all(path)[0], VOXELS)
+    path.write_bytes(gzip.compress(plain) + gzip.compress(b"x" * 700))
+    assert damage_of(path) == "surplus_bytes"
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_zeros_up_to_a_whole_block_are_padding(write_nifti: Write, name: str) -> None:
+    path = write_nifti(name, VOXELS)
+    rest_after(path, bytes(-(352 + VOXELS.nbytes) % nifti.PADDING))
+    np.testing.assert_array_equal(read_all(path)[0], VOXELS)
+    rest_after(path, bytes(nifti.PADDING))
+    assert damage_of(path) == "surplus_bytes"
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.img"])
+def test_extensions_of_a_header_are_accounted_for(tmp_path: Path, name: str) -> None:
+    kind = nibabel.Nifti1Pair if name == "a.img" else nibabel.Nifti1Image
+    image = kind(VOXELS, np.eye(4))
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"x" * 1000))
+    path = tmp_path / name
+    nibabel.save(image, path)
+    np.testing.assert_array_equal(read_all(path)[0], VOXELS)
+    rest_after(path, b"x")
+    assert damage_of(path) == "surplus_bytes"
+
+
+def test_a_gap_before_the_voxels_is_accounted_for_by_their_offset(write_nifti: Write) -> None:
+    path = write_nifti("a.nii", VOXELS)
+    patch(path, 108, np.float32(416).tobytes())
+    plain = path.read_bytes()
+    path.write_bytes(plain[:352] + b"g" * 64 + plain[352:])
+    np.testing.assert_array_equal(read_all(path)[0], VOXELS)
+
+
 def test_bytes_flipped_in_the_middle_are_found(write_nifti: Write) -> None:
     path = write_nifti("a.nii.gz", VOXELS)
     data = bytearray(path.read_bytes())

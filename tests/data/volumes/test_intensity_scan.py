@@ -1,0 +1,103 @@
+"""A deviation made by a few voxels is seen; background, air and small objects are no outliers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from distributed_iac.data.volumes import intensity_scan
+from distributed_iac.data.volumes.intensity_scan import Intensities, IntensityScan
+
+SHAPE = (40, 40, 20)
+SIZE = 40 * 40 * 20
+RNG = np.random.default_rng(0)
+TISSUE = RNG.normal(100, 20, SIZE)
+
+
+def scan(values: NDArray[Any], parts: int = 1) -> Intensities:
+    scan = IntensityScan(SHAPE)
+    for block in np.array_split(values.astype(np.float32), parts):
+        scan.add(block)
+    return scan.result()
+
+
+def filled(count: int, value: float, start: NDArray[Any] = TISSUE) -> NDArray[Any]:
+    """Some voxels, evenly spread, set to a value."""
+    values = start.copy()
+    values[:: SIZE // count][:count] = value
+    return values
+
+
+def background(share: float, value: float, inner: NDArray[Any] = TISSUE) -> NDArray[Any]:
+    values = np.full(SIZE, value)
+    count = int((1 - share) * SIZE)
+    values[:count] = inner[:count]
+    return values
+
+
+FILLS = {
+    "one of -1e9": filled(1, -1e9),
+    "one of 1e18": filled(1, 1e18),
+    "a handful of -32768": filled(5, -32768),
+    "not quite a hundredth": filled(SIZE // 101, -32768),
+    "both ends": filled(2, 32767, filled(3, -32768)),
+    "in a head": filled(3, -32768, background(0.85, 0)),
+    "in a small object": filled(2, -32768, background(0.991, 0)),
+    "in CT": filled(3, 1e9, background(0.6, -1024, RNG.normal(40, 300, SIZE))),
+}
+SOUND = {
+    "tissue": TISSUE,
+    "head without skull": background(0.85, 0),
+    "small object": background(0.995, 0),
+    "hardly an object": background(0.9999, 0),
+    "mask": background(0.995, 0, np.ones(SIZE)),
+    "two values": filled(5, 1, np.zeros(SIZE)),
+    "constant": np.full(SIZE, 7.0),
+    "air of a CT": background(0.5, -1024, RNG.normal(40, 200, SIZE)),
+    "air around the circle of a CT": background(0.2, -3024, RNG.normal(-300, 500, SIZE)),
+    "corners around a large circle": background(0.008, -3024, RNG.normal(-300, 500, SIZE)),
+    "metal in a CT": filled(SIZE // 1000, 3071, background(0.5, -1024, RNG.normal(40, 200, SIZE))),
+    "metal in a CT of wide range": filled(
+        SIZE // 5000, 30000, background(0.5, -1024, RNG.normal(40, 200, SIZE))
+    ),
+    "bright vessels": filled(SIZE // 200, 900, background(0.4, 0)),
+    "activity": RNG.lognormal(0, 1.5, SIZE),
+    "noise alone": np.abs(RNG.normal(0, 1, SIZE)),
+}
+
+
+@pytest.mark.parametrize("values", FILLS.values(), ids=list(FILLS))
+def test_a_deviation_made_by_a_few_voxels_is_seen(values: NDArray[Any]) -> None:
+    found = scan(values)
+    assert found.core is not None
+    low, high = found.core
+    assert found.minimum <= low < high <= found.maximum
+    assert high - low < values.std()
+
+
+@pytest.mark.parametrize("values", SOUND.values(), ids=list(SOUND))
+def test_background_air_metal_and_small_objects_are_no_outliers(values: NDArray[Any]) -> None:
+    found = scan(values)
+    assert (found.core, found.unsound) == (None, 0)
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_blocks_of_any_size_lead_to_the_same(name: str) -> None:
+    assert scan(FILLS[name]) == scan(FILLS[name], 7) == scan(FILLS[name], SIZE)
+
+
+def test_one_voxel_beside_the_sample_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intensity_scan, "SAMPLE_SIZE", 1000)
+    values = TISSUE.copy()
+    values[1] = -1e9
+    assert scan(values).core is not None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -3.4028235e38, 3e38, 1e20, -1.9e19])
+def test_values_whose_squares_are_no_32_bit_floats_are_unsound(value: float) -> None:
+    found = scan(filled(3, value))
+    assert (found.unsound, found.core) == (3, None)
+    assert found.maximum == np.float32(filled(3, 100.0).max())
