@@ -2,14 +2,14 @@
 
 ::
 
-    grid = Grid(shape=(24, 64, 64), step=(10.0, 6.0, 6.0), centre=(0.0, 0.0, 0.0))
+    grid = WorkingGrid(shape=(24, 64, 64), step=(10.0, 6.0, 6.0), centre=(0.0, 0.0, 0.0))
     space = Space.warped(grid, rng, warp_mm=(4.0, 4.0, 6.0))
     space.x, space.y, space.z         # millimetres towards left, posterior, superior
     space.field(25.0, rng)            # unit-variance random field, 25 mm coarse
 
 Arrays are indexed ``[slice, row, column]``: slices run to the patient's superior, rows to
 posterior, columns to left, so ``array[k]`` is an axial slice in radiological view, whatever the
-orientation in which a format stores it (:mod:`~distributed_iac.phantom.nifti`). Points and
+orientation in which a format stores it (:mod:`~distributed_iac.phantom.volume_file`). Points and
 radii are written in the order (x, y, z) = (left, posterior, superior).
 
 Only element-wise NumPy and ``einsum`` without BLAS are used here, so that the same seed gives the
@@ -36,7 +36,7 @@ _CLIP = 2.5
 
 
 @dataclass(frozen=True)
-class Grid:
+class WorkingGrid:
     """A regular stack of axial slices through a full-size patient.
 
     Args:
@@ -102,7 +102,7 @@ class Space:
         slack_mm: Largest distance between a voxel's place on the grid and its coordinates.
     """
 
-    grid: Grid
+    grid: WorkingGrid
     x: FloatArray
     y: FloatArray
     z: FloatArray
@@ -112,7 +112,7 @@ class Space:
     @classmethod
     def warped(
         cls,
-        grid: Grid,
+        grid: WorkingGrid,
         rng: np.random.Generator,
         *,
         warp_mm: Point,
@@ -142,7 +142,7 @@ class Space:
         return self.grid.shape
 
     def field(self, length_mm: float, rng: np.random.Generator) -> FloatArray:
-        """Draw a smooth Gaussian random field over the grid; see :meth:`Grid.field`."""
+        """Draw a smooth Gaussian random field over the grid; see :meth:`WorkingGrid.field`."""
         return self.grid.field(length_mm, rng)
 
     def nowhere(self) -> Mask:

@@ -23,7 +23,7 @@ from distributed_iac.files import write_atomically
 from distributed_iac.genotype import Genotype
 from distributed_iac.report.comparison_tables import records
 from distributed_iac.report.page.assemble import page_of, standing
-from distributed_iac.report.page.model import State
+from distributed_iac.report.page.blocks import State
 from distributed_iac.report.page.render import render
 from distributed_iac.report.run_figures import RunFigures, run_figures
 from distributed_iac.report.run_record import RunRecord, read_run

@@ -36,8 +36,8 @@ from distributed_iac.run.result import read_result
 from distributed_iac.run.run_folder import stored_config
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.run.work.contract import PATIENTS
-from distributed_iac.selection.decision import Selection
 from distributed_iac.selection.select import select
+from distributed_iac.selection.selection import Selection
 from distributed_iac.transient import patiently
 
 ENVIRONMENT = "environment.json"

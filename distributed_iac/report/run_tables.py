@@ -16,8 +16,8 @@ from distributed_iac.evaluation.patients_summary import SummaryRow, defined_mean
 from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.comparison_tables import paper_tables
-from distributed_iac.report.nnunet_parity import parity_table
 from distributed_iac.report.notes import Note
+from distributed_iac.report.parity_table import parity_table
 from distributed_iac.report.run_record import FoundCell, RunRecord
 from distributed_iac.report.tables import Cell, Table
 

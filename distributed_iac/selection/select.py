@@ -19,7 +19,7 @@ from distributed_iac.errors import ConfigError
 from distributed_iac.selection.aggregate import Aggregate, GenotypeScore, scores
 from distributed_iac.selection.candidate import Candidate
 from distributed_iac.selection.consensus import consensus_genotype
-from distributed_iac.selection.decision import Pick, Selection
+from distributed_iac.selection.selection import Pick, Selection
 
 
 def select(

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.simulation.schedule import Schedule
+from distributed_iac.simulation.occupancy import Schedule
 from distributed_iac.simulation.simulate import PaperSweep, simulate
 
 SIZES = tuple(2**power for power in range(11))

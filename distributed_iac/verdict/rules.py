@@ -26,9 +26,9 @@ from distributed_iac.config.scheduler import (
     DivergenceSettings,
     DominatedSettings,
 )
-from distributed_iac.verdict.group import GroupRecord
-from distributed_iac.verdict.record import TrialRecord
+from distributed_iac.verdict.group_record import GroupRecord
 from distributed_iac.verdict.report import Report
+from distributed_iac.verdict.trial_record import TrialRecord
 from distributed_iac.verdict.verdict import Verdict
 
 Reach = Literal["all", "unprotected"]

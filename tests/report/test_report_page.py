@@ -16,8 +16,8 @@ import pytest
 from distributed_iac.comparison.pairing import MEAN
 from distributed_iac.report.notes import Note
 from distributed_iac.report.page.assemble import page_of
+from distributed_iac.report.page.blocks import Page, Section, ShownTable
 from distributed_iac.report.page.headlines import headlines
-from distributed_iac.report.page.model import Page, Section, ShownTable
 from distributed_iac.report.page.render import render
 from distributed_iac.report.rebuild import rebuild
 from distributed_iac.report.run_figures import RunFigures

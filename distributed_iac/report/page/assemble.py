@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from distributed_iac.report.nnunet_parity import parity_doubts
+from distributed_iac.report.page.blocks import (
+    Block,
+    Page,
+    Prose,
+    Section,
+    ShownFigure,
+    ShownTable,
+    State,
+)
 from distributed_iac.report.page.findings import (
     cells_section,
     cost_section,
@@ -19,16 +27,8 @@ from distributed_iac.report.page.findings import (
     searches_section,
 )
 from distributed_iac.report.page.headlines import headlines
-from distributed_iac.report.page.model import (
-    Block,
-    Page,
-    Picture,
-    Prose,
-    Section,
-    ShownTable,
-    State,
-)
 from distributed_iac.report.page.setting import reproduce_section, setup_section
+from distributed_iac.report.parity_table import parity_doubts
 from distributed_iac.report.run_figures import RunFigures
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table
@@ -131,7 +131,7 @@ def _jobs_section(tables: Mapping[str, Table], figures: RunFigures) -> Section:
             "When which job ran: a band for each data set and backbone, a bar a job, coloured by "
             "kind. Above: jobs at once."
         )
-        blocks.append(Picture(figures.timeline, caption))
+        blocks.append(ShownFigure(figures.timeline, caption))
     blocks.append(ShownTable("jobs", tables["jobs"]))
     if tables["unfinished"].rows:
         blocks.append(ShownTable("unfinished", tables["unfinished"]))

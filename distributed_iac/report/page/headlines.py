@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from distributed_iac.comparison.contrast import ALL_GROUPS, Contrast
 from distributed_iac.comparison.pairing import MEAN
 from distributed_iac.comparison.speed import Measure
-from distributed_iac.report.page.model import Headline
+from distributed_iac.report.page.blocks import Headline
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import UNKNOWN, Table, show
 

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from distributed_iac import __version__
 from distributed_iac.report.drawing import Drawing, inline_svg
-from distributed_iac.report.page.model import Page
+from distributed_iac.report.page.blocks import Page
 from distributed_iac.report.tables import show
 
 

@@ -24,7 +24,7 @@ from distributed_iac.run.work.evaluate import PlainWork
 from distributed_iac.run.work.prepare import PrepareWork
 from distributed_iac.run.work.search import SearchWork
 from distributed_iac.run.work.train import NothingWork, TrainingWork
-from distributed_iac.selection.decision import Selection
+from distributed_iac.selection.selection import Selection
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import read_weights
 

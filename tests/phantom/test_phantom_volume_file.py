@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from distributed_iac.phantom.nifti import affine_of, save, stored_zooms, to_stored
+from distributed_iac.phantom.volume_file import affine_of, save, stored_zooms, to_stored
 
 CODES = ["".join(axes) for order in permutations(("RL", "AP", "SI")) for axes in product(*order)]
 

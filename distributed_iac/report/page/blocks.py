@@ -60,7 +60,7 @@ class ShownTable:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ShownFigure:
     """A figure.
 
     Args:
@@ -86,7 +86,7 @@ class Gallery:
     """
 
     title: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ShownFigure, ...]
     fold: Literal["open", "folded"] = "open"
     kind: Literal["gallery"] = field(default="gallery", init=False)
 
@@ -123,7 +123,7 @@ class Code:
     kind: Literal["code"] = field(default="code", init=False)
 
 
-Block = Prose | ShownTable | Picture | Gallery | Facts | Listing | Code
+Block = Prose | ShownTable | ShownFigure | Gallery | Facts | Listing | Code
 
 
 @dataclass(frozen=True)
