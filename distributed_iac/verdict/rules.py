@@ -73,7 +73,6 @@ class Converged:
         del group
         if report.converged is not None:
             sentence = report.reason or "the search reports that nothing is left to decide"
-            sentence = sentence.removeprefix("converged: ")
             return Verdict("converged", sentence) if report.converged else None
         patience = self.settings.patience
         if report.iteration <= self.settings.grace or not record.in_a_row(patience, self.calm):

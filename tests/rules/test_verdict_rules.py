@@ -41,7 +41,7 @@ def first(rule: Rule, given: list[Report]) -> int | None:
 
 
 def test_a_search_that_says_it_has_converged_is_believed_at_once_with_its_reason() -> None:
-    report = Report(iteration=1, epoch=1, converged=True, reason="converged: all decided")
+    report = Report(iteration=1, epoch=1, converged=True, reason="all decided")
     assert verdicts(INFERRED, [report]) == [Verdict("converged", "all decided")]
 
 
