@@ -104,7 +104,6 @@ def candidate_of(folder: Path) -> Candidate:
             confidence=result["confidence"],
             parameters=result["cell_parameters"],
             cost=result["cell_macs"],
-            epoch=result["epochs"],
         )
 
 
