@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -29,13 +29,7 @@ from distributed_iac.comparison.rows import JobRow
 from distributed_iac.config.comparison import ComparisonSettings
 
 Measure = Literal["seconds", "device_seconds", "op_evaluations", "full_epochs", "epochs"]
-MEASURES: tuple[Measure, ...] = (
-    "seconds",
-    "device_seconds",
-    "op_evaluations",
-    "full_epochs",
-    "epochs",
-)
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 FEW_PAIRS = 5
 """Below this many values of a group a bootstrap interval is their range; its coverage is in
 :mod:`distributed_iac.comparison.bootstrap`."""

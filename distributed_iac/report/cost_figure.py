@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from distributed_iac.comparison.pairing import MEAN, pair
+from distributed_iac.comparison.pairing import mean_score
 from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.comparison.speed import Measure
 from distributed_iac.report.log_ticks import plain_log_ticks
@@ -113,11 +113,6 @@ def _widen(axis: Axes) -> None:
         axis.set_xlim(middle / half, middle * half)
 
 
-def mean_dice(rows: Sequence[ScoreRow]) -> float:
-    """Mean over patients of the mean over their cases and targets; NaN without any."""
-    return pair(rows, rows, "dice").block(MEAN, "candidate").mean if rows else math.nan
-
-
 def _draw_searches(
     axis: Axes,
     searches: Sequence[JobRow],
@@ -135,7 +130,7 @@ def _draw_searches(
                 if (row.group, row.arm, row.seed) == (job.group, arm, job.seed)
             ]
             if job.arm == arm and cost and own:
-                points.append((cost, mean_dice(own)))
+                points.append((cost, mean_score(own, "dice")))
         if points:
             x, y = np.array(points).T
             axis.scatter(x, y, s=28, color=_colour(number), label=arm)
@@ -146,14 +141,8 @@ def _draw_searches(
 def _draw_controls(
     axis: Axes, group: str, patients: Sequence[ScoreRow], labels: Sequence[str]
 ) -> None:
-    dataset = group.split("/")[0]
     for number, label in enumerate(labels):
-        own = [
-            row
-            for row in patients
-            if row.label == label
-            and (row.dataset == dataset if row.is_baseline else row.group == group)
-        ]
-        level = mean_dice(own)
+        own = [row for row in patients if row.label == label and row.is_rival_in(group)]
+        level = mean_score(own, "dice")
         if math.isfinite(level):
             axis.axhline(level, color=GREY, linewidth=1, linestyle=_style(number), label=label)

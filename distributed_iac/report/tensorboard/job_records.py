@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from distributed_iac.comparison.pairing import MEAN, Metric, pair
-from distributed_iac.comparison.rows import ScoreRow
+from distributed_iac.comparison.pairing import mean_score
 from distributed_iac.evaluation.overlay_file import Overlay
 from distributed_iac.genotype import Genotype
 from distributed_iac.importance.history import EpochImportance
@@ -117,11 +116,6 @@ def _metrics(kept: JobFiles) -> dict[str, float | None]:
         found["test_dice"] = mean_score(kept.patients, "dice")
         found["test_hd95"] = mean_score(kept.patients, "hd95")
     return found
-
-
-def mean_score(rows: Sequence[ScoreRow], metric: Metric) -> float:
-    """Mean over patients of the mean over their cases and targets; NaN if all are undefined."""
-    return pair(rows, rows, metric).block(MEAN, "candidate").mean
 
 
 def _began(history: JobHistory, epochs: Sequence[Epoch]) -> float:
