@@ -12,7 +12,6 @@ Deterministic: the same rows and settings give the same numbers.
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Sequence
@@ -85,10 +84,6 @@ class Comparison:
         }
         plain: dict[str, Any] = _plain(value)
         return plain
-
-    def to_json(self) -> str:
-        """Readable JSON."""
-        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
 
 
 def compare(

@@ -72,7 +72,7 @@ class RunFigures:
 def run_figures(record: RunRecord) -> RunFigures:
     """Draw everything that there is something to see of."""
     jobs = [JobRow.from_mapping(row) for row in record.job_rows]
-    cost = cost_figure(jobs, record.patient_rows, "seconds") if record.searches else None
+    cost = cost_figure(jobs, record.patient_rows) if record.searches else None
     return RunFigures(
         cost=None if cost is None else render(cost, "cost"),
         timeline=render(timeline(record.spans), "timeline") if record.spans else None,

@@ -44,12 +44,12 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
 
 def data_table(record: RunRecord) -> Table:
     """Every data set: what was prepared, and who is in the test part."""
-    found = {row["key"]: row for row in record.prepared}
+    found = {job.dataset: result for job, result in record.results("prepare")}
     rows: list[tuple[Cell, ...]] = []
     for dataset in record.config.data:
-        sizes = found.get(f"{dataset.name}/prepare", {})
-        tested = {row.patient_id for row in record.patient_rows if row.dataset == dataset.name}
-        targets = {row.target for row in record.patient_rows if row.dataset == dataset.name}
+        sizes = found.get(dataset.name, {})
+        scored = [row for row in record.patient_rows if row.dataset == dataset.name]
+        tested, targets = {row.patient_id for row in scored}, {row.target for row in scored}
         rows.append(
             (
                 dataset.name,

@@ -103,10 +103,8 @@ def test_every_table_on_the_page_is_the_table_in_the_files(
                 assert text == expected, (name, there)
 
 
-def test_headlines_are_the_numbers_of_the_comparison(
-    finished: RunRecord, finished_tables: dict[str, Table], html: str
-) -> None:
-    shown = headlines(finished, finished_tables)
+def test_headlines_are_the_numbers_of_the_comparison(finished: RunRecord, html: str) -> None:
+    shown = headlines(finished)
     (speed,) = [
         one
         for one in finished.comparison.speed

@@ -10,6 +10,7 @@ from distributed_iac.comparison.likeness import SearchEvidence
 from distributed_iac.comparison.remark import Remark
 from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.config.comparison import ComparisonSettings
+from distributed_iac.files import json_text
 from distributed_iac.genotype import Genotype
 
 SETTINGS = ComparisonSettings(resamples=300)
@@ -49,7 +50,7 @@ def test_an_empty_run_says_what_is_missing() -> None:
     found = run([], [], planned_epochs=None)
     assert found.warnings == ("the jobs table is empty", "the patients table is empty")
     assert (found.speed, found.contrasts, found.likeness, found.early) == ((), (), (), ())
-    assert json.loads(found.to_json())["contrasts"] == []
+    assert found.to_dict()["contrasts"] == []
 
 
 def test_a_whole_run_has_no_gaps() -> None:
@@ -137,13 +138,13 @@ def test_the_same_rows_give_the_same_numbers_in_any_order() -> None:
     ]
     first = run(WHOLE_JOBS, patients)
     again = run(WHOLE_JOBS[::-1], [patients[i] for i in rng.permutation(len(patients))])
-    assert again.to_json() == first.to_json()
+    assert again.to_dict() == first.to_dict()
     fewer = run(WHOLE_JOBS, [row for row in patients if row.name != "full"])
     assert fewer.contrasts == tuple(c for c in first.contrasts if c.against == "plain_extra")
 
 
 def test_the_json_has_no_nan_and_names_its_methods() -> None:
-    value = json.loads(run(WHOLE_JOBS, WHOLE_PATIENTS).to_json())
+    value = json.loads(json_text(run(WHOLE_JOBS, WHOLE_PATIENTS).to_dict()))
     assert set(value["methods"]) >= {"test", "interval", "equivalence", "speed_up"}
     assert value["settings"]["dice_margin"] == 0.01
     assert value["contrasts"][0]["equivalence"]["verdict"] == "equivalent"

@@ -48,7 +48,7 @@ def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures)
         summary=_summary(record),
         state=state,
         progress=progress,
-        headlines=headlines(record, tables),
+        headlines=headlines(record),
         warnings=tuple(_warnings(record)),
         sections=(
             setup_section(record, tables),

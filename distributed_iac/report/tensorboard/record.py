@@ -13,8 +13,11 @@ TensorBoard migrates them while it reads.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import PIL.Image
 
 from distributed_iac.report.tensorboard.protocol import (
     Event,
@@ -61,21 +64,6 @@ class Record:
         return bytes(event.SerializeToString())
 
 
-@dataclass(frozen=True)
-class ImageContent:
-    """A PNG and its size.
-
-    Args:
-        png: The file's bytes.
-        width: Pixels.
-        height: Pixels.
-    """
-
-    png: bytes
-    width: int
-    height: int
-
-
 def scalar(tag: str, step: int, at: float, value: float) -> Record:
     """A number; TensorBoard keeps it in single precision."""
     return Record(tag, step, at, repr(value), lambda: new_value(tag=tag, simple_value=value))
@@ -108,7 +96,7 @@ def shares(tag: str, step: int, at: float, weights: Sequence[float], description
     return Record(tag, step, at, f"{description}{[float(w) for w in weights]!r}", build)
 
 
-def image(tag: str, step: int, at: float, content: str, draw: Callable[[], ImageContent]) -> Record:
+def image(tag: str, step: int, at: float, content: str, draw: Callable[[], bytes]) -> Record:
     """A picture.
 
     Args:
@@ -116,17 +104,14 @@ def image(tag: str, step: int, at: float, content: str, draw: Callable[[], Image
         step: The epoch.
         at: When that was.
         content: Stands for what is drawn.
-        draw: Draws it.
+        draw: Draws it; a PNG file.
     """
 
     def build() -> Value:
-        picture = draw()
-        proto = Image(
-            height=picture.height,
-            width=picture.width,
-            colorspace=4,
-            encoded_image_string=picture.png,
-        )
+        png = draw()
+        with PIL.Image.open(io.BytesIO(png)) as picture:
+            width, height = picture.size
+        proto = Image(height=height, width=width, colorspace=4, encoded_image_string=png)
         return new_value(tag=tag, image=proto)
 
     return Record(tag, step, at, content, build)
