@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.comparison.speed import cut_short
 from distributed_iac.config.comparison import ComparisonSettings
+from distributed_iac.errors import first_names
 
 
 def gaps(
@@ -56,8 +57,7 @@ def _jobs(jobs: Sequence[JobRow]) -> list[str]:
     for status in ("skipped", "running", "waiting"):
         keys = [job.key for job in jobs if job.status == status]
         if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            found.append(f"{status}, {len(keys)} of {len(jobs)} jobs: {', '.join(keys[:3])}{more}")
+            found.append(f"{status}, {len(keys)} of {len(jobs)} jobs: {first_names(keys, 3)}")
     return found
 
 

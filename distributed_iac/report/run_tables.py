@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from distributed_iac.errors import first_names
 from distributed_iac.evaluation.patients_summary import SummaryRow, defined_mean, summarise
 from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
@@ -55,7 +56,7 @@ def data_table(record: RunRecord) -> Table:
                 dataset.name,
                 *(sizes.get(name) for name in ("patients", "cases", "slices", "skipped_cases")),
                 len(tested) or None,
-                _some(sorted(targets)),
+                first_names(sorted(targets), MOST_NAMES) or None,
             )
         )
     columns = (
@@ -68,15 +69,6 @@ def data_table(record: RunRecord) -> Table:
         "scored targets",
     )
     return Table("Data", columns, tuple(rows))
-
-
-def _some(names: Sequence[str]) -> str | None:
-    """The first names, and how many more there are."""
-    if not names:
-        return None
-    left = len(names) - MOST_NAMES
-    more = f" and {left} more" if left > 0 else ""
-    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def jobs_table(record: RunRecord) -> Table:
