@@ -184,8 +184,8 @@ def _require_none_seen(
         raise ConfigError(
             f"the test patients of {network.key} must be ones that fold {network.fold} has not "
             "been trained on",
-            came=f"{len(seen)} of {len(test)} were: {first_names(seen)} (known from {known.why}); the "
-            f"split is{fold}: {split.origin}",
+            came=f"{len(seen)} of {len(test)} were: {first_names(seen)} (known from {known.why}); "
+            f"the split is{fold}: {split.origin}",
             where=network.folder,
             remedy=_remedy(network, known),
         )

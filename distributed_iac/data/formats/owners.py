@@ -96,11 +96,10 @@ def doubts(patients: Iterable[str]) -> str | None:
     groups = alike(patients)
     if not groups:
         return None
-    count = sum(map(len, groups))
+    count, names = sum(map(len, groups)), [" and ".join(group[:3]) for group in groups]
     return (
         f"{count} patient ids differ only in what a visit, phase, side or copy is called by: "
-        f"{first_names([' and '.join(group[:3]) for group in groups])}; each counts as a patient of "
-        "its own"
+        f"{first_names(names)}; each counts as a patient of its own"
     )
 
 
