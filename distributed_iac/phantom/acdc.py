@@ -175,26 +175,18 @@ def _write_patient(part: Path, plan: PhantomPlan, number: int) -> None:
     folder = part / scan.name
     _write_citation(folder)
     _write_info(folder, scan, plan.rng(number, 1))
-    zooms = volume_file.stored_zooms(_CODES, (scan.thickness, scan.pixel, scan.pixel))
-    affine = volume_file.affine_of(_CODES, zooms, origin=(0.0, 0.0, 0.0))
 
-    def save(name: str, array: NDArray[np.generic], frame_seconds: float | None = None) -> None:
-        volume_file.save(
-            folder / f"{scan.name}_{name}.nii.gz",
-            array,
-            affine,
-            qform_code=1,
-            sform_code=1,
-            frame_seconds=frame_seconds,
-        )
+    def save(name: str, volume: NDArray[np.generic], frame_seconds: float | None = None) -> None:
+        path = folder / f"{scan.name}_{name}.nii.gz"
+        spacing = (scan.thickness, scan.pixel, scan.pixel)
+        volume_file.save(path, volume, _CODES, spacing, frame_seconds=frame_seconds)
 
     images = []
     for frame, image, label in _beat(plan, scan):
-        stored = volume_file.to_stored(image, _CODES)
-        images.append(stored)
+        images.append(image)
         if frame in (scan.diastole, scan.systole):
-            save(f"frame{frame:02d}", stored)
-            save(f"frame{frame:02d}_gt", volume_file.to_stored(label, _CODES))
+            save(f"frame{frame:02d}", image)
+            save(f"frame{frame:02d}_gt", label)
     save("4d", np.stack(images, axis=-1), frame_seconds=1.0 / scan.frames)
 
 

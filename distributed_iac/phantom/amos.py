@@ -152,9 +152,7 @@ def _write_case(root: Path, plan: PhantomPlan, index: int, suffix: str) -> dict[
     image = _image(tissues, space, modality, rng)
 
     codes = _ORIENTATIONS[index % len(_ORIENTATIONS)]
-    zooms = volume_file.stored_zooms(codes, spacing)
     x, y, z = rng.uniform(-250, 250, 3).round(3)
-    affine = volume_file.affine_of(codes, zooms, origin=(float(x), float(y), float(z)))
     name = f"amos_{number:04d}.nii.gz"
     entry = {"image": f"./images{suffix}/{name}"}
     volumes: dict[str, NDArray[np.generic]] = {"images": image}
@@ -162,9 +160,8 @@ def _write_case(root: Path, plan: PhantomPlan, index: int, suffix: str) -> dict[
         entry["label"] = f"./labels{suffix}/{name}"
         volumes["labels"] = _label(tissues, space, modality)
     for folder, volume in volumes.items():
-        stored = volume_file.to_stored(volume, codes)
-        path = root / f"{folder}{suffix}" / name
-        volume_file.save(path, stored, affine, qform_code=1, sform_code=1)
+        path, origin = root / f"{folder}{suffix}" / name, (float(x), float(y), float(z))
+        volume_file.save(path, volume, codes, spacing, origin)
     return entry
 
 

@@ -194,6 +194,7 @@ def _write_case(
     folder: Path, plan: PhantomPlan, space: Space, tissues: Tissues, rng: np.random.Generator
 ) -> None:
     release = _RELEASES[plan.release]
+    codes = release.codes
     for channel, suffix in release.suffixes.items():
         volume: NDArray[np.int16] | Tissues
         if channel == "seg":
@@ -203,12 +204,8 @@ def _write_case(
             volume = table[tissues]
         else:
             volume = _image(channel, space, tissues, rng)
-        stored = volume_file.to_stored(volume, release.codes)
-        affine = volume_file.affine_of(
-            release.codes, (1.0, 1.0, 1.0), origin_of(release.codes, volume.shape)
-        )
-        path = folder / f"{folder.name}{suffix}.nii.gz"
-        volume_file.save(path, stored, affine, qform_code=1, sform_code=1)
+        path, origin = folder / f"{folder.name}{suffix}.nii.gz", origin_of(codes, volume.shape)
+        volume_file.save(path, volume, codes, (1.0, 1.0, 1.0), origin)
 
 
 def _image(

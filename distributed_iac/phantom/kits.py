@@ -121,12 +121,8 @@ def _write_case(folder: Path, plan: PhantomPlan, number: int, cysts: int) -> Non
     image = _image(tissues, space, rng)
     label = _label(tissues, cyst_value=_KIDNEY if plan.release == "2019" else _CYST)
 
-    zooms = volume_file.stored_zooms(_CODES, spacing)
-    affine = volume_file.affine_of(_CODES, zooms, origin=(0.0, 0.0, 0.0))
-
     def save(name: str, volume: NDArray[np.generic]) -> None:
-        stored = volume_file.to_stored(volume, _CODES)
-        volume_file.save(folder / name, stored, affine, qform_code=0, sform_code=2)
+        volume_file.save(folder / name, volume, _CODES, spacing, qform_code=0, sform_code=2)
 
     save("imaging.nii.gz", image.astype(np.float64))
     save(_RELEASES[plan.release].segmentation, label)

@@ -31,6 +31,8 @@ Tissues: TypeAlias = NDArray[np.uint8]
 Point: TypeAlias = tuple[float, float, float]
 Box: TypeAlias = tuple[slice, ...]
 
+_WARP_LENGTH_MM, _WOBBLE_LENGTH_MM = 60.0, 22.0
+"""How far neighbouring voxels move together; coarseness of uneven outlines."""
 _CLIP = 2.5
 """Warps are cut at this many standard deviations, so that windows can bound them."""
 
@@ -110,30 +112,20 @@ class Space:
     slack_mm: float
 
     @classmethod
-    def warped(
-        cls,
-        grid: WorkingGrid,
-        rng: np.random.Generator,
-        *,
-        warp_mm: Point,
-        warp_length_mm: float = 60.0,
-        wobble_length_mm: float = 22.0,
-    ) -> Space:
+    def warped(cls, grid: WorkingGrid, rng: np.random.Generator, *, warp_mm: Point) -> Space:
         """Bend a grid, so that no two patients have the same organs at the same places.
 
         Args:
             grid: The voxels.
             rng: Source of the patient's individuality.
             warp_mm: Standard deviation of the bending along (x, y, z).
-            warp_length_mm: How far neighbouring voxels move together.
-            wobble_length_mm: Coarseness of uneven outlines.
         """
         z, y, x = np.meshgrid(*(grid.axis(axis) for axis in range(3)), indexing="ij")
         bent_x, bent_y, bent_z = (
-            axis + np.float32(bend) * np.clip(grid.field(warp_length_mm, rng), -_CLIP, _CLIP)
+            axis + np.float32(bend) * np.clip(grid.field(_WARP_LENGTH_MM, rng), -_CLIP, _CLIP)
             for axis, bend in zip((x, y, z), warp_mm, strict=True)
         )
-        wobble = grid.field(wobble_length_mm, rng)
+        wobble = grid.field(_WOBBLE_LENGTH_MM, rng)
         return cls(grid, bent_x, bent_y, bent_z, wobble, _CLIP * max(warp_mm))
 
     @property
