@@ -91,7 +91,7 @@ def compare(
     patients: Sequence[ScoreRow],
     settings: ComparisonSettings,
     *,
-    planned_epochs: int | None = None,
+    planned_epochs: int,
     controls: Sequence[str] = (),
     evidence: Sequence[SearchEvidence] = (),
 ) -> Comparison:

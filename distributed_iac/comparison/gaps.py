@@ -22,7 +22,7 @@ def gaps(
     patients: Sequence[ScoreRow],
     settings: ComparisonSettings,
     labels: Sequence[str],
-    planned_epochs: int | None,
+    planned_epochs: int,
 ) -> tuple[str, ...]:
     """Name everything that is missing, one sentence each.
 
@@ -31,7 +31,7 @@ def gaps(
         patients: The patients table.
         settings: Which arms are compared.
         labels: What the candidate is compared with.
-        planned_epochs: Epochs of a full-length search, if known.
+        planned_epochs: Epochs of a full-length search.
     """
     return (
         *_tables(jobs, patients),
@@ -82,14 +82,9 @@ def _searches(jobs: Sequence[JobRow], settings: ComparisonSettings) -> list[str]
 
 
 def _denominators(
-    jobs: Sequence[JobRow], settings: ComparisonSettings, planned_epochs: int | None
+    jobs: Sequence[JobRow], settings: ComparisonSettings, planned_epochs: int
 ) -> list[str]:
     references = [job for job in jobs if job.kind == "search" and job.arm == settings.reference]
-    if references and planned_epochs is None:
-        return [
-            "the planned number of epochs is not known: a finished full-length search is taken "
-            "at its word"
-        ]
     return [
         f"{job.key} ran {job.epochs:g} of {planned_epochs} epochs"
         + (f" ({job.stop_reason})" if job.stop_reason else "")

@@ -90,7 +90,7 @@ class SpeedUp:
 def speed(
     jobs: Sequence[JobRow],
     settings: ComparisonSettings,
-    planned_epochs: int | None,
+    planned_epochs: int,
     rng: np.random.Generator,
 ) -> tuple[SpeedUp, ...]:
     """Compare the cost of the two arms' searches.
@@ -98,8 +98,7 @@ def speed(
     Args:
         jobs: The jobs table.
         settings: Arms, confidence and resamples.
-        planned_epochs: Epochs of a full-length search; None if not known, in which case only its
-            status says whether it ended.
+        planned_epochs: Epochs of a full-length search.
         rng: Of the bootstrap.
 
     Returns:
@@ -118,19 +117,17 @@ def speed(
     return tuple(found)
 
 
-def cut_short(reference: JobRow, planned_epochs: int | None) -> bool:
+def cut_short(reference: JobRow, planned_epochs: int) -> bool:
     """Whether a full-length search is not one."""
     if reference.status != "done":
         return True
-    if planned_epochs is None or reference.epochs is None:
-        return False
-    return reference.epochs < planned_epochs
+    return reference.epochs is not None and reference.epochs < planned_epochs
 
 
 def _pairs(
     jobs: Sequence[JobRow],
     settings: ComparisonSettings,
-    planned_epochs: int | None,
+    planned_epochs: int,
     measure: Measure,
 ) -> list[SpeedPair]:
     searches = [job for job in jobs if job.kind == "search"]

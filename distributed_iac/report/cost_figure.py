@@ -22,8 +22,7 @@ from matplotlib.lines import Line2D
 
 from distributed_iac.comparison.pairing import mean_score
 from distributed_iac.comparison.rows import JobRow, ScoreRow
-from distributed_iac.report.log_ticks import plain_log_ticks
-from distributed_iac.report.search_curves import COLOURS
+from distributed_iac.report.search_curves import COLOURS, plain_log_ticks
 
 COLUMNS = 3
 LineStyle = Literal["--", ":", "-."] | tuple[int, tuple[int, int]]

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
-
-from distributed_iac.report.log_ticks import plain_log_ticks
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -96,3 +96,10 @@ def curve(rows: Rows, key: str, scale: str) -> tuple[NDArray[np.float64], NDArra
     epochs, values = column(rows, "epoch"), column(rows, key)
     known = np.isfinite(values) & ((values > 0) | (scale != "log"))
     return epochs[known], values[known]
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 of every decade; of many decades only as many as have room."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())
