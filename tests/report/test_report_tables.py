@@ -126,7 +126,7 @@ def test_records_carry_the_numbers_themselves(comparison) -> None:
 
 
 def test_an_empty_comparison_gives_empty_tables() -> None:
-    empty = compare([], [], SETTINGS)
+    empty = compare([], [], SETTINGS, planned_epochs=20)
     for table in (paper_tables(empty) | records(empty)).values():
         assert table.rows == ()
         assert "No rows." in markdown(table)
