@@ -2,8 +2,8 @@
 
 ::
 
-    rebuilt = rebuild(Path("runs/acdc"))
-    rebuilt.page                        # runs/acdc/report.html
+    page = rebuild(Path("runs/acdc"))   # runs/acdc/report.html
+    page.state, page.progress, page.warnings
 
 Nothing that it writes is read by it, and no clock is asked: delete all of it, and the same bytes
 come back. Two at once come one after the other. Files of an earlier report that this one does not
@@ -13,7 +13,6 @@ have are removed; those folders (cells/, tables/, figures/) belong to the report
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ from distributed_iac.evaluation.patients_table import write_patients
 from distributed_iac.files import json_text, write_atomically, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.report.comparison_tables import records
-from distributed_iac.report.page.assemble import page_of, standing
-from distributed_iac.report.page.blocks import State
+from distributed_iac.report.page.assemble import page_of
+from distributed_iac.report.page.blocks import Page
 from distributed_iac.report.page.render import render
 from distributed_iac.report.run_figures import RunFigures, run_figures
 from distributed_iac.report.run_record import RunRecord, read_run
@@ -37,28 +36,14 @@ OWNED = {"cells": (".json",), "tables": (".md", ".tex", ".csv"), "figures": (".s
 """Folders of the report, and the files in them that are its."""
 
 
-@dataclass(frozen=True)
-class Rebuilt:
-    """What was made.
-
-    Args:
-        page: The page.
-        state: How far the run is.
-        progress: The same for people.
-        warnings: What is missing, one sentence each.
-    """
-
-    page: Path
-    state: State
-    progress: str
-    warnings: tuple[str, ...]
-
-
-def rebuild(folder: Path) -> Rebuilt:
+def rebuild(folder: Path) -> Page:
     """Write all tables, figures and the page of a run, at any time.
 
     Args:
         folder: The run folder.
+
+    Returns:
+        What its page, :data:`PAGE`, says.
 
     Raises:
         RunError: It is not the folder of a sweep.
@@ -69,7 +54,7 @@ def rebuild(folder: Path) -> Rebuilt:
         return _rebuild(folder)
 
 
-def _rebuild(folder: Path) -> Rebuilt:
+def _rebuild(folder: Path) -> Page:
     record = read_run(folder)
     tables, figures = run_tables(record), run_figures(record)
     page = page_of(record, tables, figures)
@@ -83,8 +68,7 @@ def _rebuild(folder: Path) -> Rebuilt:
     _remove_others(folder, written)
     write_atomically(folder / PAGE, render(page).encode())
     write_tensorboard(folder, figures.overview, tables)
-    state, progress = standing(record)
-    return Rebuilt(folder / PAGE, state, progress, page.warnings)
+    return page
 
 
 def _files(

@@ -42,7 +42,7 @@ def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures)
         tables: Of :func:`~distributed_iac.report.run_tables.run_tables`.
         figures: Of :func:`~distributed_iac.report.run_figures.run_figures`.
     """
-    state, progress = standing(record)
+    state, progress = _standing(record)
     return Page(
         title=record.config.name,
         summary=_summary(record),
@@ -62,7 +62,7 @@ def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures)
     )
 
 
-def standing(record: RunRecord) -> tuple[State, str]:
+def _standing(record: RunRecord) -> tuple[State, str]:
     """How far a run is, for machines and for people."""
     counts = Counter(row["status"] for row in record.job_rows)
     total, done = sum(counts.values()), counts["done"]
