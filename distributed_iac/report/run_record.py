@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class RunRecord:
         rows: list[dict[str, Any]] = self.tables.jobs.to_pylist()
         return rows
 
-    @property
+    @cached_property
     def patient_rows(self) -> list[ScoreRow]:
         """The patients table as values."""
         return [ScoreRow.from_mapping(row) for row in self.patients.to_pylist()]

@@ -13,20 +13,15 @@ TensorBoard migrates them while it reads.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import PIL.Image
-
 from distributed_iac.report.tensorboard.protocol import (
-    Event,
-    HistogramProto,
-    Image,
-    Summary,
     Value,
-    histogram_metadata,
-    new_value,
+    event,
+    histogram_value,
+    image_value,
+    scalar_value,
     text_value,
 )
 
@@ -59,14 +54,12 @@ class Record:
 
     def event(self) -> bytes:
         """The record as TensorBoard's event, serialised."""
-        summary = Summary(value=[self.build()])
-        event = Event(wall_time=self.at, step=self.step, summary=summary)
-        return bytes(event.SerializeToString())
+        return event(self.at, self.step, self.build())
 
 
 def scalar(tag: str, step: int, at: float, value: float) -> Record:
     """A number; TensorBoard keeps it in single precision."""
-    return Record(tag, step, at, repr(value), lambda: new_value(tag=tag, simple_value=value))
+    return Record(tag, step, at, repr(value), lambda: scalar_value(tag, value))
 
 
 def shares(tag: str, step: int, at: float, weights: Sequence[float], description: str) -> Record:
@@ -79,21 +72,8 @@ def shares(tag: str, step: int, at: float, weights: Sequence[float], description
         weights: Share of each choice; the bar of choice i reaches from i to i + 1.
         description: What the numbers mean; shown beside the tag.
     """
-
-    def build() -> Value:
-        middles = [number + 0.5 for number in range(len(weights))]
-        histogram = HistogramProto(
-            min=0.0,
-            max=float(len(weights)),
-            num=sum(weights),
-            sum=sum(w * x for w, x in zip(weights, middles, strict=True)),
-            sum_squares=sum(w * x * x for w, x in zip(weights, middles, strict=True)),
-            bucket_limit=[float(number + 1) for number in range(len(weights))],
-            bucket=list(weights),
-        )
-        return new_value(tag=tag, histo=histogram, metadata=histogram_metadata(description))
-
-    return Record(tag, step, at, f"{description}{[float(w) for w in weights]!r}", build)
+    content = f"{description}{[float(w) for w in weights]!r}"
+    return Record(tag, step, at, content, lambda: histogram_value(tag, weights, description))
 
 
 def image(tag: str, step: int, at: float, content: str, draw: Callable[[], bytes]) -> Record:
@@ -106,15 +86,7 @@ def image(tag: str, step: int, at: float, content: str, draw: Callable[[], bytes
         content: Stands for what is drawn.
         draw: Draws it; a PNG file.
     """
-
-    def build() -> Value:
-        png = draw()
-        with PIL.Image.open(io.BytesIO(png)) as picture:
-            width, height = picture.size
-        proto = Image(height=height, width=width, colorspace=4, encoded_image_string=png)
-        return new_value(tag=tag, image=proto)
-
-    return Record(tag, step, at, content, build)
+    return Record(tag, step, at, content, lambda: image_value(tag, draw()))
 
 
 def text(tag: str, step: int, at: float, markdown: str) -> Record:
