@@ -130,7 +130,7 @@ class ScoreRow:
 
 
 def _read(kind: type[JobRow] | type[ScoreRow], row: Mapping[str, object]) -> dict[str, Any]:
-    """Every field's column; the field's type says what the column holds."""
+    """Every field's column; the field's type, which is text here, says what the column holds."""
     return {one.name: _READ[str(one.type)](row, one.name) for one in fields(kind)}
 
 
