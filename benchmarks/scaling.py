@@ -33,6 +33,7 @@ from distributed_iac.cli.plan_simulation import (
 from distributed_iac.config.load import load_config
 from distributed_iac.run.journal import Event
 from distributed_iac.run.sweep_folder import SweepFolder
+from distributed_iac.simulation.occupancy import Schedule
 from distributed_iac.simulation.scaling import enough, scale
 from distributed_iac.simulation.simulate import PaperSweep, simulate
 
@@ -120,6 +121,12 @@ def early(sweep: PaperSweep) -> list[Early]:
     return found
 
 
+def summed(schedule: Schedule) -> dict[str, float]:
+    """A schedule without its spans; times in seconds, work in slot-seconds."""
+    names = ("slots", "makespan", "busy", "paid", "utilisation", "critical", "searching")
+    return {name: getattr(schedule, name) for name in names}
+
+
 def _most_at_a_time(events: Sequence[Event]) -> int:
     running = most = 0
     for event in events:
@@ -166,7 +173,7 @@ def main() -> None:
         },
         results={
             "jobs": len(scenario.sweep.graph),
-            "sizes": {name: [asdict(one) for one in rows] for name, rows in study.items()},
+            "sizes": {name: [summed(one) for one in rows] for name, rows in study.items()},
             "enough": {name: enough(rows).slots for name, rows in study.items()},
             "said": told,
             "orders": [asdict(one) for one in orders],

@@ -29,7 +29,7 @@ Where storage failed, raise ``from`` its error: what may pass makes the new one 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from distributed_iac.transient import may_pass
@@ -41,6 +41,12 @@ def did_you_mean(came: object, allowed: Iterable[str]) -> str | None:
     """A remedy: the most similar of the allowed words; None if none is similar."""
     near = difflib.get_close_matches(str(came), list(allowed), n=1, cutoff=0.5)
     return f"did you mean {near[0]}?" if near else None
+
+
+def first_names(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 class DistributedIacError(Exception):

@@ -119,8 +119,16 @@ def write_json(path: Path, value: Any) -> None:
         OSError: As :func:`whole_file`.
         ValueError: The value holds NaN or infinity.
     """
-    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
-    write_atomically(path, text.encode() + b"\n")
+    write_atomically(path, json_text(value).encode())
+
+
+def json_text(value: Any) -> str:
+    """Readable JSON, the same for equal values; a line break at its end.
+
+    Raises:
+        ValueError: The value holds NaN or infinity.
+    """
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)

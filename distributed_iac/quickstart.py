@@ -119,13 +119,13 @@ def run(console: Console) -> None:
     """Make the data, run the sweep and its report."""
     from distributed_iac.cli.sweep import sweep
     from distributed_iac.config.load import load_config
-    from distributed_iac.report.rebuild import rebuild
+    from distributed_iac.report.rebuild import PAGE, rebuild
     from distributed_iac.run.collect import collect_run
 
     config = load_config(CONFIG)
     make_phantoms(config, console)
     sweep(CONFIG)
-    page = rebuild(config.folder).page
+    rebuild(config.folder)
     folders = collect_run(config.folder).folders
     show(
         console,
@@ -135,7 +135,7 @@ def run(console: Console) -> None:
         ],
     )
     console.print(
-        f"The page:    {FOLDER / page}\n"
+        f"The page:    {FOLDER / config.folder / PAGE}\n"
         f"Dashboards:  {BIN}/tensorboard --logdir {FOLDER / config.folder}/tensorboard\n"
         f"Files:       {FOLDER / config.folder} (cells, decisions, tables, figures)\n"
         f"Next:        {BIN}/distributed-iac check YOUR_DATA, then configs/ for a sweep on it",

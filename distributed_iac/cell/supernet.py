@@ -17,9 +17,10 @@ every stage of pruning. What it does differently:
 5. Weights are gathered, and running statistics moved, once a pass.
 
 What is computed together is planned when the structure changes
-(:class:`~distributed_iac.cell.plan.CellPlan`), from what is alive: after a pruning the next pass is
-smaller by what was removed. Shapes are those of :mod:`distributed_iac.cell.search_cell`; tensors
-inside are (B, H, W, C) in memory, because the kernels for few channels want them so.
+(:class:`~distributed_iac.cell.cell_plan.CellPlan`), from what is alive: after a pruning the next
+pass is smaller by what was removed. Shapes are those of
+:mod:`distributed_iac.cell.search_cell`; tensors inside are (B, H, W, C) in memory, because the
+kernels for few channels want them so.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from distributed_iac.cell.cell_plan import CellPlan, Convolutions, Departure
 from distributed_iac.cell.grouped import channels_first, fan_out, pixels_last, side_by_side
 from distributed_iac.cell.operations import POOLINGS
-from distributed_iac.cell.plan import CellPlan, Convolutions, Departure
 from distributed_iac.cell.search_cell import SearchCell
 from distributed_iac.cell.statistics import Statistics
 

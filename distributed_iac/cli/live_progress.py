@@ -15,7 +15,7 @@ All of it goes to standard error, so that results can be piped, and says how muc
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -199,12 +199,19 @@ def describe(job: str, values: dict[str, object], epochs: int, seconds: list[flo
         if number is not None:
             parts.append(f"{label} {number:{form}}")
     if values.get("done") or values.get("stopped"):
-        parts.append(str(values.get("reason") or "done"))
+        parts.append(_ending(values))
     else:
         recent = seconds[-5:]
         left = sum(recent) / len(recent) * (epochs - epoch)
         parts.append(f"at most {duration(left)} left")
     return "  ".join(parts)
+
+
+def _ending(values: Mapping[str, object]) -> str:
+    """Why no epoch follows: the verdict that stopped the job, else what it says itself."""
+    if values.get("stopped") and values.get("stop_code"):
+        return f"{values['stop_code']}: {values['stop_reason']}"
+    return str(values.get("reason") or "done")
 
 
 _SHOWN = (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from distributed_iac.config.run import RunConfig
     from distributed_iac.jobs.job import JobKind
     from distributed_iac.run.probe import Probe
-    from distributed_iac.simulation.scaling import ScalingRow
+    from distributed_iac.simulation.occupancy import Schedule
     from distributed_iac.simulation.scenario import Scenario, Unit
     from distributed_iac.simulation.trace import Trace
 
@@ -95,7 +95,7 @@ def recorded_scenario(
     return plan_scenario(config, traces, speed=given.speed, startup=given.startup)
 
 
-def scaling_table(study: Mapping[str, Sequence[ScalingRow]], unit: Unit) -> Table:
+def scaling_table(study: Mapping[str, Sequence[Schedule]], unit: Unit) -> Table:
     """A row a cluster size: time, what it is rented for, how much of that is used."""
     from rich.table import Table
 
@@ -112,7 +112,7 @@ def scaling_table(study: Mapping[str, Sequence[ScalingRow]], unit: Unit) -> Tabl
     return table
 
 
-def _cells(one: ScalingRow, divisor: int) -> tuple[str, str, str]:
+def _cells(one: Schedule, divisor: int) -> tuple[str, str, str]:
     """Time in units of ``divisor`` seconds, and sixties of them."""
     large, small = divmod(round(one.makespan / divisor), 60)
     hours = one.paid / HOUR
@@ -120,7 +120,7 @@ def _cells(one: ScalingRow, divisor: int) -> tuple[str, str, str]:
     return f"{large}:{small:02d}", paid, f"{100 * one.utilisation:.0f} %"
 
 
-def findings(study: Mapping[str, Sequence[ScalingRow]], unit: Unit) -> Iterator[str]:
+def findings(study: Mapping[str, Sequence[Schedule]], unit: Unit) -> Iterator[str]:
     """What the table says, for each way to search, and between the first two."""
     from distributed_iac.cli.live_progress import duration
     from distributed_iac.simulation.scaling import enough

@@ -19,11 +19,11 @@ def report(
     Works at any time: on a finished sweep, on a running one, after a crash, after everything that
     a report writes was deleted. The same run gives the same bytes.
     """
-    from distributed_iac.report.rebuild import rebuild
+    from distributed_iac.report.rebuild import PAGE, rebuild
 
-    rebuilt = rebuild(run)
-    typer.echo(f"{rebuilt.page}: {rebuilt.progress}")
-    for warning in rebuilt.warnings[:SHOWN]:
+    page = rebuild(run)
+    typer.echo(f"{run / PAGE}: {page.progress}")
+    for warning in page.warnings[:SHOWN]:
         typer.echo(f"  - {warning}")
-    if len(rebuilt.warnings) > SHOWN:
-        typer.echo(f"  - and {len(rebuilt.warnings) - SHOWN} more, all on the page")
+    if len(page.warnings) > SHOWN:
+        typer.echo(f"  - and {len(page.warnings) - SHOWN} more, all on the page")

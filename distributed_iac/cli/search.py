@@ -47,7 +47,7 @@ def search(
             sweep = LocalSweep(settings, plan_jobs(settings), progress.observe)
             result = read_search(sweep.result(job.key))
             lost = sweep.conclude()
-        search_curves({arm: result.rows}).savefig(result.folder / "curves.png", dpi=120)
+        search_curves(arm, result.rows).savefig(result.folder / "curves.png", dpi=120)
         draw_discretisation(result.cell).savefig(result.folder / "cell.png", dpi=150)
     tell_doubts(settings, told)
     if lost:

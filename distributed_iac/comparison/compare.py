@@ -12,7 +12,6 @@ Deterministic: the same rows and settings give the same numbers.
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Sequence
@@ -86,17 +85,13 @@ class Comparison:
         plain: dict[str, Any] = _plain(value)
         return plain
 
-    def to_json(self) -> str:
-        """Readable JSON."""
-        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
-
 
 def compare(
     jobs: Sequence[JobRow],
     patients: Sequence[ScoreRow],
     settings: ComparisonSettings,
     *,
-    planned_epochs: int | None = None,
+    planned_epochs: int,
     controls: Sequence[str] = (),
     evidence: Sequence[SearchEvidence] = (),
 ) -> Comparison:

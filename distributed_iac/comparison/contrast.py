@@ -127,13 +127,7 @@ def _pairings(
     pairings = {}
     for group in sorted({row.group for row in mine}):
         own = [row for row in mine if row.group == group]
-        dataset = own[0].dataset
-        others = [
-            row
-            for row in yours
-            if (row.dataset == dataset if row.is_baseline else row.group == group)
-        ]
-        one = pair(own, others, metric)
+        one = pair(own, [row for row in yours if row.is_rival_in(group)], metric)
         if one.values:
             pairings[group] = one
     return pairings

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.comparison.speed import cut_short
 from distributed_iac.config.comparison import ComparisonSettings
+from distributed_iac.errors import first_names
 
 
 def gaps(
@@ -21,7 +22,7 @@ def gaps(
     patients: Sequence[ScoreRow],
     settings: ComparisonSettings,
     labels: Sequence[str],
-    planned_epochs: int | None,
+    planned_epochs: int,
 ) -> tuple[str, ...]:
     """Name everything that is missing, one sentence each.
 
@@ -30,7 +31,7 @@ def gaps(
         patients: The patients table.
         settings: Which arms are compared.
         labels: What the candidate is compared with.
-        planned_epochs: Epochs of a full-length search, if known.
+        planned_epochs: Epochs of a full-length search.
     """
     return (
         *_tables(jobs, patients),
@@ -56,8 +57,7 @@ def _jobs(jobs: Sequence[JobRow]) -> list[str]:
     for status in ("skipped", "running", "waiting"):
         keys = [job.key for job in jobs if job.status == status]
         if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            found.append(f"{status}, {len(keys)} of {len(jobs)} jobs: {', '.join(keys[:3])}{more}")
+            found.append(f"{status}, {len(keys)} of {len(jobs)} jobs: {first_names(keys, 3)}")
     return found
 
 
@@ -82,14 +82,9 @@ def _searches(jobs: Sequence[JobRow], settings: ComparisonSettings) -> list[str]
 
 
 def _denominators(
-    jobs: Sequence[JobRow], settings: ComparisonSettings, planned_epochs: int | None
+    jobs: Sequence[JobRow], settings: ComparisonSettings, planned_epochs: int
 ) -> list[str]:
     references = [job for job in jobs if job.kind == "search" and job.arm == settings.reference]
-    if references and planned_epochs is None:
-        return [
-            "the planned number of epochs is not known: a finished full-length search is taken "
-            "at its word"
-        ]
     return [
         f"{job.key} ran {job.epochs:g} of {planned_epochs} epochs"
         + (f" ({job.stop_reason})" if job.stop_reason else "")

@@ -35,14 +35,14 @@ class SearchEvidence:
         arm: Way of the search.
         seed: Its seed.
         genotype: What it ended with.
-        history: Its importance history, where it is wanted.
+        history: Its importance history.
     """
 
     group: str
     arm: str
     seed: int
     genotype: Genotype
-    history: ImportanceHistory | None = None
+    history: ImportanceHistory
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def early_operations(
     """Follow the final operations of the reference arm back through their own search."""
     found = []
     for one in sorted(evidence, key=lambda item: (item.group, item.seed)):
-        if one.arm != settings.reference or one.history is None or not one.history.observed:
+        if one.arm != settings.reference or not one.history.observed:
             continue
         course = containment(one.history, one.genotype, (settings.top,))
         share = course.share[:, 0]

@@ -20,7 +20,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -60,12 +61,7 @@ class Undefined:
     unpaired: int = 0
 
     def __add__(self, other: Undefined) -> Undefined:
-        return Undefined(
-            self.candidate + other.candidate,
-            self.against + other.against,
-            self.both + other.both,
-            self.unpaired + other.unpaired,
-        )
+        return Undefined(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True)
@@ -152,6 +148,11 @@ def pair(candidate: Sequence[ScoreRow], against: Sequence[ScoreRow], metric: Met
     )
 
 
+def mean_score(rows: Sequence[ScoreRow], metric: Metric) -> float:
+    """Mean over patients of the mean over their cases and targets; NaN if all are undefined."""
+    return pair(rows, rows, metric).block(MEAN, "candidate").mean
+
+
 def _which(candidate: float, against: float) -> Undefined:
     """Count one pair of which at least one side is undefined."""
     if math.isfinite(candidate):
@@ -183,19 +184,16 @@ def _common(mine: frozenset[int | None], yours: frozenset[int | None]) -> tuple[
         common = mine | yours if mine == yours else (mine | yours) - shared
     else:
         common = mine & yours
-    return (
-        tuple(sorted(common, key=lambda seed: -1 if seed is None else seed))
-        if mine and yours
-        else ()
-    )
+    if not mine or not yours:
+        return ()
+    return tuple(sorted(common, key=lambda seed: -1 if seed is None else seed))
 
 
 def _for_seeds(
     values: Mapping[PairKey, float], seeds: Sequence[int | None]
 ) -> dict[PairKey, float]:
     """The same for these seeds; a shared model's values once for each of them."""
-    shared = _seeds(values) == frozenset({None})
-    if shared:
+    if _seeds(values) == frozenset({None}):
         return {place._replace(seed=s): value for place, value in values.items() for s in seeds}
     return {place: value for place, value in values.items() if place.seed in seeds}
 

@@ -12,9 +12,9 @@ are the same: not known. An undefined Dice or HD95 is NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 from distributed_iac.errors import DataError
 
@@ -68,22 +68,7 @@ class JobRow:
         Raises:
             DataError: A column is missing or holds another type.
         """
-        return cls(
-            key=_text(row, "key"),
-            kind=_text(row, "kind"),
-            dataset=_text(row, "dataset"),
-            backbone=_text(row, "backbone"),
-            arm=_text(row, "arm"),
-            seed=_seed(row),
-            status=_text(row, "status"),
-            stop_reason=_text(row, "stop_reason"),
-            epochs=_known(row, "epochs"),
-            seconds=_known(row, "seconds"),
-            device_seconds=_known(row, "device_seconds"),
-            op_evaluations=_known(row, "op_evaluations"),
-            full_epochs=_known(row, "full_epochs"),
-            error=_text(row, "error"),
-        )
+        return cls(**_read(cls, row))
 
 
 @dataclass(frozen=True)
@@ -131,6 +116,10 @@ class ScoreRow:
         """Whether it is a network of its own, to be compared with cells in any backbone."""
         return self.model.split("/")[2:3] == ["baseline"]
 
+    def is_rival_in(self, group: str) -> bool:
+        """Whether a group's models are compared with it: its own, and its data set's baselines."""
+        return self.dataset == group.partition("/")[0] if self.is_baseline else self.group == group
+
     @classmethod
     def from_mapping(cls, row: Mapping[str, object]) -> Self:
         """Read one row of the patients table.
@@ -138,20 +127,12 @@ class ScoreRow:
         Raises:
             DataError: A column is missing or holds another type.
         """
-        dice, hd95 = _known(row, "dice"), _known(row, "hd95")
-        return cls(
-            model=_text(row, "model"),
-            dataset=_text(row, "dataset"),
-            backbone=_text(row, "backbone"),
-            name=_text(row, "name"),
-            arm=_text(row, "arm"),
-            seed=_seed(row),
-            patient_id=_text(row, "patient_id"),
-            case_id=_text(row, "case_id"),
-            target=_text(row, "target"),
-            dice=math.nan if dice is None else dice,
-            hd95=math.nan if hd95 is None else hd95,
-        )
+        return cls(**_read(cls, row))
+
+
+def _read(kind: type[JobRow] | type[ScoreRow], row: Mapping[str, object]) -> dict[str, Any]:
+    """Every field's column; the field's type, which is text here, says what the column holds."""
+    return {one.name: _READ[str(one.type)](row, one.name) for one in fields(kind)}
 
 
 def _value(row: Mapping[str, object], column: str) -> object:
@@ -182,6 +163,20 @@ def _known(row: Mapping[str, object], column: str) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _seed(row: Mapping[str, object]) -> int | None:
-    seed = _known(row, "seed")
-    return None if seed is None else int(seed)
+def _count(row: Mapping[str, object], column: str) -> int | None:
+    value = _known(row, column)
+    return None if value is None else int(value)
+
+
+def _score(row: Mapping[str, object], column: str) -> float:
+    value = _known(row, column)
+    return math.nan if value is None else value
+
+
+_READ: Mapping[str, Callable[[Mapping[str, object], str], object]] = {
+    "str": _text,
+    "int | None": _count,
+    "float | None": _known,
+    "float": _score,
+}
+"""How a column is read, by its field's type."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -29,13 +29,7 @@ from distributed_iac.comparison.rows import JobRow
 from distributed_iac.config.comparison import ComparisonSettings
 
 Measure = Literal["seconds", "device_seconds", "op_evaluations", "full_epochs", "epochs"]
-MEASURES: tuple[Measure, ...] = (
-    "seconds",
-    "device_seconds",
-    "op_evaluations",
-    "full_epochs",
-    "epochs",
-)
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 FEW_PAIRS = 5
 """Below this many values of a group a bootstrap interval is their range; its coverage is in
 :mod:`distributed_iac.comparison.bootstrap`."""
@@ -96,7 +90,7 @@ class SpeedUp:
 def speed(
     jobs: Sequence[JobRow],
     settings: ComparisonSettings,
-    planned_epochs: int | None,
+    planned_epochs: int,
     rng: np.random.Generator,
 ) -> tuple[SpeedUp, ...]:
     """Compare the cost of the two arms' searches.
@@ -104,8 +98,7 @@ def speed(
     Args:
         jobs: The jobs table.
         settings: Arms, confidence and resamples.
-        planned_epochs: Epochs of a full-length search; None if not known, in which case only its
-            status says whether it ended.
+        planned_epochs: Epochs of a full-length search.
         rng: Of the bootstrap.
 
     Returns:
@@ -124,19 +117,17 @@ def speed(
     return tuple(found)
 
 
-def cut_short(reference: JobRow, planned_epochs: int | None) -> bool:
+def cut_short(reference: JobRow, planned_epochs: int) -> bool:
     """Whether a full-length search is not one."""
     if reference.status != "done":
         return True
-    if planned_epochs is None or reference.epochs is None:
-        return False
-    return reference.epochs < planned_epochs
+    return reference.epochs is not None and reference.epochs < planned_epochs
 
 
 def _pairs(
     jobs: Sequence[JobRow],
     settings: ComparisonSettings,
-    planned_epochs: int | None,
+    planned_epochs: int,
     measure: Measure,
 ) -> list[SpeedPair]:
     searches = [job for job in jobs if job.kind == "search"]

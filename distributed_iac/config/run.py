@@ -128,9 +128,8 @@ class RunConfig(Settings):
     def _stores_are_apart(self, info: ValidationInfo) -> Self:
         """Also where the letter case of a folder's name does not count."""
         if info.context != AS_STORED:
-            _require_unique(
-                "data, letter case aside,", (one.name.casefold() for one in self.all_data)
-            )
+            names = (one.name.casefold() for one in self.all_data)
+            _require_unique("data, letter case aside,", names)
         return self
 
     @model_validator(mode="after")

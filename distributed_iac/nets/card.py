@@ -15,6 +15,7 @@ the licence of its data set allows.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -96,7 +97,7 @@ class ModelCard:
     @property
     def digest(self) -> str:
         """SHA-256 of all that it says, the same before and after it was written."""
-        return content_key(json.loads(json.dumps(self.to_json())))
+        return content_key(parse_json(json.dumps(self.to_json())))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

@@ -17,11 +17,8 @@ from typing import Literal
 
 from distributed_iac.data.formats.nnunet_splits import FoldCases
 from distributed_iac.data.formats.patients import patient_of
-from distributed_iac.errors import ConfigError
+from distributed_iac.errors import ConfigError, first_names
 from distributed_iac.nets.nnunet_validation import Validation
-
-SHOWN = 5
-"""Names listed in a message before it says how many more there are."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +74,6 @@ def divides_patients(fold: FoldCases, pool: Mapping[str, str]) -> bool:
     return not _owners(fold.train, pool).isdisjoint(_owners(fold.val, pool))
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
 def _known(trained: frozenset[str], pool: Mapping[str, str], why: str) -> KnownFold:
     owners = _owners(trained, pool)
     return KnownFold(owners, frozenset(pool.values()) - owners, why)
@@ -110,7 +101,9 @@ def _require_agreement(
     if len(set(said.values())) > 1:
         raise ConfigError(
             f"what is found about fold {fold} must say the same of its validation cases",
-            came="; ".join(f"{where}: {listed(sorted(cases))}" for where, cases in said.items()),
+            came="; ".join(
+                f"{where}: {first_names(sorted(cases))}" for where, cases in said.items()
+            ),
             remedy="remove the one that does not belong to this training, or set seen_test: allow "
             "on the backbone",
         )

@@ -12,7 +12,7 @@ and results on phantoms say nothing about patients.
 
 How a file comes about: a patient's space (:mod:`.space`) is filled with shapes (:mod:`.shapes`)
 that make up an anatomy (:mod:`.heart`, :mod:`.brain`, :mod:`.torso`), which becomes an image
-(:mod:`.intensity`), which is stored (:mod:`.nifti`) in a format's tree (:mod:`.acdc`,
+(:mod:`.imaging`), which is stored (:mod:`.volume_file`) in a format's tree (:mod:`.acdc`,
 :mod:`.brats`, :mod:`.kits`, :mod:`.amos`).
 """
 
@@ -25,7 +25,7 @@ from distributed_iac.phantom.defects import (
     plant,
 )
 from distributed_iac.phantom.make import Phantom, make_phantom
-from distributed_iac.phantom.plan import SIZES, PlacedCase, Plan, Size
+from distributed_iac.phantom.phantom_plan import SIZES, PhantomPlan, PlacedCase, Size
 
 __all__ = [
     "DEFECTS",
@@ -34,8 +34,8 @@ __all__ = [
     "Defect",
     "FormatName",
     "Phantom",
+    "PhantomPlan",
     "PlacedCase",
-    "Plan",
     "PlantedDefect",
     "Size",
     "defects_of",

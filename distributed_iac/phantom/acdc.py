@@ -2,7 +2,7 @@
 
 ::
 
-    write(Path("phantoms/acdc"), Plan(patients=6, seed=0, size="tiny", release="2017"))
+    write(Path("phantoms/acdc"), PhantomPlan(patients=6, seed=0, size="tiny", release="2017"))
     # phantoms/acdc/database/training/patient001/{Info.cfg, patient001_frame01.nii.gz, ...}
 
 Peculiarities of the real set that are kept: affine of codes LPS, which says nothing about the
@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from distributed_iac.phantom import nifti
+from distributed_iac.phantom import volume_file
 from distributed_iac.phantom.heart import GROUPS, LABELS, LOOKS, Heart, draw_chest
-from distributed_iac.phantom.intensity import bias, blur, rician, shade
-from distributed_iac.phantom.plan import PlacedCase, Plan, Size
-from distributed_iac.phantom.space import Grid, Space
+from distributed_iac.phantom.imaging import bias, blur, rician, shade
+from distributed_iac.phantom.phantom_plan import PhantomPlan, PlacedCase, Size
+from distributed_iac.phantom.space import Space, WorkingGrid
 
 RELEASES = ("2017",)
 
@@ -47,7 +47,7 @@ Segmentation and Diagnosis: Is the Problem Solved?", IEEE Transactions on Medica
 
 
 @dataclass(frozen=True)
-class _Matrix:
+class _CineMatrix:
     """Array sizes of one phantom size.
 
     Args:
@@ -67,10 +67,10 @@ class _Matrix:
     coarseness: float
 
 
-_MATRICES: dict[Size, _Matrix] = {
-    "tiny": _Matrix((36, 40, 44), (44, 48), (6, 7), 6, (3, 4), 2.1),
-    "small": _Matrix((72, 80, 88), (88, 96), (7, 10), 6, (3, 4), 1.05),
-    "real": _Matrix((216, 224, 256), (224, 256), (7, 12), 30, (8, 14), 1.0),
+_MATRICES: dict[Size, _CineMatrix] = {
+    "tiny": _CineMatrix((36, 40, 44), (44, 48), (6, 7), 6, (3, 4), 2.1),
+    "small": _CineMatrix((72, 80, 88), (88, 96), (7, 10), 6, (3, 4), 1.05),
+    "real": _CineMatrix((216, 224, 256), (224, 256), (7, 12), 30, (8, 14), 1.0),
 }
 
 
@@ -101,7 +101,7 @@ class _Scan:
         return float((1 - np.cos(np.pi * phase)) / 2)
 
 
-def write(out: Path, plan: Plan) -> None:
+def write(out: Path, plan: PhantomPlan) -> None:
     """Write a ``database`` folder.
 
     Raises:
@@ -143,7 +143,7 @@ def _training_numbers(count: int) -> list[int]:
     return list(dict.fromkeys((1, 90, *by_turns)))[:count]
 
 
-def _scan(plan: Plan, number: int, rng: np.random.Generator) -> _Scan:
+def _scan(plan: PhantomPlan, number: int, rng: np.random.Generator) -> _Scan:
     matrix = _MATRICES[plan.size]
     late_start = number == 90
     diastole = 4 if late_start else 1
@@ -170,35 +170,29 @@ def _write_citation(folder: Path) -> None:
     (folder / "MANDATORY_CITATION.md").write_text(_CITATION, encoding="utf-8")
 
 
-def _write_patient(part: Path, plan: Plan, number: int) -> None:
+def _write_patient(part: Path, plan: PhantomPlan, number: int) -> None:
     scan = _scan(plan, number, plan.rng(number, 0))
     folder = part / scan.name
     _write_citation(folder)
     _write_info(folder, scan, plan.rng(number, 1))
-    zooms = nifti.stored_zooms(_CODES, (scan.thickness, scan.pixel, scan.pixel))
-    affine = nifti.affine_of(_CODES, zooms, origin=(0.0, 0.0, 0.0))
 
-    def save(name: str, array: NDArray[np.generic], frame_seconds: float | None = None) -> None:
-        nifti.save(
-            folder / f"{scan.name}_{name}.nii.gz",
-            array,
-            affine,
-            qform_code=1,
-            sform_code=1,
-            frame_seconds=frame_seconds,
-        )
+    def save(name: str, volume: NDArray[np.generic], frame_seconds: float | None = None) -> None:
+        path = folder / f"{scan.name}_{name}.nii.gz"
+        spacing = (scan.thickness, scan.pixel, scan.pixel)
+        volume_file.save(path, volume, _CODES, spacing, frame_seconds=frame_seconds)
 
     images = []
     for frame, image, label in _beat(plan, scan):
-        stored = nifti.to_stored(image, _CODES)
-        images.append(stored)
+        images.append(image)
         if frame in (scan.diastole, scan.systole):
-            save(f"frame{frame:02d}", stored)
-            save(f"frame{frame:02d}_gt", nifti.to_stored(label, _CODES))
+            save(f"frame{frame:02d}", image)
+            save(f"frame{frame:02d}_gt", label)
     save("4d", np.stack(images, axis=-1), frame_seconds=1.0 / scan.frames)
 
 
-def _beat(plan: Plan, scan: _Scan) -> Iterator[tuple[int, NDArray[np.int16], NDArray[np.uint8]]]:
+def _beat(
+    plan: PhantomPlan, scan: _Scan
+) -> Iterator[tuple[int, NDArray[np.int16], NDArray[np.uint8]]]:
     """Yield frame number, image and label of every frame of the cycle."""
     rng = plan.rng(scan.number, 2)
     heart = Heart.draw(scan.group, rng)
@@ -212,13 +206,13 @@ def _beat(plan: Plan, scan: _Scan) -> Iterator[tuple[int, NDArray[np.int16], NDA
         yield frame, np.rint(image * gain).astype(np.int16), LABELS[tissues]
 
 
-def _grid(plan: Plan, scan: _Scan, heart: Heart) -> Grid:
+def _grid(plan: PhantomPlan, scan: _Scan, heart: Heart) -> WorkingGrid:
     """Spread the slices over the heart: the first lies below its apex, the last above its base."""
     step = heart.length / (scan.slices - 1.75)
     top = 0.45 * step
     in_plane = scan.pixel * _MATRICES[plan.size].coarseness
     middle = top - (scan.slices - 1) / 2 * step
-    return Grid(
+    return WorkingGrid(
         (scan.slices, scan.rows, scan.columns), (step, in_plane, in_plane), (middle, 0.0, 0.0)
     )
 

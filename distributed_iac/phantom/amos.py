@@ -2,7 +2,7 @@
 
 ::
 
-    write(Path("phantoms/amos"), Plan(patients=6, seed=0, size="tiny", release="2022"))
+    write(Path("phantoms/amos"), PhantomPlan(patients=6, seed=0, size="tiny", release="2022"))
     # phantoms/amos/amos22/{dataset.json, imagesTr/amos_0001.nii.gz, labelsTr/..., imagesVa/...}
 
 Kept from the real set: numbers up to 500 are CT and from 507 MR; files are stored in several
@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Modality
-from distributed_iac.phantom import nifti
-from distributed_iac.phantom.intensity import bias, blur, ct_noise, rician, shade
-from distributed_iac.phantom.plan import PlacedCase, Plan, Size
-from distributed_iac.phantom.space import Grid, Space, Tissues
+from distributed_iac.phantom import volume_file
+from distributed_iac.phantom.imaging import bias, blur, ct_noise, rician, shade
+from distributed_iac.phantom.phantom_plan import PhantomPlan, PlacedCase, Size
+from distributed_iac.phantom.space import Space, Tissues, WorkingGrid
 from distributed_iac.phantom.torso import Torso, draw_torso
 from distributed_iac.phantom.torso_looks import PORTAL_VENOUS_CT, T1_MR, T2_MR
 from distributed_iac.phantom.torso_looks import TorsoTissue as T
@@ -93,7 +93,7 @@ _PROTOCOLS: Mapping[Modality, _Protocol] = {
 }  # fmt: skip
 
 
-def write(out: Path, plan: Plan) -> None:
+def write(out: Path, plan: PhantomPlan) -> None:
     """Write an ``amos22`` folder.
 
     Raises:
@@ -141,7 +141,7 @@ def _number(index: int) -> int:
     return _FIRST_CT + index - mr_before
 
 
-def _write_case(root: Path, plan: Plan, index: int, suffix: str) -> dict[str, str]:
+def _write_case(root: Path, plan: PhantomPlan, index: int, suffix: str) -> dict[str, str]:
     """Write one case into imagesTr, -Va or -Ts; return its entry for dataset.json."""
     number, modality = _number(index), modality_of(index)
     rng = plan.rng(number)
@@ -152,9 +152,7 @@ def _write_case(root: Path, plan: Plan, index: int, suffix: str) -> dict[str, st
     image = _image(tissues, space, modality, rng)
 
     codes = _ORIENTATIONS[index % len(_ORIENTATIONS)]
-    zooms = nifti.stored_zooms(codes, spacing)
     x, y, z = rng.uniform(-250, 250, 3).round(3)
-    affine = nifti.affine_of(codes, zooms, origin=(float(x), float(y), float(z)))
     name = f"amos_{number:04d}.nii.gz"
     entry = {"image": f"./images{suffix}/{name}"}
     volumes: dict[str, NDArray[np.generic]] = {"images": image}
@@ -162,22 +160,21 @@ def _write_case(root: Path, plan: Plan, index: int, suffix: str) -> dict[str, st
         entry["label"] = f"./labels{suffix}/{name}"
         volumes["labels"] = _label(tissues, space, modality)
     for folder, volume in volumes.items():
-        stored = nifti.to_stored(volume, codes)
-        path = root / f"{folder}{suffix}" / name
-        nifti.save(path, stored, affine, qform_code=1, sform_code=1)
+        path, origin = root / f"{folder}{suffix}" / name, (float(x), float(y), float(z))
+        volume_file.save(path, volume, codes, spacing, origin)
     return entry
 
 
 def _grid(
     size: Size, modality: Modality, torso: Torso, rng: np.random.Generator
-) -> tuple[Grid, tuple[float, float, float]]:
+) -> tuple[WorkingGrid, tuple[float, float, float]]:
     """Return the voxels and the spacing (slice, row, column) that the header states, in mm."""
     protocol = _PROTOCOLS[modality]
     shape = protocol.shapes[size]
     slice_step = (protocol.highest - protocol.lowest) / shape[0]
     pixel_step = protocol.field_of_view / shape[2]
     width, depth = torso.size
-    grid = Grid(
+    grid = WorkingGrid(
         shape,
         (slice_step, pixel_step / depth, pixel_step / width),
         ((protocol.highest + protocol.lowest) / 2, 0.0, 0.0),

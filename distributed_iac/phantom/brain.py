@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from distributed_iac.phantom.intensity import Look
+from distributed_iac.phantom.imaging import Look
 from distributed_iac.phantom.shapes import Ellipsoid, Tube
 from distributed_iac.phantom.space import Mask, Space, Tissues
 

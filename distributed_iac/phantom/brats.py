@@ -2,7 +2,7 @@
 
 ::
 
-    write(Path("phantoms/brats"), Plan(patients=4, seed=0, size="tiny", release="2021"))
+    write(Path("phantoms/brats"), PhantomPlan(patients=4, seed=0, size="tiny", release="2021"))
     # .../RSNA_ASNR_MICCAI_BraTS2021_TrainingData/BraTS2021_00000/BraTS2021_00000_t1ce.nii.gz
 
 Kept from the real set: exact affines (origin adapted to the matrix), background of exactly 0 in
@@ -22,7 +22,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from distributed_iac.phantom import nifti
+from distributed_iac.phantom import volume_file
 from distributed_iac.phantom.brain import (
     LOOKS,
     BrainTissue,
@@ -31,16 +31,16 @@ from distributed_iac.phantom.brain import (
     draw_brain,
     grow,
 )
-from distributed_iac.phantom.intensity import bias, blur, rician, shade
-from distributed_iac.phantom.plan import PlacedCase, Plan, Size
-from distributed_iac.phantom.space import Grid, Space, Tissues
+from distributed_iac.phantom.imaging import bias, blur, rician, shade
+from distributed_iac.phantom.phantom_plan import PhantomPlan, PlacedCase, Size
+from distributed_iac.phantom.space import Space, Tissues, WorkingGrid
 
 _OLD_CHANNELS = {"t1": "_t1", "t1ce": "_t1ce", "t2": "_t2", "flair": "_flair", "seg": "_seg"}
 _NEW_CHANNELS = {"t1": "-t1n", "t1ce": "-t1c", "t2": "-t2w", "flair": "-t2f", "seg": "-seg"}
 
 
 @dataclass(frozen=True)
-class _Release:
+class _BratsRelease:
     """Names and numbers of one release.
 
     Args:
@@ -71,23 +71,23 @@ _LABELS_123 = {BrainTissue.NECROSIS: 1, BrainTissue.OEDEMA: 2, BrainTissue.ENHAN
 
 _RELEASES = MappingProxyType(
     {
-        "2021": _Release(
+        "2021": _BratsRelease(
             "RSNA_ASNR_MICCAI_BraTS2021_TrainingData",
             "BraTS2021_{n:05d}", 0, 1251, _OLD_CHANNELS, _LABELS_124,
         ),
-        "2018": _Release(
+        "2018": _BratsRelease(
             "MICCAI_BraTS_2018_Data_Training",
             "Brats18_PHA_{n:03d}_1", 1, 285, _OLD_CHANNELS, _LABELS_124, graded=True,
         ),
-        "2020": _Release(
+        "2020": _BratsRelease(
             "MICCAI_BraTS2020_TrainingData",
             "BraTS20_Training_{n:03d}", 1, 369, _OLD_CHANNELS, _LABELS_124,
         ),
-        "2023-GLI": _Release(
+        "2023-GLI": _BratsRelease(
             "ASNR-MICCAI-BraTS2023-GLI-Challenge-TrainingData",
             "BraTS-GLI-{n:05d}-{visit:03d}", 0, 1251, _NEW_CHANNELS, _LABELS_123,
         ),
-        "2024-GLI": _Release(
+        "2024-GLI": _BratsRelease(
             "BraTS2024-BraTS-GLI-TrainingData",
             "BraTS-GLI-{n:05d}-{visit:03d}", 5, 675, _NEW_CHANNELS,
             {**_LABELS_123, BrainTissue.CAVITY: 4}, visits=(100, 101), codes="LAS",
@@ -118,7 +118,7 @@ _NO_ENHANCEMENT_EVERY = 4
 release it is one in eleven."""
 
 
-def write(out: Path, plan: Plan) -> None:
+def write(out: Path, plan: PhantomPlan) -> None:
     """Write the training tree of a release.
 
     Raises:
@@ -161,20 +161,20 @@ def find(out: Path) -> tuple[PlacedCase, ...]:
     )
 
 
-def _release_of(out: Path) -> _Release:
+def _release_of(out: Path) -> _BratsRelease:
     return next(release for release in _RELEASES.values() if (out / release.folder).is_dir())
 
 
-def _named(release: _Release, number: int, visit: int) -> str:
+def _named(release: _BratsRelease, number: int, visit: int) -> str:
     return release.case_id.format(n=number, visit=visit)
 
 
-def _patient_of(case_id: str, release: _Release) -> str:
+def _patient_of(case_id: str, release: _BratsRelease) -> str:
     """From 2023 on, ids end in a visit number."""
     return case_id.rpartition("-")[0] if "visit" in release.case_id else case_id
 
 
-def _write_patient(root: Path, plan: Plan, number: int, kind: Kind) -> None:
+def _write_patient(root: Path, plan: PhantomPlan, number: int, kind: Kind) -> None:
     """Write every visit of a patient: the same brain, a tumour that has grown."""
     release = _RELEASES[plan.release]
     rng = plan.rng(number, 0)
@@ -191,9 +191,10 @@ def _write_patient(root: Path, plan: Plan, number: int, kind: Kind) -> None:
 
 
 def _write_case(
-    folder: Path, plan: Plan, space: Space, tissues: Tissues, rng: np.random.Generator
+    folder: Path, plan: PhantomPlan, space: Space, tissues: Tissues, rng: np.random.Generator
 ) -> None:
     release = _RELEASES[plan.release]
+    codes = release.codes
     for channel, suffix in release.suffixes.items():
         volume: NDArray[np.int16] | Tissues
         if channel == "seg":
@@ -203,12 +204,8 @@ def _write_case(
             volume = table[tissues]
         else:
             volume = _image(channel, space, tissues, rng)
-        stored = nifti.to_stored(volume, release.codes)
-        affine = nifti.affine_of(
-            release.codes, (1.0, 1.0, 1.0), origin_of(release.codes, volume.shape)
-        )
-        path = folder / f"{folder.name}{suffix}.nii.gz"
-        nifti.save(path, stored, affine, qform_code=1, sform_code=1)
+        path, origin = folder / f"{folder.name}{suffix}.nii.gz", origin_of(codes, volume.shape)
+        volume_file.save(path, volume, codes, (1.0, 1.0, 1.0), origin)
 
 
 def _image(
@@ -221,13 +218,13 @@ def _image(
     return np.where(tissues > 0, inside, 0.0).astype(np.int16)
 
 
-def _grid(plan: Plan) -> Grid:
+def _grid(plan: PhantomPlan) -> WorkingGrid:
     shapes = _SHAPES_2024 if plan.release == "2024-GLI" else _SHAPES
     shape = shapes[plan.size]
     if plan.size == "real":
-        return Grid(shape, (1.0, 1.0, 1.0))
+        return WorkingGrid(shape, (1.0, 1.0, 1.0))
     slice_step, pixel = (view / n for view, n in zip(_FIELD_OF_VIEW, shape[:2], strict=True))
-    return Grid(shape, (slice_step, pixel, pixel))
+    return WorkingGrid(shape, (slice_step, pixel, pixel))
 
 
 def origin_of(codes: str, shape: tuple[int, ...]) -> tuple[float, float, float]:
@@ -242,7 +239,7 @@ def origin_of(codes: str, shape: tuple[int, ...]) -> tuple[float, float, float]:
     return columns / 2 - 1.0, -float(round(126 / 218 * rows)), -float(round(72 / 182 * slices))
 
 
-def _write_tables(root: Path, plan: Plan, kinds: list[Kind]) -> None:
+def _write_tables(root: Path, plan: PhantomPlan, kinds: list[Kind]) -> None:
     """Write the two tables of the 2020 archive, with the columns that loaders use."""
     release = _RELEASES[plan.release]
     ids = [_named(release, release.first + index, 0) for index in range(plan.patients)]

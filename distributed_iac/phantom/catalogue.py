@@ -16,7 +16,7 @@ from typing import Literal
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.phantom import acdc, amos, brats, kits
-from distributed_iac.phantom.plan import PlacedCase, Plan
+from distributed_iac.phantom.phantom_plan import PhantomPlan, PlacedCase
 
 FormatName = Literal["acdc", "brats", "kits", "amos"]
 
@@ -32,7 +32,7 @@ class PhantomFormat:
     """
 
     releases: tuple[str, ...]
-    write: Callable[[Path, Plan], None]
+    write: Callable[[Path, PhantomPlan], None]
     find: Callable[[Path], tuple[PlacedCase, ...]]
 
 

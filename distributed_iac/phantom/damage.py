@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from distributed_iac.phantom.plan import PlacedCase
+from distributed_iac.phantom.phantom_plan import PlacedCase
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ import numpy as np
 from distributed_iac.errors import ConfigError
 from distributed_iac.phantom.catalogue import FORMATS, FormatName
 from distributed_iac.phantom.damage import HARM, Site
-from distributed_iac.phantom.plan import PlacedCase
+from distributed_iac.phantom.phantom_plan import PlacedCase
 
 Severity = Literal["error", "warning", "harmless"]
 

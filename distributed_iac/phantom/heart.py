@@ -24,7 +24,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from distributed_iac.phantom.intensity import Look
+from distributed_iac.phantom.imaging import Look
 from distributed_iac.phantom.shapes import Ellipsoid
 from distributed_iac.phantom.space import FloatArray, Mask, Space, Tissues
 

@@ -2,7 +2,7 @@
 
 ::
 
-    write(Path("phantoms/kits"), Plan(patients=4, seed=0, size="tiny", release="2023"))
+    write(Path("phantoms/kits"), PhantomPlan(patients=4, seed=0, size="tiny", release="2023"))
     # phantoms/kits/kits23/dataset/case_00000/{imaging.nii.gz, segmentation.nii.gz, instances/}
 
 Kept from the real set: arrays of codes IPL whose first axis is the slice axis, origin 0, transform
@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from distributed_iac.phantom import nifti
-from distributed_iac.phantom.intensity import blur, ct_noise, shade
+from distributed_iac.phantom import volume_file
+from distributed_iac.phantom.imaging import blur, ct_noise, shade
 from distributed_iac.phantom.lesions import Lesion, draw_lesions
-from distributed_iac.phantom.plan import PlacedCase, Plan, Size
-from distributed_iac.phantom.space import FloatArray, Grid, Mask, Space, Tissues
+from distributed_iac.phantom.phantom_plan import PhantomPlan, PlacedCase, Size
+from distributed_iac.phantom.space import FloatArray, Mask, Space, Tissues, WorkingGrid
 from distributed_iac.phantom.torso import SKIN_MM, Torso, draw_torso
 from distributed_iac.phantom.torso_looks import LATE_ARTERIAL_CT
 from distributed_iac.phantom.torso_looks import TorsoTissue as T
@@ -41,7 +41,7 @@ _KIDNEY, _TUMOUR, _CYST = 1, 2, 3
 
 
 @dataclass(frozen=True)
-class _Release:
+class _KitsRelease:
     """Names of one release."""
 
     folder: str
@@ -50,17 +50,17 @@ class _Release:
     cases: range
 
 
-_RELEASES: Mapping[str, _Release] = {
-    "2023": _Release("kits23/dataset", "kits23.json", "segmentation.nii.gz", range(300)),
-    "2021": _Release("kits21/data", "kits.json", "aggregated_MAJ_seg.nii.gz", range(300)),
-    "2019": _Release("kits19/data", "kits.json", "segmentation.nii.gz", range(210)),
+_RELEASES: Mapping[str, _KitsRelease] = {
+    "2023": _KitsRelease("kits23/dataset", "kits23.json", "segmentation.nii.gz", range(300)),
+    "2021": _KitsRelease("kits21/data", "kits.json", "aggregated_MAJ_seg.nii.gz", range(300)),
+    "2019": _KitsRelease("kits19/data", "kits.json", "segmentation.nii.gz", range(210)),
 }
 """Case numbers with a public label; KiTS23 has 400 to 588 besides."""
 RELEASES = tuple(_RELEASES)
 
 
 @dataclass(frozen=True)
-class _Matrix:
+class _CtMatrix:
     """Array sizes: rows (and columns), columns of the wide case, fewest and most slices."""
 
     rows: int
@@ -68,14 +68,14 @@ class _Matrix:
     slices: tuple[int, int]
 
 
-_MATRICES: Mapping[Size, _Matrix] = {
-    "tiny": _Matrix(40, 60, (12, 16)),
-    "small": _Matrix(88, 128, (24, 30)),
-    "real": _Matrix(512, 796, (64, 108)),
+_MATRICES: Mapping[Size, _CtMatrix] = {
+    "tiny": _CtMatrix(40, 60, (12, 16)),
+    "small": _CtMatrix(88, 128, (24, 30)),
+    "real": _CtMatrix(512, 796, (64, 108)),
 }
 
 
-def write(out: Path, plan: Plan) -> None:
+def write(out: Path, plan: PhantomPlan) -> None:
     """Write the data folder of a release.
 
     Raises:
@@ -110,7 +110,7 @@ def _name(number: int) -> str:
     return f"case_{number:05d}"
 
 
-def _write_case(folder: Path, plan: Plan, number: int, cysts: int) -> None:
+def _write_case(folder: Path, plan: PhantomPlan, number: int, cysts: int) -> None:
     rng = plan.rng(number)
     torso = Torso.draw(rng)
     grid, spacing = _grid(plan, number, torso, rng)
@@ -121,12 +121,8 @@ def _write_case(folder: Path, plan: Plan, number: int, cysts: int) -> None:
     image = _image(tissues, space, rng)
     label = _label(tissues, cyst_value=_KIDNEY if plan.release == "2019" else _CYST)
 
-    zooms = nifti.stored_zooms(_CODES, spacing)
-    affine = nifti.affine_of(_CODES, zooms, origin=(0.0, 0.0, 0.0))
-
     def save(name: str, volume: NDArray[np.generic]) -> None:
-        stored = nifti.to_stored(volume, _CODES)
-        nifti.save(folder / name, stored, affine, qform_code=0, sform_code=2)
+        volume_file.save(folder / name, volume, _CODES, spacing, qform_code=0, sform_code=2)
 
     save("imaging.nii.gz", image.astype(np.float64))
     save(_RELEASES[plan.release].segmentation, label)
@@ -136,15 +132,15 @@ def _write_case(folder: Path, plan: Plan, number: int, cysts: int) -> None:
 
 
 def _grid(
-    plan: Plan, number: int, torso: Torso, rng: np.random.Generator
-) -> tuple[Grid, tuple[float, float, float]]:
+    plan: PhantomPlan, number: int, torso: Torso, rng: np.random.Generator
+) -> tuple[WorkingGrid, tuple[float, float, float]]:
     """Return the voxels and the spacing (slice, row, column) that the header states, in mm."""
     matrix = _MATRICES[plan.size]
     slices = int(rng.integers(*matrix.slices, endpoint=True))
     columns = matrix.wide if number == _WIDE_CASE else matrix.rows
     step = ((_HIGHEST - _LOWEST) / slices, _FIELD_OF_VIEW / columns)
     width, depth = torso.size
-    grid = Grid(
+    grid = WorkingGrid(
         (slices, matrix.rows, columns),
         (step[0], step[1] / depth, step[1] / width),
         ((_HIGHEST + _LOWEST) / 2, 0.0, 0.0),
@@ -215,7 +211,7 @@ def _annotations(
     ]
 
 
-def _write_table(path: Path, plan: Plan, numbers: list[int]) -> None:
+def _write_table(path: Path, plan: PhantomPlan, numbers: list[int]) -> None:
     """Write the clinical table, with some of its columns."""
     rows = []
     for number in numbers:

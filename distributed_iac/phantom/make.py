@@ -16,7 +16,7 @@ from pathlib import Path
 from distributed_iac.errors import ConfigError
 from distributed_iac.phantom.catalogue import FORMATS, FormatName, resolve_release
 from distributed_iac.phantom.defects import PlantedDefect, plant
-from distributed_iac.phantom.plan import PlacedCase, Plan, Size
+from distributed_iac.phantom.phantom_plan import PhantomPlan, PlacedCase, Size
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def make_phantom(
             real download unpacks to, such as ``database`` or ``amos22``.
         patients: Number of labelled patients.
         seed: Everything is drawn from it; not negative.
-        size: See :data:`~distributed_iac.phantom.plan.SIZES`.
+        size: See :data:`~distributed_iac.phantom.phantom_plan.SIZES`.
         release: See :func:`~distributed_iac.phantom.catalogue.resolve_release`.
         held_out: Share of the patients in the format's official second part, where it has one.
         defects: Codes of defects to plant; see
@@ -71,7 +71,7 @@ def make_phantom(
             fit. Nothing is left behind then.
         OSError: The folder cannot be written.
     """
-    plan = Plan(patients, seed, size, resolve_release(format, release), held_out)
+    plan = PhantomPlan(patients, seed, size, resolve_release(format, release), held_out)
     _require_unused(out)
     place = out.absolute()
     unfinished = place.with_name(f".{place.name}.unfinished")

@@ -2,14 +2,14 @@
 
 ::
 
-    grid = Grid(shape=(24, 64, 64), step=(10.0, 6.0, 6.0), centre=(0.0, 0.0, 0.0))
+    grid = WorkingGrid(shape=(24, 64, 64), step=(10.0, 6.0, 6.0), centre=(0.0, 0.0, 0.0))
     space = Space.warped(grid, rng, warp_mm=(4.0, 4.0, 6.0))
     space.x, space.y, space.z         # millimetres towards left, posterior, superior
     space.field(25.0, rng)            # unit-variance random field, 25 mm coarse
 
 Arrays are indexed ``[slice, row, column]``: slices run to the patient's superior, rows to
 posterior, columns to left, so ``array[k]`` is an axial slice in radiological view, whatever the
-orientation in which a format stores it (:mod:`~distributed_iac.phantom.nifti`). Points and
+orientation in which a format stores it (:mod:`~distributed_iac.phantom.volume_file`). Points and
 radii are written in the order (x, y, z) = (left, posterior, superior).
 
 Only element-wise NumPy and ``einsum`` without BLAS are used here, so that the same seed gives the
@@ -31,12 +31,14 @@ Tissues: TypeAlias = NDArray[np.uint8]
 Point: TypeAlias = tuple[float, float, float]
 Box: TypeAlias = tuple[slice, ...]
 
+_WARP_LENGTH_MM, _WOBBLE_LENGTH_MM = 60.0, 22.0
+"""How far neighbouring voxels move together; coarseness of uneven outlines."""
 _CLIP = 2.5
 """Warps are cut at this many standard deviations, so that windows can bound them."""
 
 
 @dataclass(frozen=True)
-class Grid:
+class WorkingGrid:
     """A regular stack of axial slices through a full-size patient.
 
     Args:
@@ -102,7 +104,7 @@ class Space:
         slack_mm: Largest distance between a voxel's place on the grid and its coordinates.
     """
 
-    grid: Grid
+    grid: WorkingGrid
     x: FloatArray
     y: FloatArray
     z: FloatArray
@@ -110,30 +112,20 @@ class Space:
     slack_mm: float
 
     @classmethod
-    def warped(
-        cls,
-        grid: Grid,
-        rng: np.random.Generator,
-        *,
-        warp_mm: Point,
-        warp_length_mm: float = 60.0,
-        wobble_length_mm: float = 22.0,
-    ) -> Space:
+    def warped(cls, grid: WorkingGrid, rng: np.random.Generator, *, warp_mm: Point) -> Space:
         """Bend a grid, so that no two patients have the same organs at the same places.
 
         Args:
             grid: The voxels.
             rng: Source of the patient's individuality.
             warp_mm: Standard deviation of the bending along (x, y, z).
-            warp_length_mm: How far neighbouring voxels move together.
-            wobble_length_mm: Coarseness of uneven outlines.
         """
         z, y, x = np.meshgrid(*(grid.axis(axis) for axis in range(3)), indexing="ij")
         bent_x, bent_y, bent_z = (
-            axis + np.float32(bend) * np.clip(grid.field(warp_length_mm, rng), -_CLIP, _CLIP)
+            axis + np.float32(bend) * np.clip(grid.field(_WARP_LENGTH_MM, rng), -_CLIP, _CLIP)
             for axis, bend in zip((x, y, z), warp_mm, strict=True)
         )
-        wobble = grid.field(wobble_length_mm, rng)
+        wobble = grid.field(_WOBBLE_LENGTH_MM, rng)
         return cls(grid, bent_x, bent_y, bent_z, wobble, _CLIP * max(warp_mm))
 
     @property
@@ -142,7 +134,7 @@ class Space:
         return self.grid.shape
 
     def field(self, length_mm: float, rng: np.random.Generator) -> FloatArray:
-        """Draw a smooth Gaussian random field over the grid; see :meth:`Grid.field`."""
+        """Draw a smooth Gaussian random field over the grid; see :meth:`WorkingGrid.field`."""
         return self.grid.field(length_mm, rng)
 
     def nowhere(self) -> Mask:

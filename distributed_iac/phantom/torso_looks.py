@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
-from distributed_iac.phantom.intensity import Look
+from distributed_iac.phantom.imaging import Look
 
 
 class TorsoTissue(IntEnum):

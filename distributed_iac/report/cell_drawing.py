@@ -16,7 +16,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,6 +51,8 @@ LABELS: dict[str, str] = {
     "dil_conv_5x5": "dil 5×5",
 }
 INK, PALE, BAND = "#22303c", "#8a97a3", "#f1f4f7"
+CENTRED: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
+FRAME: dict[str, Any] = {"facecolor": "white", "edgecolor": INK, "linewidth": 1.2}
 LEAST_WIDTH, MOST_WIDTH = 1.2, 4.4
 """Points, at confidence 0.5 and 1."""
 SPACING = 0.055
@@ -95,18 +97,17 @@ class CellPicture:
     labels: Literal["operations", "none"]
 
 
-def draw_genotype(genotype: Genotype, taps: Sequence[str] = ()) -> Figure:
+def draw_genotype(genotype: Genotype) -> Figure:
     """Draw discrete cells, all edges alike.
 
     Args:
         genotype: One shared cell, or one a tap.
-        taps: Names of the taps, for the titles of ``per_skip`` panels.
     """
     pictures = [
         CellPicture(
             cell.topology,
             tuple(Strand(edge, operation, 2.6) for edge, operation in cell.genes),
-            _title(genotype.scope, number, taps),
+            _title(genotype.scope, number),
             "operations",
         )
         for number, cell in enumerate(genotype.cells)
@@ -114,14 +115,11 @@ def draw_genotype(genotype: Genotype, taps: Sequence[str] = ()) -> Figure:
     return draw(pictures, f"cell {genotype.id}", ())
 
 
-def draw_discretisation(
-    result: Discretisation, taps: Sequence[str] = (), paper: float = 1.0
-) -> Figure:
+def draw_discretisation(result: Discretisation, paper: float = 1.0) -> Figure:
     """Draw discrete cells with the confidence in every operation.
 
     Args:
         result: From :func:`~distributed_iac.pruning.discretise.discretise`.
-        taps: Names of the taps.
         paper: As for :func:`draw`.
     """
     pictures = []
@@ -136,7 +134,7 @@ def draw_discretisation(
             for kept in result.kept
             if kept.cell == number
         )
-        title = _title(result.genotype.scope, number, taps)
+        title = _title(result.genotype.scope, number)
         pictures.append(CellPicture(cell.topology, strands, title, "operations"))
     notes = (
         Line2D([], [], color=INK, linewidth=MOST_WIDTH, label="confidence 1"),
@@ -147,16 +145,13 @@ def draw_discretisation(
     return draw(pictures, headline, notes, paper)
 
 
-def draw_supernet(
-    layout: Layout, weights: FloatArray, when: str, taps: Sequence[str] = (), paper: float = 1.0
-) -> Figure:
+def draw_supernet(layout: Layout, weights: FloatArray, when: str, paper: float = 1.0) -> Figure:
     """Draw everything that is still alive: a strand for each operation, as thick as it weighs.
 
     Args:
         layout: Of the search; R rows are the edges of all its cells.
         weights: ``(R, O)`` of the operations; 0 where they are pruned.
         when: For the headline.
-        taps: Names of the taps, where each has its own cell.
         paper: As for :func:`draw`.
     """
     pictures = []
@@ -167,7 +162,7 @@ def draw_supernet(
             Strand(layout.topology.edges[edge], OPERATIONS[o], 0.7 + 3.7 * float(own[edge, o]))
             for edge, o in np.argwhere(own > 0)
         )
-        title = _title(scope, number, taps)
+        title = _title(scope, number)
         pictures.append(CellPicture(layout.topology, strands, title, "none"))
     alive = weights > 0
     headline = (
@@ -224,10 +219,8 @@ def _wrapped(line: str, width: float) -> list[str]:
     return textwrap.wrap(line, max(20, int(HEADLINE_LETTERS * width)))
 
 
-def _title(scope: str, number: int, taps: Sequence[str]) -> str:
-    if scope == "shared":
-        return ""
-    return taps[number] if number < len(taps) else f"tap {number}"
+def _title(scope: str, number: int) -> str:
+    return "" if scope == "shared" else f"tap {number}"
 
 
 def _reach(pictures: Sequence[CellPicture]) -> tuple[float, float]:
@@ -297,87 +290,41 @@ def _draw_head(axis: Axes, points: FloatArray, colour: str, width: float) -> Non
     tip = points[-1]
     base = points[np.linalg.norm(points - tip, axis=1) >= HEAD][-1]
     across = np.array([-(tip - base)[1], (tip - base)[0]]) * (0.32 + 0.05 * width)
-    axis.add_patch(
-        Polygon([tip, base + across, base - across], facecolor=colour, linewidth=0, zorder=3)
-    )
+    corners = [tip, base + across, base - across]
+    axis.add_patch(Polygon(corners, facecolor=colour, linewidth=0, zorder=3))
 
 
 def _draw_label(axis: Axes, layout: CellLayout, strand: Strand) -> None:
     points = layout.curve(strand.edge)
     x, y = points[int(0.46 * len(points))]
-    axis.text(
-        x,
-        y,
-        LABELS[strand.operation],
-        fontsize=8.5,
-        color=INK,
-        ha="center",
-        va="center",
-        zorder=5,
-        bbox={"boxstyle": "round,pad=0.22", "facecolor": "white", "edgecolor": "none"},
-    )
+    box = {"boxstyle": "round,pad=0.22", "facecolor": "white", "edgecolor": "none"}
+    axis.text(x, y, LABELS[strand.operation], fontsize=8.5, zorder=5, bbox=box, **CENTRED)
 
 
 def _draw_output(axis: Axes, layout: CellLayout) -> None:
     """The band of intermediate nodes that are concatenated, and the output it leads to."""
     x, y = layout.output
     last = layout.nodes[-1, 0]
-    axis.add_patch(
-        FancyBboxPatch(
-            (STEP - 0.42, -0.42),
-            last - STEP + 0.84,
-            0.84,
-            boxstyle="round,pad=0,rounding_size=0.42",
-            facecolor=BAND,
-            edgecolor="#dde3e8",
-            zorder=0,
-        )
-    )
-    axis.add_patch(
-        FancyArrowPatch(
-            (last + 0.42, y), (x - 0.42, y), arrowstyle="-|>", mutation_scale=13, color=PALE
-        )
-    )
+    corner, width = (STEP - 0.42, -0.42), last - STEP + 0.84
+    colours: dict[str, Any] = {"facecolor": BAND, "edgecolor": "#dde3e8"}
+    round_ends = "round,pad=0,rounding_size=0.42"
+    axis.add_patch(FancyBboxPatch(corner, width, 0.84, round_ends, zorder=0, **colours))
+    ends = (last + 0.42, y), (x - 0.42, y)
+    axis.add_patch(FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=13, color=PALE))
     axis.text((last + x) / 2, 0.12, "concat", fontsize=7.5, color=PALE, ha="center", va="bottom")
-    axis.add_patch(
-        FancyBboxPatch(
-            (x - 0.40, y - 0.24),
-            0.80,
-            0.48,
-            boxstyle="round,pad=0,rounding_size=0.12",
-            facecolor="white",
-            edgecolor=INK,
-            linewidth=1.2,
-        )
-    )
-    axis.text(x, y, "output", fontsize=9, color=INK, ha="center", va="center")
+    corner, round_corners = (x - 0.40, y - 0.24), "round,pad=0,rounding_size=0.12"
+    axis.add_patch(FancyBboxPatch(corner, 0.80, 0.48, round_corners, **FRAME))
+    axis.text(x, y, "output", fontsize=9, **CENTRED)
 
 
 def _draw_nodes(axis: Axes, layout: CellLayout) -> None:
     inputs = layout.topology.inputs
     for number, (x, y) in enumerate(layout.nodes):
         outer = number < inputs
-        axis.add_patch(
-            Circle(
-                (x, y),
-                RADIUS,
-                facecolor=INK if outer else "white",
-                edgecolor=INK,
-                linewidth=1.2,
-                zorder=4,
-            )
-        )
+        frame = FRAME | {"facecolor": INK} if outer else FRAME
+        axis.add_patch(Circle((x, y), RADIUS, zorder=4, **frame))
         if outer:
             name = ("skip", "decoder")[number] if number < 2 else f"input {number}"
             axis.text(x - RADIUS - 0.08, y, name, fontsize=9, color=INK, ha="right", va="center")
         else:
-            axis.text(
-                x,
-                y,
-                str(number - inputs),
-                fontsize=10,
-                color=INK,
-                ha="center",
-                va="center",
-                zorder=5,
-            )
+            axis.text(x, y, str(number - inputs), fontsize=10, zorder=5, **CENTRED)

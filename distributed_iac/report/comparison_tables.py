@@ -47,7 +47,7 @@ def cost_table(comparison: Comparison) -> Table:
     groups = list(dict.fromkeys(one.group for one in comparison.speed))
     found = {(one.group, one.measure): one for one in comparison.speed}
     rows: list[tuple[Cell, ...]] = [
-        (group, _pairs(comparison, group), *(_speed_up(found.get((group, m))) for m in measures))
+        (group, pairs_of(comparison, group), *(_speed_up(found.get((group, m))) for m in measures))
         for group in groups
     ]
     title = (
@@ -172,8 +172,6 @@ def _record(one: Contrast) -> tuple[Cell, ...]:
 
 
 def _patient_row(one: Contrast) -> tuple[Cell, ...]:
-    digits = 3 if one.metric == "dice" else 2
-    difference = f"{one.difference:+.{digits}f}{_brackets(one.interval, digits)}"
     p_value = one.test.p_value if one.p_holm is None else one.p_holm
     return (
         one.group,
@@ -182,7 +180,7 @@ def _patient_row(one: Contrast) -> tuple[Cell, ...]:
         len(one.seeds) or None,
         one.candidate_mean,
         one.against_mean,
-        difference,
+        " ".join(difference_text(one)).rstrip(),
         f"{p_value:.2g}",
         one.equivalence.verdict,
     )
@@ -203,14 +201,23 @@ def _undefined(one: Contrast) -> Sequence[Remark]:
 
 
 def _speed_up(one: SpeedUp | None) -> str:
-    if one is None:
-        return UNKNOWN
+    return UNKNOWN if one is None else " ".join(ratio_text(one)).rstrip()
+
+
+def ratio_text(one: SpeedUp) -> tuple[str, str]:
+    """A speed-up and its interval; empty where there is none."""
     if one.ratio is not None:
-        return f"{one.ratio:.2f}x{_brackets(one.interval, 2)}"
-    return f"at least {min(pair.ratio for pair in one.pairs):.2f}x (reference cut short)"
+        return f"{one.ratio:.2f}x", _brackets(one.interval, 2)
+    return f"at least {min(pair.ratio for pair in one.pairs):.2f}x (reference cut short)", ""
 
 
-def _pairs(comparison: Comparison, group: str) -> int:
+def difference_text(one: Contrast) -> tuple[str, str]:
+    """A difference and its interval; empty where there is none."""
+    digits = 3 if one.metric == "dice" else 2
+    return f"{one.difference:+.{digits}f}", _brackets(one.interval, digits)
+
+
+def pairs_of(comparison: Comparison, group: str) -> int:
     """Complete pairs by the measure that has most."""
     return max(len(one.complete) for one in comparison.speed if one.group == group)
 
@@ -222,4 +229,4 @@ def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
 def _brackets(interval: Interval | None, digits: int) -> str:
     if interval is None:
         return ""
-    return f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]"

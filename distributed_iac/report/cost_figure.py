@@ -2,7 +2,7 @@
 
 ::
 
-    figure = cost_figure(job_rows, patient_rows, "seconds")
+    figure = cost_figure(job_rows, patient_rows)
     figure.savefig("cost.png")
 
 One panel a group: a point a search, at its cost and at the mean test Dice of its retrained cell;
@@ -20,11 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from distributed_iac.comparison.pairing import MEAN, pair
+from distributed_iac.comparison.pairing import mean_score
 from distributed_iac.comparison.rows import JobRow, ScoreRow
-from distributed_iac.comparison.speed import Measure
-from distributed_iac.report.log_ticks import plain_log_ticks
-from distributed_iac.report.search_curves import COLOURS
+from distributed_iac.report.search_curves import COLOURS, plain_log_ticks
 
 COLUMNS = 3
 LineStyle = Literal["--", ":", "-."] | tuple[int, tuple[int, int]]
@@ -35,15 +33,12 @@ LEAST_DICE, LEAST_RATIO = 0.05, 4.0
 and a speed-up that would be worth having."""
 
 
-def cost_figure(
-    jobs: Sequence[JobRow], patients: Sequence[ScoreRow], measure: Measure = "seconds"
-) -> Figure:
+def cost_figure(jobs: Sequence[JobRow], patients: Sequence[ScoreRow]) -> Figure:
     """Draw all groups that have a finished search.
 
     Args:
         jobs: The jobs table.
         patients: The patients table.
-        measure: Cost, on a logarithmic axis.
 
     Returns:
         The figure; one that says so where there is nothing to draw.
@@ -58,11 +53,11 @@ def cost_figure(
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis, group in zip(axes.flat, groups, strict=False):
         own = [job for job in searches if job.group == group]
-        _draw_searches(axis, own, patients, measure, arms)
+        _draw_searches(axis, own, patients, arms)
         _draw_controls(axis, group, patients, others)
         _widen(axis)
         axis.set_title(group, fontsize=9, loc="left")
-        axis.set_xlabel(f"search cost: {measure.replace('_', ' ')}", fontsize=8)
+        axis.set_xlabel("search cost: seconds", fontsize=8)
         axis.set_ylabel("test Dice, mean over patients", fontsize=8)
         axis.tick_params(labelsize=8)
         axis.grid(alpha=0.25)
@@ -113,29 +108,22 @@ def _widen(axis: Axes) -> None:
         axis.set_xlim(middle / half, middle * half)
 
 
-def mean_dice(rows: Sequence[ScoreRow]) -> float:
-    """Mean over patients of the mean over their cases and targets; NaN without any."""
-    return pair(rows, rows, "dice").block(MEAN, "candidate").mean if rows else math.nan
-
-
 def _draw_searches(
     axis: Axes,
     searches: Sequence[JobRow],
     patients: Sequence[ScoreRow],
-    measure: Measure,
     arms: Sequence[str],
 ) -> None:
     for number, arm in enumerate(arms):
         points = []
         for job in searches:
-            cost = getattr(job, measure)
             own = [
                 row
                 for row in patients
                 if (row.group, row.arm, row.seed) == (job.group, arm, job.seed)
             ]
-            if job.arm == arm and cost and own:
-                points.append((cost, mean_dice(own)))
+            if job.arm == arm and job.seconds and own:
+                points.append((job.seconds, mean_score(own, "dice")))
         if points:
             x, y = np.array(points).T
             axis.scatter(x, y, s=28, color=_colour(number), label=arm)
@@ -146,14 +134,8 @@ def _draw_searches(
 def _draw_controls(
     axis: Axes, group: str, patients: Sequence[ScoreRow], labels: Sequence[str]
 ) -> None:
-    dataset = group.split("/")[0]
     for number, label in enumerate(labels):
-        own = [
-            row
-            for row in patients
-            if row.label == label
-            and (row.dataset == dataset if row.is_baseline else row.group == group)
-        ]
-        level = mean_dice(own)
+        own = [row for row in patients if row.label == label and row.is_rival_in(group)]
+        level = mean_score(own, "dice")
         if math.isfinite(level):
             axis.axhline(level, color=GREY, linewidth=1, linestyle=_style(number), label=label)

@@ -18,8 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from distributed_iac.report.log_ticks import plain_log_ticks
-from distributed_iac.report.search_curves import COLOURS, Rows, curve
+from distributed_iac.report.search_curves import COLOURS, Rows, curve, plain_log_ticks
 
 PANELS = (
     ("js_mean", "JS divergence between windows (bits), mean over edges", "log"),

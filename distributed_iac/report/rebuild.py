@@ -2,8 +2,8 @@
 
 ::
 
-    rebuilt = rebuild(Path("runs/acdc"))
-    rebuilt.page                        # runs/acdc/report.html
+    page = rebuild(Path("runs/acdc"))   # runs/acdc/report.html
+    page.state, page.progress, page.warnings
 
 Nothing that it writes is read by it, and no clock is asked: delete all of it, and the same bytes
 come back. Two at once come one after the other. Files of an earlier report that this one does not
@@ -12,18 +12,16 @@ have are removed; those folders (cells/, tables/, figures/) belong to the report
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distributed_iac.evaluation.patients_table import write_patients
-from distributed_iac.files import write_atomically
+from distributed_iac.files import json_text, write_atomically, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.report.comparison_tables import records
-from distributed_iac.report.page.assemble import page_of, standing
-from distributed_iac.report.page.model import State
+from distributed_iac.report.page.assemble import page_of
+from distributed_iac.report.page.blocks import Page
 from distributed_iac.report.page.render import render
 from distributed_iac.report.run_figures import RunFigures, run_figures
 from distributed_iac.report.run_record import RunRecord, read_run
@@ -32,7 +30,6 @@ from distributed_iac.report.tables import Table, csv_text, latex, markdown
 from distributed_iac.report.tensorboard.run_board import write_tensorboard
 from distributed_iac.run.collect import write_tables
 from distributed_iac.run.lost import require_no_less
-from distributed_iac.run.result import read_result
 from distributed_iac.run.sweep_folder import SweepFolder
 
 PAGE = "report.html"
@@ -40,28 +37,14 @@ OWNED = {"cells": (".json",), "tables": (".md", ".tex", ".csv"), "figures": (".s
 """Folders of the report, and the files in them that are its."""
 
 
-@dataclass(frozen=True)
-class Rebuilt:
-    """What was made.
-
-    Args:
-        page: The page.
-        state: How far the run is.
-        progress: The same for people.
-        warnings: What is missing, one sentence each.
-    """
-
-    page: Path
-    state: State
-    progress: str
-    warnings: tuple[str, ...]
-
-
-def rebuild(folder: Path) -> Rebuilt:
+def rebuild(folder: Path) -> Page:
     """Write all tables, figures and the page of a run, at any time.
 
     Args:
         folder: The run folder.
+
+    Returns:
+        What its page, :data:`PAGE`, says.
 
     Raises:
         RunError: It is not the folder of a sweep, or results are lost that its tables still know.
@@ -72,23 +55,22 @@ def rebuild(folder: Path) -> Rebuilt:
         return _rebuild(folder)
 
 
-def _rebuild(folder: Path) -> Rebuilt:
+def _rebuild(folder: Path) -> Page:
     record = read_run(folder)
     require_no_less(folder, record.tables.lost)
     tables, figures = run_tables(record), run_figures(record)
     page = page_of(record, tables, figures)
     write_tables(folder, record.tables)
     write_patients(folder / "patients.parquet", record.patients)
-    _write_text(folder / "comparison.json", record.comparison.to_json() + "\n")
-    _write_text(folder / "selection.json", _json([one.to_dict() for one in record.selections]))
+    write_json(folder / "comparison.json", record.comparison.to_dict())
+    write_json(folder / "selection.json", [one.to_dict() for one in record.selections])
     written = dict(_files(record, tables, figures))
     for name, data in written.items():
         write_atomically(folder / name, data)
     _remove_others(folder, written)
-    _write_text(folder / PAGE, render(page))
+    write_atomically(folder / PAGE, render(page).encode())
     write_tensorboard(folder, figures.overview, tables)
-    state, progress = standing(record)
-    return Rebuilt(folder / PAGE, state, progress, page.warnings)
+    return page
 
 
 def _files(
@@ -96,7 +78,7 @@ def _files(
 ) -> Iterator[tuple[str, bytes]]:
     """Files of the report's own folders."""
     for identity, cell in _cells(record).items():
-        yield f"cells/{identity}.json", _json(cell).encode()
+        yield f"cells/{identity}.json", json_text(cell).encode()
     for name, table in tables.items():
         yield f"tables/{name}.md", markdown(table).encode()
         yield f"tables/{name}.tex", latex(table, f"tab:{name}").encode()
@@ -125,11 +107,9 @@ def _cells(record: RunRecord) -> dict[str, dict[str, Any]]:
         details = one.result.cell.to_dict()
         found = {name: value for name, value in details.items() if name != "genotype"}
         cell(one.result.genotype)["found_by"].append({"search": one.job.key, **found})
-    for job in record.graph.jobs():
-        if job.kind == "retrain" and job.key in record.tables.folders:
-            text = read_result(record.tables.folders[job.key]).get("genotype")
-            if text is not None:
-                cell(Genotype.from_json(text))["trained_by"].append(job.key)
+    for job, result in record.results("retrain"):
+        if result.get("genotype") is not None:
+            cell(Genotype.from_json(result["genotype"]))["trained_by"].append(job.key)
     return cells
 
 
@@ -138,11 +118,3 @@ def _remove_others(folder: Path, written: Mapping[str, bytes]) -> None:
         for path in sorted((folder / name).glob("*")):
             if path.suffix in suffixes and f"{name}/{path.name}" not in written:
                 path.unlink()
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomically(path, text.encode())

@@ -72,7 +72,7 @@ class RunFigures:
 def run_figures(record: RunRecord) -> RunFigures:
     """Draw everything that there is something to see of."""
     jobs = [JobRow.from_mapping(row) for row in record.job_rows]
-    cost = cost_figure(jobs, record.patient_rows, "seconds") if record.searches else None
+    cost = cost_figure(jobs, record.patient_rows) if record.searches else None
     return RunFigures(
         cost=None if cost is None else render(cost, "cost"),
         timeline=render(timeline(record.spans), "timeline") if record.spans else None,
@@ -134,13 +134,13 @@ def _overlays(record: RunRecord) -> Iterable[Titled]:
     candidate = record.config.comparison.candidate
     for group in record.groups:
         pictured = [
-            (job, record.tables.folders[job.key] / OVERLAYS)
-            for job in record.graph.jobs()
-            if (job.kind, job.group, job.arm) == ("retrain", group, candidate)
-            and job.key in record.tables.folders
+            job
+            for job, _ in record.results("retrain")
+            if (job.group, job.arm) == (group, candidate)
+            and (record.tables.folders[job.key] / OVERLAYS).exists()
         ]
-        for job, path in [(job, path) for job, path in pictured if path.exists()][:1]:
-            overlays = read_overlays(path)
+        for job in pictured[:1]:
+            overlays = read_overlays(record.tables.folders[job.key] / OVERLAYS)
             if overlays:
                 drawing = render(overlay_figure(overlays), slug("overlay", group))
                 yield Titled(group, f"{job.name}, seed {job.seed}", drawing)

@@ -14,8 +14,9 @@ report has written is read, and no clock is asked, so the same run gives the sam
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
 from distributed_iac.evaluation.patients_table import merge_patients, read_patients
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.report.timeline import Span, spans_of
 from distributed_iac.run.cells import SearchResult, candidate_of, read_search
 from distributed_iac.run.collect import RunTables, collect_run
@@ -36,8 +37,8 @@ from distributed_iac.run.result import read_result
 from distributed_iac.run.run_folder import stored_config
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.run.work.contract import PATIENTS
-from distributed_iac.selection.decision import Selection
 from distributed_iac.selection.select import select
+from distributed_iac.selection.selection import Selection
 from distributed_iac.transient import patiently
 
 ENVIRONMENT = "environment.json"
@@ -90,31 +91,23 @@ class RunRecord:
         rows: list[dict[str, Any]] = self.tables.jobs.to_pylist()
         return rows
 
-    @property
+    @cached_property
     def patient_rows(self) -> list[ScoreRow]:
         """The patients table as values."""
         return [ScoreRow.from_mapping(row) for row in self.patients.to_pylist()]
 
-    @property
-    def prepared(self) -> list[dict[str, Any]]:
-        """``result.json`` of every finished prepare job: the sizes of the data."""
-        return [
-            read_result(self.tables.folders[job.key])
-            for job in self.graph.jobs()
-            if job.kind == "prepare" and job.key in self.tables.folders
-        ]
+    def results(self, *kinds: JobKind) -> Iterator[tuple[Job, dict[str, Any]]]:
+        """Finished jobs of some kinds with their ``result.json``, in the graph's order."""
+        for job in self.graph.jobs():
+            if job.kind in kinds and job.key in self.tables.folders:
+                yield job, read_result(self.tables.folders[job.key])
 
     @property
     def told(self) -> tuple[str, ...]:
         """Warnings that finished jobs carry about their data set or trained network, each once."""
-        results = (
-            read_result(self.tables.folders[job.key])
-            for job in self.graph.jobs()
-            if job.kind in ("prepare", "evaluate", "search") and job.key in self.tables.folders
-        )
         sentences = (
             f"{result['dataset']}: {sentence}"
-            for result in results
+            for _, result in self.results("prepare", "evaluate", "search")
             for sentence in str(result.get("warnings") or "").splitlines()
         )
         return tuple(dict.fromkeys(sentences))
@@ -122,12 +115,8 @@ class RunRecord:
     @property
     def mirrored(self) -> dict[str, str]:
         """Along what slices are mirrored in predictions: each finished group where they are."""
-        results = {
-            job.group: read_result(self.tables.folders[job.key])
-            for job in self.graph.jobs()
-            if job.kind == "evaluate" and job.key in self.tables.folders
-        }
-        return {group: axes for group, one in results.items() if (axes := one.get("mirror"))}
+        found = {job.group: result.get("mirror") for job, result in self.results("evaluate")}
+        return {group: axes for group, axes in found.items() if axes}
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -166,7 +155,7 @@ def _environment(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return _json(path)
+        content: dict[str, Any] = json.loads(patiently(path.read_bytes))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             "the environment of a run is JSON",
@@ -174,10 +163,6 @@ def _environment(path: Path) -> dict[str, Any]:
             remedy="delete the file: the report does without it",
             where=path,
         ) from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(patiently(path.read_bytes))
     return content
 
 

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from distributed_iac.errors import first_names
 from distributed_iac.evaluation.patients_summary import SummaryRow, defined_mean, summarise
 from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.comparison_tables import paper_tables
-from distributed_iac.report.nnunet_parity import parity_table
 from distributed_iac.report.notes import Note
+from distributed_iac.report.parity_table import parity_table
 from distributed_iac.report.retrainings import rate_note, retraining_table
 from distributed_iac.report.run_record import FoundCell, RunRecord
 from distributed_iac.report.tables import Cell, Table
@@ -59,18 +60,18 @@ def _compared(record: RunRecord) -> dict[str, Table]:
 
 def data_table(record: RunRecord) -> Table:
     """Every data set: what was prepared, and who is in the test part."""
-    found = {row["key"]: row for row in record.prepared}
+    found = {job.dataset: result for job, result in record.results("prepare")}
     rows: list[tuple[Cell, ...]] = []
     for dataset in record.config.data:
-        sizes = found.get(f"{dataset.name}/prepare", {})
-        tested = {row.patient_id for row in record.patient_rows if row.dataset == dataset.name}
-        targets = {row.target for row in record.patient_rows if row.dataset == dataset.name}
+        sizes = found.get(dataset.name, {})
+        scored = [row for row in record.patient_rows if row.dataset == dataset.name]
+        tested, targets = {row.patient_id for row in scored}, {row.target for row in scored}
         rows.append(
             (
                 dataset.name,
                 *(sizes.get(name) for name in ("patients", "cases", "slices", "skipped_cases")),
                 len(tested) or None,
-                _some(sorted(targets)),
+                first_names(sorted(targets), MOST_NAMES) or None,
             )
         )
     columns = (
@@ -83,15 +84,6 @@ def data_table(record: RunRecord) -> Table:
         "scored targets",
     )
     return Table("Data", columns, tuple(rows))
-
-
-def _some(names: Sequence[str]) -> str | None:
-    """The first names, and how many more there are."""
-    if not names:
-        return None
-    left = len(names) - MOST_NAMES
-    more = f" and {left} more" if left > 0 else ""
-    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def jobs_table(record: RunRecord) -> Table:

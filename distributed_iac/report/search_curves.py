@@ -1,12 +1,9 @@
-"""The course of searches: stability, importance, size and score over the epochs.
+"""The course of a search: stability, importance, size and score over the epochs.
 
 ::
 
-    figure = search_curves({"full": full_rows, "lth": lth_rows})
+    figure = search_curves("lth", rows)
     figure.savefig("curves.png")
-
-One column of axes shared by all arms, one colour an arm, so that full and LTH are read against
-each other.
 """
 
 from __future__ import annotations
@@ -15,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
-
-from distributed_iac.report.log_ticks import plain_log_ticks
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -33,7 +29,7 @@ class Panel:
 
     Args:
         title: What it shows.
-        columns: Column to line style; the first one is drawn solid and named in the legend.
+        columns: Column to line style.
         scale: Of the vertical axis.
     """
 
@@ -59,17 +55,19 @@ PANELS = (
 )
 
 
-def search_curves(searches: Mapping[str, Rows]) -> Figure:
-    """Draw the curves of one or several searches.
+def search_curves(name: str, rows: Rows) -> Figure:
+    """Draw the curves of one search.
 
     Args:
-        searches: Name to the rows of ``epochs.parquet``.
+        name: For the legend.
+        rows: Of ``epochs.parquet``.
     """
     figure = Figure(figsize=(11, 8), layout="constrained")
     axes = figure.subplots(3, 2, sharex=True)
     for axis, panel in zip(axes.flat, PANELS, strict=True):
-        for colour, (name, rows) in zip(_colours(len(searches)), searches.items(), strict=True):
-            _draw(axis, panel, name, rows, colour)
+        for key, style in panel.columns.items():
+            x, y = curve(rows, key, panel.scale)
+            axis.plot(x, y, style, color=COLOURS[0], linewidth=1.4)
         axis.set_title(panel.title, fontsize=9, loc="left")
         axis.set_yscale(panel.scale)
         if panel.scale == "log":
@@ -77,23 +75,8 @@ def search_curves(searches: Mapping[str, Rows]) -> Figure:
         axis.grid(alpha=0.25)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
-    axes[0, 0].legend(fontsize=8, frameon=False)
+    axes[0, 0].legend(axes[0, 0].lines[:1], [name], fontsize=8, frameon=False)
     return figure
-
-
-def _colours(count: int) -> list[str]:
-    return [COLOURS[index % len(COLOURS)] for index in range(count)]
-
-
-def _draw(axis: Axes, panel: Panel, name: str, rows: Rows, colour: str) -> None:
-    for number, (key, style) in enumerate(panel.columns.items()):
-        axis.plot(
-            *curve(rows, key, panel.scale),
-            style,
-            color=colour,
-            linewidth=1.4,
-            label=name if not number else None,
-        )
 
 
 def column(rows: Rows, key: str) -> NDArray[np.float64]:
@@ -113,3 +96,10 @@ def curve(rows: Rows, key: str, scale: str) -> tuple[NDArray[np.float64], NDArra
     epochs, values = column(rows, "epoch"), column(rows, key)
     known = np.isfinite(values) & ((values > 0) | (scale != "log"))
     return epochs[known], values[known]
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 of every decade; of many decades only as many as have room."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())

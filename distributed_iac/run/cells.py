@@ -25,8 +25,8 @@ from distributed_iac.run.reading import reading
 from distributed_iac.run.result import read_result
 from distributed_iac.run.work.contract import EPOCHS, GENOTYPE, HISTORY
 from distributed_iac.selection.candidate import Candidate
-from distributed_iac.selection.decision import Selection
 from distributed_iac.selection.select import select
+from distributed_iac.selection.selection import Selection
 from distributed_iac.transient import patiently
 from distributed_iac.verdict.verdict import stored_verdict
 
@@ -104,7 +104,6 @@ def candidate_of(folder: Path) -> Candidate:
             confidence=result["confidence"],
             parameters=result["cell_parameters"],
             cost=result["cell_macs"],
-            epoch=result["epochs"],
         )
 
 

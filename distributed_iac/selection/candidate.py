@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import Genotype
 
-CandidateState = Literal["running", "done"]
-
 
 @dataclass(frozen=True)
 class Candidate:
-    """The cell of one search, finished or as it would be cut now.
+    """The cell of one finished search.
 
     Args:
         key: Key of the search's job, ``dataset/backbone/search/arm/seed<k>``.
@@ -34,8 +31,6 @@ class Candidate:
         confidence: Mean confidence over the kept edges, in [0.5, 1]; None if unknown.
         parameters: Trainable numbers of the discrete cells; None if not counted.
         cost: Their multiply-accumulates of one forward pass; None if not counted.
-        epoch: Epochs searched, which say the newer of two reports of one search.
-        state: Whether the search has ended.
 
     Raises:
         ConfigError: A key of another form, or a Dice outside [0, 1].
@@ -49,8 +44,6 @@ class Candidate:
     confidence: float | None = None
     parameters: int | None = None
     cost: int | None = None
-    epoch: int = 0
-    state: CandidateState = "done"
 
     def __post_init__(self) -> None:
         if self.key.count("/") < 2:
@@ -69,34 +62,3 @@ class Candidate:
     def group(self) -> str:
         """``dataset/backbone``."""
         return "/".join(self.key.split("/")[:2])
-
-    @property
-    def recency(self) -> tuple[object, ...]:
-        """Order of reports of one search: later epochs last, the end after all of them.
-
-        What follows the epoch only makes the order total, so that it does not depend on who
-        was asked first which of two reports of one epoch stays.
-        """
-        numbers = (self.discrete_val_dice, self.confidence, self.parameters, self.cost)
-        return (
-            self.state == "done",
-            self.epoch,
-            self.genotype.to_json(),
-            tuple((number is not None, number or 0) for number in numbers),
-            (self.arm, self.seed),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form; the genotype by its identifier."""
-        return {
-            "key": self.key,
-            "arm": self.arm,
-            "seed": self.seed,
-            "genotype_id": self.genotype.id,
-            "discrete_val_dice": self.discrete_val_dice,
-            "confidence": self.confidence,
-            "parameters": self.parameters,
-            "cost": self.cost,
-            "epoch": self.epoch,
-            "state": self.state,
-        }

@@ -9,8 +9,8 @@
 Our choice; the IAC papers retrain single cells. Every search has one vote a gene: a node keeps
 the edges that most searches kept, and on each of them the operation that most of those searches
 put there. Votes count more than summed weights because softmax weights of two searches that
-stopped at different epochs are not on one scale. A draw goes to the larger mean importance where
-importances are given, else to the lower node and the earlier operation; either way it is named.
+stopped at different epochs are not on one scale. A draw goes to the lower node and the earlier
+operation, and is named.
 
 The result can be a cell that no search found as a whole, whose score nobody has measured.
 """
@@ -22,15 +22,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-
 from distributed_iac.errors import ConfigError
-from distributed_iac.genotype import OPERATIONS, CellGenotype, Edge, Gene, Genotype, node_name
-from distributed_iac.importance.arrays import FloatArray
+from distributed_iac.genotype import OPERATIONS, CellGenotype, Gene, Genotype, node_name
 
 Choice = TypeVar("Choice")
-Weights = Mapping[tuple[int, Edge], FloatArray]
-"""Cell number and edge to the mean importance of its operations, ``(O,)``."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +45,22 @@ class Consensus:
     ties: tuple[str, ...]
 
 
-def consensus_genotype(
-    genotypes: Sequence[Genotype], importances: Sequence[FloatArray] = ()
-) -> Consensus:
+def consensus_genotype(genotypes: Sequence[Genotype]) -> Consensus:
     """Vote over genotypes of one search graph.
 
     Args:
         genotypes: One a search; a genotype found twice has two votes.
-        importances: Either none, or one ``(R, O)`` array a genotype: softmax(alpha) times
-            softmax(beta) at the end of its search (see
-            :func:`distributed_iac.importance.measures.softmax_x_beta`); they settle draws only.
 
     Raises:
-        ConfigError: No genotype, different graphs, or importances of another number or shape.
+        ConfigError: No genotype, or different graphs.
     """
     _require_one_graph(genotypes)
-    weights = _mean_weights(genotypes, importances)
     cells, support, ties = [], list[int](), list[str]()
     for number in range(len(genotypes[0].cells)):
         of_cell = [genotype.cells[number] for genotype in genotypes]
         nodes = []
         for offset in range(len(of_cell[0].nodes)):
-            genes = _vote(number, offset, of_cell, weights, ties)
+            genes = _vote(number, offset, of_cell, ties)
             nodes.append(genes)
             support.extend(sum(gene in cell.nodes[offset] for cell in of_cell) for gene in genes)
         cells.append(CellGenotype(of_cell[0].inputs, tuple(nodes)))
@@ -80,71 +69,44 @@ def consensus_genotype(
 
 
 def _vote(
-    number: int,
-    offset: int,
-    cells: Sequence[CellGenotype],
-    weights: Weights,
-    ties: list[str],
+    number: int, offset: int, cells: Sequence[CellGenotype], ties: list[str]
 ) -> tuple[Gene, ...]:
     """Elect the genes of one node, ordered by source; draws are written to ``ties``."""
     inputs = cells[0].inputs
-    target = inputs + offset
-    place = f"cell {number}, {node_name(target, inputs)}"
+    place = f"cell {number}, {node_name(inputs + offset, inputs)}"
     sources = Counter(gene.source for cell in cells for gene in cell.nodes[offset])
     seats = min(max(len(cell.nodes[offset]) for cell in cells), len(sources))
-    best = {s: float(weights[number, Edge(s, target)].max()) if weights else 0.0 for s in sources}
-    elected, drawn = _elect(sources, best, seats, sorted(sources))
+    elected, drawn = _elect(sources, seats, sorted(sources))
     if drawn:
         names = [node_name(source, inputs) for source in drawn]
-        ties.append(_tie(f"{place}: edge from", names, sources[drawn[0]], weights))
+        ties.append(_tie(f"{place}: edge from", names, sources[drawn[0]]))
     genes = []
     for source in sorted(elected):
         operations = Counter(
             gene.operation for cell in cells for gene in cell.nodes[offset] if gene.source == source
         )
-        share = weights.get((number, Edge(source, target)), np.zeros(len(OPERATIONS)))
-        strength = {name: float(share[OPERATIONS.index(name)]) for name in operations}
         order = sorted(operations, key=OPERATIONS.index)
-        (winner,), drawn_names = _elect(operations, strength, 1, order)
+        (winner,), drawn_names = _elect(operations, 1, order)
         if drawn_names:
             where = f"{place}, edge from {node_name(source, inputs)}:"
-            ties.append(_tie(where, drawn_names, operations[drawn_names[0]], weights))
+            ties.append(_tie(where, drawn_names, operations[drawn_names[0]]))
         genes.append(Gene(source, winner))
     return tuple(genes)
 
 
 def _elect(
-    votes: Mapping[Choice, int],
-    strength: Mapping[Choice, float],
-    seats: int,
-    order: Sequence[Choice],
+    votes: Mapping[Choice, int], seats: int, order: Sequence[Choice]
 ) -> tuple[list[Choice], list[Choice]]:
     """Fill the seats by votes; also return those between whom votes alone did not decide."""
-    ranked = sorted(order, key=lambda one: (-votes[one], -strength[one]))
+    ranked = sorted(order, key=lambda one: -votes[one])
     last = votes[ranked[seats - 1]]
     drawn = [one for one in ranked if votes[one] == last]
     open_seats = seats - sum(votes[one] > last for one in ranked)
     return ranked[:seats], drawn if len(drawn) > open_seats else []
 
 
-def _tie(where: str, names: Iterable[str], votes: int, weights: Weights) -> str:
-    settled = "the larger mean importance" if weights else "order alone"
-    return f"{where} {', '.join(names)} drew with {votes} votes each; settled by {settled}"
-
-
-def _mean_weights(genotypes: Sequence[Genotype], importances: Sequence[FloatArray]) -> Weights:
-    if not len(importances):
-        return {}
-    edges = genotypes[0].cells[0].topology.edges
-    shape = (len(genotypes[0].cells) * len(edges), len(OPERATIONS))
-    shapes = [np.shape(one) for one in importances]
-    if len(importances) != len(genotypes) or any(one != shape for one in shapes):
-        raise ConfigError(
-            f"importances are none, or one of shape {shape} for each of {len(genotypes)} genotypes",
-            came=f"shapes {shapes}",
-        )
-    mean = np.mean(np.stack(list(importances)), axis=0)
-    return {(row // len(edges), edges[row % len(edges)]): mean[row] for row in range(len(mean))}
+def _tie(where: str, names: Iterable[str], votes: int) -> str:
+    return f"{where} {', '.join(names)} drew with {votes} votes each; settled by order alone"
 
 
 def _require_one_graph(genotypes: Sequence[Genotype]) -> None:

@@ -2,7 +2,7 @@
 
 ::
 
-    selection = select(aggregate.groups["acdc/basic_unet-tiny", "lth"], settings)
+    selection = select(candidates, settings)
     own = select(candidates, SelectionSettings(rule="each"), seed=0).cell()
 
 Dice is always that of the discretised cell on the val split, without retraining. It is the same
@@ -16,10 +16,10 @@ from collections.abc import Iterable, Sequence
 
 from distributed_iac.config.selection import CostMeasure, SelectionSettings
 from distributed_iac.errors import ConfigError
-from distributed_iac.selection.aggregate import Aggregate, GenotypeScore, scores
 from distributed_iac.selection.candidate import Candidate
 from distributed_iac.selection.consensus import consensus_genotype
-from distributed_iac.selection.decision import Pick, Selection
+from distributed_iac.selection.scores import GenotypeScore, scores
+from distributed_iac.selection.selection import Pick, Selection
 
 
 def select(
@@ -32,7 +32,7 @@ def select(
     """Apply the settings' rule.
 
     Args:
-        candidates: Searches of one group and arm; older reports of a search are dropped.
+        candidates: Finished searches of one group and arm, in any order.
         settings: The rule.
         seed: Whose retraining this is; the rule ``each`` needs it, the others ignore it.
         planned: Seeds of all searches that there should be; those that are missing, because they
@@ -44,25 +44,23 @@ def select(
     Raises:
         ConfigError: Candidates of several groups or arms, or ``each`` without a seed.
     """
-    found = Aggregate.of(candidates).groups
-    if len(found) > 1:
+    searches = sorted(candidates, key=lambda one: (one.seed, one.key))
+    places = sorted({(one.group, one.arm) for one in searches})
+    if len(places) > 1:
         raise ConfigError(
             "cells are selected within one group and one arm",
-            came=", ".join(f"{group} {arm}" for group, arm in found),
-            remedy="call select once for each of Aggregate.groups",
+            came=", ".join(f"{group} {arm}" for group, arm in places),
+            remedy="call select once for each of them",
         )
     if settings.rule == "each" and seed is None:
         raise ConfigError("the rule each picks for one seed", came="no seed")
     own = seed if settings.rule == "each" else None
-    if not found:
+    if not places:
         warning = "no search of this group and arm has reported a cell"
         return Selection(settings.rule, "", "", own, (), (), warnings=(warning,))
-    ((group, arm), searches), *_ = found.items()
+    ((group, arm),) = places
     over = scores(searches)
     picks, ties, warnings = _apply(settings, searches, over, own)
-    running = [f"seed {one.seed}" for one in searches if one.state == "running"]
-    if running:
-        warnings += (f"still running, the choice may change: {', '.join(running)}",)
     missing = sorted(set(planned) - {one.seed for one in searches})
     if missing and settings.rule != "each":
         warnings += (f"chosen without seeds {', '.join(map(str, missing))}: no cell from them",)

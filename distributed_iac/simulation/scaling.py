@@ -13,10 +13,10 @@ baselines.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.simulation.schedule import Schedule
+from distributed_iac.simulation.occupancy import Schedule
 from distributed_iac.simulation.simulate import PaperSweep, simulate
 
 SIZES = tuple(2**power for power in range(11))
@@ -29,45 +29,9 @@ NEAR = 1.05
 """A makespan at most this many times the shortest is as good as that. Our choice."""
 
 
-@dataclass(frozen=True)
-class ScalingRow:
-    """A sweep on a number of slots.
-
-    Args:
-        slots: Virtual GPUs or cores.
-        makespan: Seconds until everything is done.
-        busy: Slot-seconds that jobs held.
-        paid: Slot-seconds until everything is done.
-        utilisation: ``busy`` over ``paid``.
-        critical: Seconds that no number of slots makes shorter.
-        searching: Slot-seconds that searches held, of ``busy``.
-    """
-
-    slots: int
-    makespan: float
-    busy: float
-    paid: float
-    utilisation: float
-    critical: float
-    searching: float
-
-    @classmethod
-    def of(cls, schedule: Schedule) -> ScalingRow:
-        """Sum up a schedule."""
-        return cls(
-            schedule.slots,
-            schedule.makespan,
-            schedule.busy,
-            schedule.paid,
-            schedule.utilisation,
-            schedule.critical,
-            schedule.held_by("search"),
-        )
-
-
 def scale(
     sweep: PaperSweep, arms: Sequence[str], sizes: Sequence[int] = SIZES
-) -> dict[str, tuple[ScalingRow, ...]]:
+) -> dict[str, tuple[Schedule, ...]]:
     """Simulate every size for every arm alone, and for all of them together, under :data:`ALL`.
 
     Sizes on which a job does not fit are left out.
@@ -77,10 +41,7 @@ def scale(
     parts = {arm: replace(sweep, graph=only(sweep.graph, arm)) for arm in arms}
     if len(arms) > 1:
         parts[ALL] = sweep
-    return {
-        name: tuple(ScalingRow.of(simulate(part, size)) for size in fitting)
-        for name, part in parts.items()
-    }
+    return {name: tuple(simulate(part, size) for size in fitting) for name, part in parts.items()}
 
 
 def only(graph: JobGraph, arm: str) -> JobGraph:
@@ -88,7 +49,7 @@ def only(graph: JobGraph, arm: str) -> JobGraph:
     return JobGraph(job for job in graph.jobs() if job.arm in (None, arm))
 
 
-def enough(outcomes: Sequence[ScalingRow]) -> ScalingRow:
+def enough(outcomes: Sequence[Schedule]) -> Schedule:
     """The smallest size that is as good as the best one; see :data:`NEAR`."""
     shortest = min(one.makespan for one in outcomes)
     return next(one for one in outcomes if one.makespan <= NEAR * shortest)

@@ -30,8 +30,8 @@ from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.progress import Progress
+from distributed_iac.simulation.occupancy import Occupation, Purpose, Schedule
 from distributed_iac.simulation.planned import PlannedCourse
-from distributed_iac.simulation.schedule import Occupation, Purpose, Schedule
 from distributed_iac.simulation.slots import Grant, Slots
 from distributed_iac.verdict.judge import Judge
 from distributed_iac.verdict.report import Report

@@ -26,8 +26,8 @@ from distributed_iac.data.formats.registry import read_source, source_root
 from distributed_iac.data.prepare.request import usable_cases
 from distributed_iac.data.splits.split import PARTS, Split, split_patients
 from distributed_iac.data.store import Store
-from distributed_iac.errors import ConfigError
-from distributed_iac.nets.nnunet_fold import KnownFold, divides_patients, know_fold, listed
+from distributed_iac.errors import ConfigError, first_names
+from distributed_iac.nets.nnunet_fold import KnownFold, divides_patients, know_fold
 from distributed_iac.nets.nnunet_validation import read_validation, summary_path
 
 RAW = "nnunet_raw"
@@ -185,8 +185,8 @@ def _require_none_seen(
         raise ConfigError(
             f"the test patients of {network.key} must be ones that fold {network.fold} has not "
             "been trained on",
-            came=f"{len(seen)} of {len(test)} were: {listed(seen)} (known from {known.why}); the "
-            f"split is{fold}: {split.origin}",
+            came=f"{len(seen)} of {len(test)} were: {first_names(seen)} (known from {known.why}); "
+            f"the split is{fold}: {split.origin}",
             where=network.folder,
             remedy=_remedy(network, known),
         )
@@ -199,7 +199,7 @@ def _remedy(network: NnUnetSettings, known: KnownFold) -> str:
     return (
         f"let the split follow fold {network.fold}: leave split.file, split.fold and split.test "
         f"out; or list as test, in a split.file, patients of whom no case was trained on "
-        f"(nnU-Net divides cases, not patients): {listed(sorted(known.unseen))}; {allow}"
+        f"(nnU-Net divides cases, not patients): {first_names(sorted(known.unseen))}; {allow}"
     )
 
 

@@ -275,7 +275,7 @@ class SearchStage(EpochStage):
                 "decision": decision,
             }
         converged = decision.converged if decision is not None else None
-        reason = self.reason or (f"converged: {converged.reason}" if converged else None)
+        reason = self.reason or (converged.reason if converged else None)
         return StepReport({**values, "converged": converged is not None, "reason": reason}, payload)
 
     def _verdict(self, decision: PruneDecision | None) -> dict[str, Scalar]:

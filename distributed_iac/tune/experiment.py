@@ -36,7 +36,7 @@ PLACES = ("storage", "results")
 
 
 @dataclass(frozen=True)
-class Parts:
+class TuneParts:
     """What Tune consults in an experiment.
 
     Args:
@@ -66,7 +66,7 @@ class Experiment:
     storage: str
     results: str
     trainable: Any
-    begin: Callable[[], Parts]
+    begin: Callable[[], TuneParts]
     max_failures: int
     workers: Literal["fresh", "reused"] = "fresh"
 

@@ -39,7 +39,7 @@ from distributed_iac.run.storage import absolute
 from distributed_iac.run.sweep_folder import SweepFolder, SweepPlan
 from distributed_iac.run.workload import Workload
 from distributed_iac.transient import may_pass
-from distributed_iac.tune.experiment import Experiment, Parts
+from distributed_iac.tune.experiment import Experiment, TuneParts
 from distributed_iac.tune.journal_keeper import JournalKeeper
 from distributed_iac.tune.ray_session import ray_session
 from distributed_iac.tune.resources import (
@@ -142,12 +142,12 @@ class Sweep:
         )
         return tune.with_resources(trainable, tune_request(plan.reserved, kinds))
 
-    def _parts(self, journal: Journal, room: Room | None) -> Parts:
+    def _parts(self, journal: Journal, room: Room | None) -> TuneParts:
         slots = None if room is None else search_slots(room.reserved, room.capacity)
         searcher = JobSearcher(self.workload, slots=slots, room=room)
         self._note_finished(searcher, journal)
         scheduler = StabilityScheduler(self.scheduler, reports=REPORTED)
-        return Parts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
+        return TuneParts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
 
     def _note_finished(self, searcher: JobSearcher, journal: Journal) -> None:
         """Jobs that need not run, because their results are kept already."""

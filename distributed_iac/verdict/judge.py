@@ -22,8 +22,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from distributed_iac.config.scheduler import SchedulerSettings
-from distributed_iac.verdict.group import GroupRecord
-from distributed_iac.verdict.record import TrialRecord
+from distributed_iac.verdict.group_record import GroupRecord
 from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
 from distributed_iac.verdict.rules import (
@@ -36,6 +35,7 @@ from distributed_iac.verdict.rules import (
     Rule,
 )
 from distributed_iac.verdict.status import GroupStatus, group_statuses
+from distributed_iac.verdict.trial_record import TrialRecord
 from distributed_iac.verdict.verdict import Verdict
 
 

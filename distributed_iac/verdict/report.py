@@ -26,7 +26,7 @@ class Report:
         epoch: Epochs of training; the iteration where no epoch is reported.
         seconds: Training time so far, over all restarts.
         converged: The trainable's own verdict.
-        reason: Its sentence.
+        reason: Its sentence, without the code.
         js_max: Largest Jensen-Shannon divergence of an edge, in bits; not a number while there is
             nothing to compare.
         entropy: Mean normalised entropy of the edges' importance, in [0, 1].

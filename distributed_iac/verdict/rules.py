@@ -26,9 +26,9 @@ from distributed_iac.config.scheduler import (
     DivergenceSettings,
     DominatedSettings,
 )
-from distributed_iac.verdict.group import GroupRecord
-from distributed_iac.verdict.record import TrialRecord
+from distributed_iac.verdict.group_record import GroupRecord
 from distributed_iac.verdict.report import Report
+from distributed_iac.verdict.trial_record import TrialRecord
 from distributed_iac.verdict.verdict import Verdict
 
 Reach = Literal["all", "unprotected"]
@@ -73,7 +73,6 @@ class Converged:
         del group
         if report.converged is not None:
             sentence = report.reason or "the search reports that nothing is left to decide"
-            sentence = sentence.removeprefix("converged: ")
             return Verdict("converged", sentence) if report.converged else None
         patience = self.settings.patience
         if report.iteration <= self.settings.grace or not record.in_a_row(patience, self.calm):

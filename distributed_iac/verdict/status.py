@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distributed_iac.verdict.record import TrialRecord
+from distributed_iac.verdict.trial_record import TrialRecord
 
 Range = tuple[int, int]
 

@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from distributed_iac.cell.plan import CellPlan
+from distributed_iac.cell.cell_plan import CellPlan
 from distributed_iac.cell.search_cell import SearchCellShape
 from distributed_iac.cell.structure import CellStructure
 from distributed_iac.cell.supernet import SupernetCell

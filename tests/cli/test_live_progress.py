@@ -33,6 +33,12 @@ def test_a_finished_job_says_why_it_ended() -> None:
     assert line.endswith("all 10 epochs")
 
 
+def test_a_stopped_job_says_the_verdict() -> None:
+    why = {"stop_code": "converged", "stop_reason": "all settled"}
+    values = {"epoch": 4, "stopped": True, "reason": "all settled", **why}
+    assert describe("j", values, 10, [1.0]).endswith("  converged: all settled")
+
+
 def test_values_that_are_missing_are_left_out() -> None:
     assert describe("j", {"epoch": 1, "val_dice": None}, 4, [1.0]) == (
         "j  epoch 1/4  at most 3 s left"

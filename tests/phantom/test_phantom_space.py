@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distributed_iac.phantom.shapes import Ellipsoid, Tube
-from distributed_iac.phantom.space import Grid, Space
+from distributed_iac.phantom.space import Space, WorkingGrid
 
 STEPS = st.floats(0.5, 12.0)
 PLACES = st.floats(-60.0, 60.0)
@@ -16,7 +16,7 @@ RADII = st.floats(0.5, 50.0)
 
 
 def straight(shape: tuple[int, int, int] = (20, 24, 28), step: float = 4.0) -> Space:
-    grid = Grid(shape, (step, step, step))
+    grid = WorkingGrid(shape, (step, step, step))
     return Space.warped(grid, np.random.default_rng(0), warp_mm=(0.0, 0.0, 0.0))
 
 
@@ -28,14 +28,14 @@ def test_axes_run_towards_superior_posterior_and_left() -> None:
 
 
 def test_a_grid_is_centred_where_it_says() -> None:
-    grid = Grid((5, 4, 3), (2.0, 1.0, 1.0), centre=(30.0, 0.0, -7.0))
+    grid = WorkingGrid((5, 4, 3), (2.0, 1.0, 1.0), centre=(30.0, 0.0, -7.0))
     assert grid.axis(0).mean() == pytest.approx(30.0)
     assert grid.axis(2).tolist() == [-8.0, -7.0, -6.0]
 
 
 @pytest.mark.parametrize("length", [0.1, 9.0, 200.0])
 def test_fields_have_mean_zero_and_variance_one_everywhere(length: float) -> None:
-    grid = Grid((3, 5, 6), (8.0, 4.0, 4.0))
+    grid = WorkingGrid((3, 5, 6), (8.0, 4.0, 4.0))
     rng = np.random.default_rng(1)
     draws = np.stack([grid.field(length, rng) for _ in range(600)])
     assert np.abs(draws.mean(axis=0)).max() < 0.2
@@ -43,14 +43,14 @@ def test_fields_have_mean_zero_and_variance_one_everywhere(length: float) -> Non
 
 
 def test_fields_are_as_smooth_as_asked() -> None:
-    grid = Grid((4, 40, 40), (4.0, 4.0, 4.0))
+    grid = WorkingGrid((4, 40, 40), (4.0, 4.0, 4.0))
     rng = np.random.default_rng(2)
     rough, smooth = grid.field(4.0, rng), grid.field(60.0, rng)
     assert np.abs(np.diff(smooth, axis=2)).mean() < 0.2 * np.abs(np.diff(rough, axis=2)).mean()
 
 
 def test_warps_stay_within_the_stated_slack() -> None:
-    grid = Grid((10, 20, 20), (8.0, 4.0, 4.0))
+    grid = WorkingGrid((10, 20, 20), (8.0, 4.0, 4.0))
     space = Space.warped(grid, np.random.default_rng(3), warp_mm=(5.0, 5.0, 9.0))
     flat = np.broadcast_to(grid.axis(0)[:, None, None], grid.shape)
     assert 0 < np.abs(space.z - flat).max() <= space.slack_mm == 2.5 * 9.0
@@ -71,7 +71,7 @@ def test_an_ellipsoids_window_cuts_nothing_off(
     lean: tuple[float, float],
     step: float,
 ) -> None:
-    grid = Grid((12, 16, 16), (step, step, step))
+    grid = WorkingGrid((12, 16, 16), (step, step, step))
     space = Space.warped(grid, np.random.default_rng(4), warp_mm=(3.0, 3.0, 3.0))
     solid = Ellipsoid(centre, radii, turn=turn, lean=lean)
     assert np.array_equal(solid.mask(space), solid.distance(space) < 1.0)

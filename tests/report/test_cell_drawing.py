@@ -108,9 +108,9 @@ def test_a_supernet_shows_a_strand_for_every_live_operation() -> None:
 
 def test_every_tap_has_its_panel() -> None:
     genotype = Genotype("per_skip", CELL.cells * 3)
-    figure = draw_genotype(genotype, taps=["shallow", "middle"])
+    figure = draw_genotype(genotype)
     shown = [axis for axis in figure.axes if axis.lines]
-    assert [axis.get_title(loc="left") for axis in shown] == ["shallow", "middle", "tap 2"]
+    assert [axis.get_title(loc="left") for axis in shown] == ["tap 0", "tap 1", "tap 2"]
     both = supernet(ImportanceHistory.start(CellTopology(1, 2), cells=2))
     assert [len(axis.lines) for axis in both.axes] == [24, 24]
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import io
-import math
-from dataclasses import replace
 
 import pytest
 
 from distributed_iac.comparison.rows import JobRow, ScoreRow
-from distributed_iac.report.cost_figure import cost_figure, mean_dice
+from distributed_iac.report.cost_figure import cost_figure
 
 NAN = float("nan")
 
@@ -64,10 +62,3 @@ def test_next_to_nothing_does_not_look_like_much() -> None:
     apart = cost_figure(jobs, scored("full", 0, [0.8]) + scored("lth", 0, [0.5])).axes[0]
     assert apart.get_xlim()[1] / apart.get_xlim()[0] > 80
     assert apart.get_ylim()[1] - apart.get_ylim()[0] > 0.3
-
-
-def test_patients_count_the_same_whatever_their_cases() -> None:
-    rows = scored("lth", 0, [0.8, 0.4])
-    second_case = replace(scored("lth", 0, [0.6])[0], case_id="d")
-    assert mean_dice([*rows, second_case]) == pytest.approx((0.7 + 0.4) / 2)
-    assert math.isnan(mean_dice([]))

@@ -13,7 +13,7 @@ import pytest
 from distributed_iac.errors import RunError
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
-from distributed_iac.report.rebuild import OWNED, rebuild
+from distributed_iac.report.rebuild import OWNED, PAGE, rebuild
 from distributed_iac.report.run_record import RunRecord
 
 SOURCES = (
@@ -73,7 +73,7 @@ def test_an_unfinished_run_is_reported_as_one(
     assert rebuilt.state == "incomplete"
     assert rebuilt.progress.startswith(f"{stop_after} of 10 jobs done, 1 running")
     assert any("waiting" in warning for warning in rebuilt.warnings)
-    assert rebuilt.progress in rebuilt.page.read_text()
+    assert rebuilt.progress in (folder / PAGE).read_text()
 
 
 def test_a_failed_job_costs_its_own_rows_and_is_named(make_run: Callable[..., Path]) -> None:

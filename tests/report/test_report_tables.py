@@ -14,6 +14,7 @@ from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.config.comparison import ComparisonSettings
 from distributed_iac.errors import ConfigError
 from distributed_iac.genotype import Genotype
+from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.report.comparison_tables import contrast_records, paper_tables, records
 from distributed_iac.report.notes import Note
 from distributed_iac.report.tables import Table, csv_text, escape_latex, latex, markdown
@@ -28,6 +29,7 @@ SETTINGS = ComparisonSettings(resamples=300)
 def comparison():
     jobs, patients, evidence = [], [], []
     cell = Genotype.shared(2, [[(0, "sep_conv_3x3"), (1, "skip_connect")]])
+    empty = ImportanceHistory.start(cell.cells[0].topology)
     for seed in (0, 1):
         for arm, epochs in (("full", 20.0), ("lth", 5.0)):
             cut = 10.0 if (arm, seed) == ("full", 1) else epochs
@@ -35,7 +37,7 @@ def comparison():
             jobs.append(
                 JobRow(key, "search", "acdc", "basic_unet", arm, seed, epochs=cut, seconds=cut)
             )
-            evidence.append(SearchEvidence("acdc/basic_unet", arm, seed, cell))
+            evidence.append(SearchEvidence("acdc/basic_unet", arm, seed, cell, empty))
             patients += [
                 ScoreRow(
                     f"acdc/basic_unet/retrain/{arm}/seed{seed}", "acdc", "basic_unet", arm, arm,
@@ -124,7 +126,7 @@ def test_records_carry_the_numbers_themselves(comparison) -> None:
 
 
 def test_an_empty_comparison_gives_empty_tables() -> None:
-    empty = compare([], [], SETTINGS)
+    empty = compare([], [], SETTINGS, planned_epochs=20)
     for table in (paper_tables(empty) | records(empty)).values():
         assert table.rows == ()
         assert "No rows." in markdown(table)

@@ -10,12 +10,13 @@ from distributed_iac.importance.history import ImportanceHistory
 
 CONV = Genotype.shared(2, [[(0, "sep_conv_3x3"), (1, "skip_connect")]])
 POOL = Genotype.shared(2, [[(0, "max_pool_3x3"), (1, "skip_connect")]])
+EMPTY = ImportanceHistory.start(CellTopology(2, 1))
 GROUP = "acdc/unet"
 
 
 def test_every_two_searches_of_a_group_are_compared_by_their_relation() -> None:
     evidence = [
-        SearchEvidence(GROUP, arm, seed, CONV if arm == "full" else POOL)
+        SearchEvidence(GROUP, arm, seed, CONV if arm == "full" else POOL, EMPTY)
         for arm in ("lth", "full")
         for seed in (0, 1)
     ]
@@ -30,7 +31,7 @@ def test_every_two_searches_of_a_group_are_compared_by_their_relation() -> None:
 
 
 def test_groups_are_not_compared_with_each_other_and_nothing_gives_nothing() -> None:
-    lone = [SearchEvidence(GROUP, "full", 0, CONV), SearchEvidence("kits/unet", "full", 0, CONV)]
+    lone = [SearchEvidence(group, "full", 0, CONV, EMPTY) for group in (GROUP, "kits/unet")]
     assert likenesses(lone) == ()
     assert likenesses([]) == ()
     assert early_operations(lone, ComparisonSettings()) == ()

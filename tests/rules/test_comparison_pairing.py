@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from distributed_iac.comparison.pairing import pair
+from distributed_iac.comparison.pairing import mean_score, pair
 from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.errors import DataError
 
@@ -33,6 +33,12 @@ def test_a_patients_cases_count_once_together() -> None:
     mine = [row("a", 0.9, case="ed"), row("a", 0.7, case="es"), row("b", 0.5)]
     yours = [row("a", 0.5, case="ed"), row("a", 0.5, case="es"), row("b", 0.5)]
     assert differences(pair(mine, yours, "dice")) == pytest.approx(np.array([[0.3, 0.0]]))
+
+
+def test_patients_count_the_same_in_a_models_score_whatever_their_cases() -> None:
+    rows = [row("a", 0.8, case="ed"), row("a", 0.6, case="es"), row("b", 0.4)]
+    assert mean_score(rows, "dice") == pytest.approx((0.7 + 0.4) / 2)
+    assert math.isnan(mean_score([], "dice"))
 
 
 def test_the_mean_over_targets_weighs_targets_and_not_cases() -> None:

@@ -19,8 +19,8 @@ from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
 from distributed_iac.jobs.ready import PRESSES, ReadyJobs
+from distributed_iac.simulation.occupancy import Schedule
 from distributed_iac.simulation.planned import PlannedCourse
-from distributed_iac.simulation.schedule import Schedule
 from distributed_iac.simulation.simulate import PaperSweep, simulate
 
 

@@ -13,8 +13,8 @@ from distributed_iac.config.scheduler import BudgetSettings, ConsensusSettings, 
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.simulation.occupancy import Schedule
 from distributed_iac.simulation.planned import PlannedCourse
-from distributed_iac.simulation.schedule import Schedule
 from distributed_iac.simulation.simulate import PaperSweep, simulate
 from distributed_iac.verdict.report import Report
 

@@ -9,7 +9,7 @@ from distributed_iac.config.scheduler import (
     DominatedSettings,
     SchedulerSettings,
 )
-from distributed_iac.verdict.group import GroupRecord
+from distributed_iac.verdict.group_record import GroupRecord
 from distributed_iac.verdict.judge import Judge
 from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role

@@ -10,12 +10,12 @@ from distributed_iac.config.scheduler import (
     DivergenceSettings,
     SchedulerSettings,
 )
-from distributed_iac.verdict.group import GroupRecord
+from distributed_iac.verdict.group_record import GroupRecord
 from distributed_iac.verdict.judge import rules_from
-from distributed_iac.verdict.record import KEPT_REPORTS, TrialRecord
 from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
 from distributed_iac.verdict.rules import Budget, Collapsed, Converged, Diverged, Rule
+from distributed_iac.verdict.trial_record import KEPT_REPORTS, TrialRecord
 from distributed_iac.verdict.verdict import Verdict, stop_code
 
 INFERRED = Converged(ConvergenceSettings(grace=4, patience=2, tau=0.01, max_entropy=0.99))
@@ -41,7 +41,7 @@ def first(rule: Rule, given: list[Report]) -> int | None:
 
 
 def test_a_search_that_says_it_has_converged_is_believed_at_once_with_its_reason() -> None:
-    report = Report(iteration=1, epoch=1, converged=True, reason="converged: all decided")
+    report = Report(iteration=1, epoch=1, converged=True, reason="all decided")
     assert verdicts(INFERRED, [report]) == [Verdict("converged", "all decided")]
 
 

@@ -14,7 +14,7 @@ import pytest
 from distributed_iac.config.run import RunConfig
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.report.nnunet_parity import parity_doubts, parity_lines, parity_table
+from distributed_iac.report.parity_table import parity_doubts, parity_lines, parity_table
 from distributed_iac.report.run_record import read_run
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result

@@ -190,7 +190,7 @@ def test_a_cut_network_executes_the_genotypes_operations_and_no_other(
 
 def test_a_protected_arm_is_not_stopped_when_it_has_converged(finished: LocalSweep) -> None:
     group = group_of(finished)
-    converged = StepReport({"epoch": 9, "converged": True, "reason": "converged: all stable"})
+    converged = StepReport({"epoch": 9, "converged": True, "reason": "all stable"})
     for arm, stops in (("full", False), ("lth", True)):
         job = finished.graph[f"{UNET}/search/{arm}/seed0"]
         stage = group.search_stage(group.backbone(trained(finished, group)), arm, 0)

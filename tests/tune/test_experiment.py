@@ -39,7 +39,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     from ray.tune.schedulers import FIFOScheduler
 
     from distributed_iac.run.checkpoints import CheckpointInterval
-    from distributed_iac.tune.experiment import Experiment, Parts
+    from distributed_iac.tune.experiment import Experiment, TuneParts
     from distributed_iac.tune.searcher import JobSearcher
     from distributed_iac.tune.trainable import JobTrainable
 
@@ -56,7 +56,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         storage=str(tmp_path / "ray"),
         results=artifacts,
         trainable=trainable,
-        begin=lambda: Parts(JobSearcher(workload), FIFOScheduler(), (breaking(flag),)),
+        begin=lambda: TuneParts(JobSearcher(workload), FIFOScheduler(), (breaking(flag),)),
         max_failures=0,
     )
 

@@ -39,6 +39,7 @@ from distributed_iac.data.formats.listing import (
     find_root,
     list_folder,
     look_into,
+    once,
     peek,
 )
 from distributed_iac.data.formats.names import stem_of
@@ -61,12 +62,6 @@ _TRAINING_PATIENTS = 100
 """patient001 to patient100 are the official training set, patient101 to patient150 the test."""
 
 _RESTORE = "Unpack this patient again from the ACDC archive"
-
-
-@dataclass(frozen=True)
-class _Patient:
-    folder: Path
-    part: OfficialPart
 
 
 @dataclass(frozen=True)
@@ -93,25 +88,14 @@ class AcdcReader:
     def read(self, detection: Detection) -> Source:
         """List both phases of every patient."""
         findings = Findings()
-        cases: dict[str, Case] = {}
-        seen: dict[str, Path] = {}
-        for patient in _patients(list_folder(detection.root), findings):
-            name = patient.folder.name
-            if name in seen:
-                findings.error(
-                    "duplicate_case",
-                    patient.folder,
-                    f"{name} is also in {seen[name]}, which is used",
-                    "Keep one of the two folders",
-                )
-                continue
-            seen[name] = patient.folder
-            cases.update((case.case_id, case) for case in _read_patient(patient, findings))
+        root = list_folder(detection.root)
+        places = once(_patient_places(root, findings), findings, "patient")
+        cases = [case for place in places for case in _read_patient(root, place, findings)]
         return Source(
             detection=detection,
             channel_names=("cine",),
             labels=LABELS,
-            cases=tuple(cases[case_id] for case_id in sorted(cases)),
+            cases=tuple(sorted(cases, key=lambda case: case.case_id)),
             problems=findings.problems,
             licence=LICENCE,
         )
@@ -139,18 +123,17 @@ def _patient_places(root: Folder, findings: Findings, parts_below: int = 2) -> I
                 yield from _patient_places(part, findings, parts_below - 1)
 
 
-def _patients(root: Folder, findings: Findings) -> Iterator[_Patient]:
-    for place in _patient_places(root, findings):
-        folders = (root.path.resolve().name, *place.relative_to(root.path).parts)
-        named = [_PARTS[name] for name in folders if name in _PARTS]
-        number = int(place.name.removeprefix("patient"))
-        by_number: OfficialPart = "train" if number <= _TRAINING_PATIENTS else "test"
-        yield _Patient(place, named[-1] if named else by_number)
+def _part_of(root: Folder, place: Path) -> OfficialPart:
+    """By the nearest folder that names a part, else by the patient's number."""
+    folders = (root.path.resolve().name, *place.relative_to(root.path).parts)
+    named = [_PARTS[name] for name in folders if name in _PARTS]
+    number = int(place.name.removeprefix("patient"))
+    return named[-1] if named else "train" if number <= _TRAINING_PATIENTS else "test"
 
 
-def _read_patient(patient: _Patient, findings: Findings) -> Iterator[Case]:
-    name = patient.folder.name
-    folder = look_into(patient.folder, findings)
+def _read_patient(root: Folder, place: Path, findings: Findings) -> Iterator[Case]:
+    name = place.name
+    folder = look_into(place, findings)
     if folder is None:
         return
     info = _read_info(folder, findings)
@@ -176,7 +159,7 @@ def _read_patient(patient: _Patient, findings: Findings) -> Iterator[Case]:
                 modality="MR",
                 layout=LAYOUT,
                 phase=phase,
-                part=patient.part,
+                part=_part_of(root, place),
                 attributes={"group": info.group} if info.group else {},
             )
     _note_unlisted(folder, info, findings)

@@ -38,13 +38,13 @@ from distributed_iac.data.formats.decathlon import (
     IMAGE_FOLDERS,
     JSON_NAMES,
     Entry,
-    family_of,
+    detect_family,
     listed_entries,
     load_json,
 )
 from distributed_iac.data.formats.labels import numbered_labels
 from distributed_iac.data.formats.listed import LABEL_FOLDERS, Placed, note_unlisted, place_entries
-from distributed_iac.data.formats.listing import Folder, find_root, list_folder, look_into
+from distributed_iac.data.formats.listing import Folder, list_folder, nifti_in
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
@@ -90,12 +90,12 @@ class AmosReader:
 
     def detect(self, path: Path) -> Detection | None:
         """Claim a folder with images named ``amos_NNNN`` in imagesTr, imagesVa or imagesTs."""
-        root = find_root(path, _is_root, self.name)
-        if root is None:
+        found = detect_family(path, "amos")
+        if found is None:
             return None
-        by_task = "dataset.json" not in root.files and any(n in root.files for n in JSON_NAMES)
-        release = "2022 first release" if by_task else "2022"
-        return Detection(self.name, release, root.path, "images named amos_NNNN")
+        files = list_folder(found.root).files
+        by_task = "dataset.json" not in files and any(name in files for name in JSON_NAMES)
+        return replace(found, release="2022 first release" if by_task else "2022")
 
     def read(self, detection: Detection) -> Source:
         """List every case of dataset.json, or of the folders where there is none."""
@@ -120,11 +120,6 @@ class AmosReader:
 def modality_of(case_id: str) -> Modality:
     """Return the modality that an AMOS case number stands for."""
     return "CT" if int(case_id.removeprefix("amos_")) <= _LAST_CT else "MR"
-
-
-def _is_root(folder: Folder) -> bool:
-    family = family_of(folder)
-    return family is not None and family.name == "amos"
 
 
 def _lists(root: Folder, findings: Findings) -> Mapping[Path, Mapping[str, object]]:
@@ -164,8 +159,7 @@ def _entries(
 def _entries_from_folders(root: Folder, findings: Findings) -> list[Entry]:
     entries: list[Entry] = []
     for images, labels in zip(IMAGE_FOLDERS, LABEL_FOLDERS, strict=True):
-        folder = look_into(root.folders[images], findings) if images in root.folders else None
-        for name in () if folder is None else folder.nifti:
+        for name in nifti_in(root, images, findings):
             if AMOS_FILE.fullmatch(stem_of(name)):
                 label = f"{labels}/{name}"
                 wanted = _PARTS[images] == "train" or (root.path / label).is_file()

@@ -41,6 +41,7 @@ from distributed_iac.data.formats.listing import (
     find_nifti,
     list_folder,
     look_into,
+    once,
     walk,
 )
 from distributed_iac.data.formats.patients import patient_of
@@ -97,27 +98,14 @@ class BratsReader:
         """List every case under the root."""
         findings = Findings()
         release = release_named(detection.release)
-        cases: dict[str, Case] = {}
-        seen: dict[str, Path] = {}
-        for place in _case_places(detection.root, release, findings):
-            if place.name in seen:
-                findings.error(
-                    "duplicate_case",
-                    place,
-                    f"{place.name} is also in {seen[place.name]}, which is used",
-                    "Keep one of the two folders",
-                    place.name,
-                )
-                continue
-            seen[place.name] = place
-            case = _read_case(place, detection.root, release, findings)
-            if case is not None:
-                cases[case.case_id] = case
+        places = once(_case_places(detection.root, release, findings), findings, "case")
+        cases = (_read_case(place, detection.root, release, findings) for place in places)
+        found = [case for case in cases if case is not None]
         return Source(
             detection=detection,
             channel_names=CHANNELS,
             labels=release.labels,
-            cases=tuple(cases[case_id] for case_id in sorted(cases)),
+            cases=tuple(sorted(found, key=lambda case: case.case_id)),
             problems=findings.problems,
             licence=LICENCE,
         )

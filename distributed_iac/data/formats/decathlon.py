@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from distributed_iac.data.contract import OfficialPart
-from distributed_iac.data.formats.listing import Folder, peek
+from distributed_iac.data.contract import Detection, OfficialPart
+from distributed_iac.data.formats.listing import Folder, find_root, peek
 from distributed_iac.data.formats.names import canonical_channel, canonical_channels, stem_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.files import parse_json
@@ -86,6 +86,34 @@ def family_of(folder: Folder) -> Family | None:
     if not meta and TASK_FOLDER.fullmatch(folder.path.resolve().name) and stems & labels:
         return Family("msd", "a TaskNN_ folder with imagesTr and labelsTr")
     return None
+
+
+def detect_family(path: Path, name: FamilyName) -> Detection | None:
+    """The nearest folder of one of the three formats, called by its own name.
+
+    Raises:
+        SourceError: As :func:`~distributed_iac.data.formats.listing.find_root`.
+    """
+    whys: dict[Path, str] = {}
+
+    def is_one(folder: Folder) -> bool:
+        family = family_of(folder)
+        if family is None or family.name != name:
+            return False
+        whys[folder.path] = family.why
+        return True
+
+    root = find_root(path, is_one, name)
+    if root is None:
+        return None
+    return Detection(name, root.path.resolve().name, root.path, whys[root.path])
+
+
+def numbered_names(content: object) -> list[str]:
+    """The names of ``{"0": name, "1": name, ...}`` in order; none where it is anything else."""
+    named = texts(content)
+    positions = [str(position) for position in range(len(named))]
+    return [named[one] for one in positions] if set(named) == set(positions) else []
 
 
 def load_json(path: Path, findings: Findings) -> Mapping[str, object]:

@@ -23,7 +23,6 @@ from distributed_iac.data.formats.kits_releases import (
     SEGMENTATION,
     KitsRelease,
     decide,
-    gather,
     number_of,
     part_of,
 )
@@ -60,7 +59,7 @@ class KitsReader:
         if root is None:
             return None
         cases = [folder for folder in map(peek, _case_places(root)) if folder is not None]
-        decision = decide(gather(root, cases))
+        decision = decide(root, cases)
         return Detection(self.name, decision.release, root.path, decision.why)
 
     def read(self, detection: Detection) -> Source:
@@ -70,7 +69,7 @@ class KitsReader:
         root = list_folder(detection.root)
         looked = (look_into(place, findings, place.name) for place in _case_places(root))
         folders = [folder for folder in looked if folder is not None]
-        if not decide(gather(root, folders)).sure:
+        if not decide(root, folders).sure:
             findings.warning(
                 "release_guessed",
                 root.path,

@@ -2,8 +2,8 @@
 
 ::
 
-    evidence = gather(root_folder, case_folders)
-    decide(evidence)      # Decision(release="2023", why="kits23.json beside the cases", sure=True)
+    decide(root_folder, case_folders)
+    # Decision(release="2023", why="kits23.json beside the cases", sure=True)
 
 KiTS23 contains the patients of KiTS21 and KiTS19 with new annotations, and uses the file names
 of KiTS19, so a folder that has lost its ``kits23.json`` may look like either.
@@ -69,28 +69,8 @@ _TEST_CASES: Mapping[KitsRelease, range] = {
 }
 _TESTS_2019 = _TEST_CASES["2019"]
 _FIRST_ONLY_2023 = 300
+_YEARS: Mapping[str, KitsRelease] = {"19": "2019", "21": "2021", "23": "2023"}
 _NAMED = re.compile(r"kits[-_]?(?:20)?(19|21|23)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the names show about the release.
-
-    Args:
-        beside: Names of the files beside the case folders.
-        above: Names of the data root and of the folders around it, nearest first.
-        numbers: Case numbers.
-        segmented: Case numbers with a ``segmentation`` file.
-        aggregated: Whether some case has an ``aggregated_*_seg`` file.
-        instances: Whether some case has an ``instances`` folder.
-    """
-
-    beside: frozenset[str]
-    above: tuple[str, ...]
-    numbers: frozenset[int]
-    segmented: frozenset[int]
-    aggregated: bool
-    instances: bool
 
 
 @dataclass(frozen=True)
@@ -107,44 +87,41 @@ def part_of(release: KitsRelease, number: int) -> OfficialPart:
     return "test" if number in _TEST_CASES[release] else "train"
 
 
-def gather(root: Folder, cases: Sequence[Folder]) -> Evidence:
-    """Collect the evidence from folders already listed."""
-    above = [place.name for place in (root.path.resolve(), *root.path.resolve().parents)]
-    segmented = (case for case in cases if any(n.startswith("segmentation.") for n in case.nifti))
-    return Evidence(
-        beside=frozenset(root.files),
-        above=tuple(above[:3]),
-        numbers=frozenset(number_of(case.path.name) for case in cases),
-        segmented=frozenset(number_of(case.path.name) for case in segmented),
-        aggregated=any(n.startswith("aggregated_") for case in cases for n in case.nifti),
-        instances=any("instances" in case.folders for case in cases),
-    )
-
-
 def number_of(case_id: str) -> int:
     """Return the number in ``case_00012``."""
     return int(case_id.removeprefix("case_"))
 
 
-def decide(evidence: Evidence) -> Decision:
-    """Decide the release, from what only one release has down to what is merely likely."""
-    if evidence.aggregated:
+def decide(root: Folder, cases: Sequence[Folder]) -> Decision:
+    """Decide the release, from what only one release has down to what is merely likely.
+
+    Args:
+        root: Folder that holds the case folders.
+        cases: The case folders, listed.
+    """
+    numbers = {number_of(case.path.name) for case in cases}
+    segmented = {
+        number_of(case.path.name)
+        for case in cases
+        if any(name.startswith("segmentation.") for name in case.nifti)
+    }
+    if any(name.startswith("aggregated_") for case in cases for name in case.nifti):
         return Decision("2021", "aggregated_*_seg files, which only KiTS21 has")
-    if "kits23.json" in evidence.beside:
+    if "kits23.json" in root.files:
         return Decision("2023", "kits23.json beside the cases")
-    if evidence.instances:
+    if any("instances" in case.folders for case in cases):
         return Decision("2023", "instances/ folders, which only KiTS23 has")
-    if any(number >= _FIRST_ONLY_2023 for number in evidence.numbers):
+    if any(number >= _FIRST_ONLY_2023 for number in numbers):
         return Decision("2023", "case numbers from 300, which only KiTS23 has")
-    if any(number in _TESTS_2019 for number in evidence.segmented):
+    if any(number in _TESTS_2019 for number in segmented):
         return Decision("2023", "segmentations of cases 210 to 299, which KiTS19 withholds")
-    if "kits.json" in evidence.beside:
+    if "kits.json" in root.files:
         return Decision("2019", "kits.json beside the cases")
-    for name in evidence.above:
+    place = root.path.resolve()
+    for name in (place.name, *(above.name for above in list(place.parents)[:2])):
         named = _NAMED.search(name)
         if named is not None:
-            year: Mapping[str, KitsRelease] = {"19": "2019", "21": "2021", "23": "2023"}
-            return Decision(year[named.group(1)], f"a folder named {name}")
-    if any(number in _TESTS_2019 for number in evidence.numbers - evidence.segmented):
+            return Decision(_YEARS[named.group(1)], f"a folder named {name}")
+    if any(number in _TESTS_2019 for number in numbers - segmented):
         return Decision("2019", "cases 210 to 299 without segmentation")
     return Decision("2019", "the file names of KiTS19 or KiTS23, and nothing else", sure=False)

@@ -19,7 +19,7 @@ from typing import Literal
 from distributed_iac.data.contract import OfficialPart
 from distributed_iac.data.formats.decathlon import IMAGE_FOLDERS, Entry
 from distributed_iac.data.formats.inside import Refused, resolve_inside
-from distributed_iac.data.formats.listing import Folder, look_into
+from distributed_iac.data.formats.listing import Folder, nifti_in
 from distributed_iac.data.formats.names import is_safe_case_id
 from distributed_iac.data.problems import Findings
 
@@ -95,8 +95,7 @@ def note_unlisted(root: Folder, entries: Iterable[Entry], findings: Findings) ->
             if isinstance(path, Path):
                 named.add(path)
     for name in (*IMAGE_FOLDERS, *LABEL_FOLDERS):
-        folder = look_into(root.folders[name], findings) if name in root.folders else None
-        for path in () if folder is None else folder.nifti.values():
+        for path in nifti_in(root, name, findings).values():
             if path not in named:
                 findings.warning(
                     "unlisted_file",

@@ -11,9 +11,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, is_hidden, split_nifti, stem_of
 from distributed_iac.data.problems import Findings
@@ -124,6 +125,27 @@ def look_into(path: Path, findings: Findings, case_id: str | None = None) -> Fol
             case_id,
         )
         return None
+
+
+def nifti_in(root: Folder, name: str, findings: Findings) -> Mapping[str, Path]:
+    """The NIfTI files of a folder below a source's root; none where it is not there."""
+    folder = look_into(root.folders[name], findings) if name in root.folders else None
+    return {} if folder is None else folder.nifti
+
+
+def once(
+    places: Iterable[Path], findings: Findings, what: Literal["case", "patient"]
+) -> Iterator[Path]:
+    """Folders of a case or patient each; a name that appears again becomes a problem."""
+    seen: dict[str, Path] = {}
+    for place in places:
+        first = seen.setdefault(place.name, place)
+        if first is place:
+            yield place
+            continue
+        reason = f"{place.name} is also in {first}, which is used"
+        remedy, case_id = "Keep one of the two folders", place.name if what == "case" else None
+        findings.error("duplicate_case", place, reason, remedy, case_id)
 
 
 def walk(path: Path, depth: int) -> Iterator[tuple[int, Folder]]:

@@ -32,16 +32,16 @@ from distributed_iac.data.contract import (
 )
 from distributed_iac.data.formats.decathlon import (
     Entry,
-    family_of,
+    detect_family,
     licence_of,
     listed_entries,
     load_json,
     named_channels,
-    texts,
+    numbered_names,
 )
 from distributed_iac.data.formats.labels import numbered_labels
 from distributed_iac.data.formats.listed import Placed, note_unlisted, place_entries
-from distributed_iac.data.formats.listing import Folder, find_root, list_folder
+from distributed_iac.data.formats.listing import list_folder
 from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
@@ -63,11 +63,7 @@ class MsdReader:
 
     def detect(self, path: Path) -> Detection | None:
         """Claim a folder whose dataset.json lists images that carry no channel suffix."""
-        root = find_root(path, _is_root, self.name)
-        family = None if root is None else family_of(root)
-        if root is None or family is None:
-            return None
-        return Detection(self.name, root.path.resolve().name, root.path, family.why)
+        return detect_family(path, "msd")
 
     def read(self, detection: Detection) -> Source:
         """List every case of dataset.json."""
@@ -97,21 +93,13 @@ class MsdReader:
         )
 
 
-def _is_root(folder: Folder) -> bool:
-    family = family_of(folder)
-    return family is not None and family.name == "msd"
-
-
 def _channel_names(meta: Mapping[str, object], where: Path, findings: Findings) -> tuple[str, ...]:
     """Canonical channel names in the order of their positions; empty when unknown."""
-    named = texts(meta.get("modality"))
-    positions = [str(position) for position in range(len(named))]
-    if named and set(named) == set(positions):
-        return named_channels([named[position] for position in positions], where, findings)
-    if meta:
+    named = numbered_names(meta.get("modality"))
+    if meta and not named:
         reason = f"modality must name channels 0, 1, ..., came {meta.get('modality')!r:.80}"
         findings.error("bad_metadata", where, reason, "Restore it from the archive")
-    return ()
+    return named_channels(named, where, findings)
 
 
 def _labels(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distributed_iac.data.contract import LabelScheme, Modality
-from distributed_iac.data.formats.decathlon import named_channels, texts
+from distributed_iac.data.formats.decathlon import named_channels, numbered_names, texts
 from distributed_iac.data.formats.labels import is_numbered, named_labels, numbered_labels
 from distributed_iac.data.formats.names import NIFTI_ENDINGS
 from distributed_iac.data.problems import Findings
@@ -78,13 +78,12 @@ def _channels(
     meta: Mapping[str, object], where: Path, findings: Findings
 ) -> tuple[str, ...] | None:
     given = meta.get("channel_names", meta.get("modality"))
-    named = texts(given)
-    positions = [str(position) for position in range(len(named))]
-    if not named or set(named) != set(positions) or named != given:
+    named = numbered_names(given)
+    if not named or texts(given) != given:
         reason = f"channel_names must name channels 0, 1, ..., came {given!r:.80}"
         findings.error("bad_metadata", where, reason, _CORRECT)
         return None
-    return named_channels([named[position] for position in positions], where, findings)
+    return named_channels(named, where, findings)
 
 
 def _labels(meta: Mapping[str, object], where: Path, findings: Findings) -> LabelScheme | None:

@@ -30,9 +30,9 @@ from distributed_iac.data.contract import (
     SliceLayout,
     Source,
 )
-from distributed_iac.data.formats.decathlon import family_of, licence_of, load_json
+from distributed_iac.data.formats.decathlon import detect_family, licence_of, load_json
 from distributed_iac.data.formats.inside import Refused, resolve_inside
-from distributed_iac.data.formats.listing import Folder, find_root, list_folder, look_into
+from distributed_iac.data.formats.listing import Folder, list_folder, nifti_in
 from distributed_iac.data.formats.names import is_safe_case_id, stem_of
 from distributed_iac.data.formats.nnunet_meta import Described, describe
 from distributed_iac.data.formats.nnunet_splits import read_splits
@@ -62,11 +62,7 @@ class NnunetRawReader:
 
     def detect(self, path: Path) -> Detection | None:
         """Claim a folder with an nnU-Net dataset.json or images with channel suffixes."""
-        root = find_root(path, _is_root, self.name)
-        family = None if root is None else family_of(root)
-        if root is None or family is None:
-            return None
-        return Detection(self.name, root.path.resolve().name, root.path, family.why)
+        return detect_family(path, "nnunet_raw")
 
     def read(self, detection: Detection) -> Source:
         """List every case of the folders or of the ``dataset`` map."""
@@ -92,11 +88,6 @@ class NnunetRawReader:
             splits=splits,
             licence=licence_of(meta),
         )
-
-
-def _is_root(folder: Folder) -> bool:
-    family = family_of(folder)
-    return family is not None and family.name == "nnunet_raw"
 
 
 def _unreadable(detection: Detection, meta: Mapping[str, object], findings: Findings) -> Source:
@@ -126,7 +117,7 @@ def _found(
 ) -> Iterator[_Files]:
     """Group the images of a folder by case; a label without images is a case without images."""
     grouped: dict[str, dict[int, Path]] = {}
-    for path in _images_in(root, images, findings).values():
+    for path in nifti_in(root, images, findings).values():
         matched = _CHANNEL.fullmatch(stem_of(path.name))
         if matched is None or not _ends(path, ending):
             reason = f"it is not named <case>_NNNN{ending}"
@@ -134,7 +125,7 @@ def _found(
         else:
             grouped.setdefault(matched.group(1), {})[int(matched.group(2))] = path
     labelled: dict[str, Path] = {}
-    for path in _images_in(root, labels, findings).values():
+    for path in nifti_in(root, labels, findings).values():
         if _ends(path, ending):
             labelled[stem_of(path.name)] = path
         else:
@@ -147,11 +138,6 @@ def _found(
 def _ends(path: Path, ending: str) -> bool:
     """Compare endings whatever their letter case: ``with_unused`` refuses two that differ in it."""
     return path.name.casefold() == f"{stem_of(path.name)}{ending}".casefold()
-
-
-def _images_in(root: Folder, name: str, findings: Findings) -> Mapping[str, Path]:
-    folder = look_into(root.folders[name], findings) if name in root.folders else None
-    return {} if folder is None else folder.nifti
 
 
 def _mapped(root: Path, dataset: object, findings: Findings) -> Iterator[_Files]:

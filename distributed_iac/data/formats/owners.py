@@ -24,12 +24,10 @@ from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.formats.patients import alike, spelt_alike
 from distributed_iac.data.problems import Findings
-from distributed_iac.errors import ConfigError, DataError
+from distributed_iac.errors import ConfigError, DataError, first_names
 from distributed_iac.files import parse_json
 
 COLUMNS = ("case", "patient")
-SHOWN = 5
-"""Names listed before a message says how many more there are."""
 
 
 def owned(source: Source, settings: PatientSettings | None) -> Source:
@@ -88,7 +86,7 @@ def _reowned(
         seen = Counter(owner for names in parts.values() for owner in names)
         both = sorted(owner for owner, count in seen.items() if count > 1)
         if both:
-            reason = f"fold {number} of its splits has patients on two sides: {_shown(both)}"
+            reason = f"fold {number} of its splits has patients on two sides: {first_names(both)}"
             remedy = "Correct the folds or data.patients; until then the split is made anew"
             findings.warning("split_leak", source.detection.root, reason, remedy)
             return ()
@@ -109,10 +107,10 @@ def doubts(patients: Iterable[str], settings: PatientSettings | None) -> str | N
     differ = (
         "in what a visit, phase, side or copy is called by" if settings is None else "in spelling"
     )
+    names = [" and ".join(group[:3]) for group in groups]
     return (
-        f"{sum(map(len, groups))} patient ids differ only {differ}: "
-        f"{_shown([' and '.join(group[:3]) for group in groups])}; each counts as a patient of "
-        "its own"
+        f"{sum(map(len, groups))} patient ids differ only {differ}: {first_names(names)}; each "
+        "counts as a patient of its own"
     )
 
 
@@ -140,7 +138,7 @@ def _matched(ids: Sequence[str], pattern: str) -> dict[str, str]:
     if without:
         raise DataError(
             "patients.pattern must match every case id as a whole, with its group patient",
-            came=f"{len(without)} of {len(ids)} that it does not match: {_shown(without)}",
+            came=f"{len(without)} of {len(ids)} that it does not match: {first_names(without)}",
             where=pattern,
             remedy="widen the pattern, or give a table",
         )
@@ -154,15 +152,15 @@ def _listed(
     without = [case_id for case_id in ids if _plain(case_id) not in rows]
     unused = sorted(rows.keys() - set(map(_plain, (*ids, *unusable))))
     if without:
-        said = f"; {len(unused)} rows name no case: {_shown(unused)}" if unused else ""
+        said = f"; {len(unused)} rows name no case: {first_names(unused)}" if unused else ""
         raise DataError(
             "patients.table must have a row for every case",
-            came=f"none for {len(without)} of {len(ids)}: {_shown(without)}{said}",
+            came=f"none for {len(without)} of {len(ids)}: {first_names(without)}{said}",
             where=table,
             remedy="add the rows; ids are compared letter by letter, leading zeros included",
         )
     if unused:
-        reason = f"{len(unused)} rows name no case of the data set: {_shown(unused)}"
+        reason = f"{len(unused)} rows name no case of the data set: {first_names(unused)}"
         findings.warning("unused_row", table, reason, "Correct or remove them")
     return {case_id: rows[_plain(case_id)] for case_id in ids}
 
@@ -237,8 +235,3 @@ def _text_rows(text: str, table: Path) -> list[tuple[str, str]]:
 def _plain(name: str) -> str:
     """One spelling of an id: file systems compose accents differently."""
     return unicodedata.normalize("NFC", name)
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -27,7 +27,7 @@ from distributed_iac.data.formats.msd import MsdReader
 from distributed_iac.data.formats.nnunet_raw import NnunetRawReader
 from distributed_iac.data.formats.owners import owned
 from distributed_iac.data.formats.unused import with_unused
-from distributed_iac.errors import ConfigError, SourceError
+from distributed_iac.errors import ConfigError, SourceError, first_names
 
 READERS: Mapping[str, Reader] = {
     reader.name: reader
@@ -122,7 +122,8 @@ def read_source(
             of the modality asked for.
         DataError: If the patients of some cases cannot be told from what was given.
     """
-    source = owned(with_unused(_reader(format, path)), patients)
+    claim = _claim(format, path)
+    source = owned(with_unused(READERS[claim.format].read(claim)), patients)
     return source if modality == "all" else _only(source, "CT" if modality == "ct" else "MR")
 
 
@@ -134,11 +135,6 @@ def source_root(path: Path, format: str = "auto") -> Path:
         SourceError: As there.
     """
     return _claim(format, path).root
-
-
-def _reader(name: str, path: Path) -> Source:
-    claim = _claim(name, path)
-    return READERS[claim.format].read(claim)
 
 
 def _claim(name: str, path: Path) -> Detection:
@@ -209,5 +205,4 @@ def _shown(path: Path) -> str:
     names: Sequence[str] = [*(f"{name}/" for name in folder.folders), *folder.files]
     if not names:
         return "an empty folder"
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return first_names(names, _SHOWN)

@@ -184,7 +184,7 @@ def _build(request: StoreRequest, runner: StageRunner, accept: Accept) -> Prepar
     if skipped and request.settings.on_bad_case == "refuse":
         raise _refusal(skipped)
     if copied:  # once more without them: the recipe must not know a test patient's copy
-        return _build(_without(request, copied, runner.observer), runner)
+        return _build(_without(request, copied, runner.observer), runner, accept)
     stored = stored_cases(request, readable, records)
     _require_parts(stored, skipped)
     content = StoreContent(recipe, axis_codes, stored, records, skipped)

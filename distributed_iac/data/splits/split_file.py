@@ -18,15 +18,13 @@ from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.splits.draw import draw_parts
-from distributed_iac.errors import ConfigError, DataError
+from distributed_iac.errors import ConfigError, DataError, first_names
 from distributed_iac.files import MALFORMED, parse_json
 
 PART_NAMES = frozenset(("weights", "architecture", "val", "test", "train", "unused"))
 SUMMARY_CASES = "metric_per_case"
 """Where nnU-Net's ``summary.json`` of a fold lists what was held out of it."""
 
-SHOWN = 5
-"""Names listed in an error before it says how many more there are."""
 
 Names = Mapping[str, Sequence[str]]
 
@@ -113,7 +111,7 @@ def assign(
     if missing:
         raise DataError(
             "every patient must be placed in a part",
-            came=_listed(missing),
+            came=first_names(sorted(missing)),
             where=origin,
             remedy='add them to a part, or to a list "unused"',
         )
@@ -159,7 +157,7 @@ def _patients(names: Iterable[str], origin: str, source: Source) -> set[str]:
     if strangers:
         raise DataError(
             "a split names patients (or cases) of the source",
-            came=_listed(strangers),
+            came=first_names(sorted(strangers)),
             where=origin,
             remedy="remove them, or use the split that belongs to this source",
         )
@@ -178,9 +176,3 @@ def _require_disjoint(placed: Mapping[str, set[str]], origin: str) -> None:
                     remedy="split by patient: visits and phases stay together",
                 )
             seen[patient] = part
-
-
-def _listed(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    return ", ".join(ordered[:SHOWN]) + more

@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from distributed_iac.report.nnunet_parity import parity_doubts
+from distributed_iac.report.page.blocks import (
+    Block,
+    Page,
+    Prose,
+    Section,
+    ShownFigure,
+    ShownTable,
+    State,
+)
 from distributed_iac.report.page.findings import (
     cells_section,
     cost_section,
@@ -19,16 +27,8 @@ from distributed_iac.report.page.findings import (
     searches_section,
 )
 from distributed_iac.report.page.headlines import headlines
-from distributed_iac.report.page.model import (
-    Block,
-    Page,
-    Picture,
-    Prose,
-    Section,
-    ShownTable,
-    State,
-)
 from distributed_iac.report.page.setting import reproduce_section, setup_section
+from distributed_iac.report.parity_table import parity_doubts
 from distributed_iac.report.retrainings import rate_doubts
 from distributed_iac.report.run_figures import RunFigures
 from distributed_iac.report.run_record import RunRecord
@@ -43,13 +43,13 @@ def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures)
         tables: Of :func:`~distributed_iac.report.run_tables.run_tables`.
         figures: Of :func:`~distributed_iac.report.run_figures.run_figures`.
     """
-    state, progress = standing(record)
+    state, progress = _standing(record)
     return Page(
         title=record.config.name,
         summary=_summary(record),
         state=state,
         progress=progress,
-        headlines=headlines(record, tables),
+        headlines=headlines(record),
         warnings=tuple(_warnings(record)),
         sections=(
             setup_section(record, tables),
@@ -63,7 +63,7 @@ def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures)
     )
 
 
-def standing(record: RunRecord) -> tuple[State, str]:
+def _standing(record: RunRecord) -> tuple[State, str]:
     """How far a run is, for machines and for people."""
     counts = Counter(row["status"] for row in record.job_rows)
     total, done = sum(counts.values()), counts["done"]
@@ -135,7 +135,7 @@ def _jobs_section(tables: Mapping[str, Table], figures: RunFigures) -> Section:
             "When which job ran: a band for each data set and backbone, a bar a job, coloured by "
             "kind. Above: jobs at once."
         )
-        blocks.append(Picture(figures.timeline, caption))
+        blocks.append(ShownFigure(figures.timeline, caption))
     blocks.append(ShownTable("jobs", tables["jobs"]))
     if tables["unfinished"].rows:
         blocks.append(ShownTable("unfinished", tables["unfinished"]))

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Literal
 
-from distributed_iac.report.nnunet_parity import parity_lines
-from distributed_iac.report.page.model import (
+from distributed_iac.report.page.blocks import (
     Block,
     Gallery,
     Listing,
-    Picture,
     Prose,
     Section,
+    ShownFigure,
     ShownTable,
 )
+from distributed_iac.report.parity_table import parity_lines
 from distributed_iac.report.run_figures import RunFigures, Titled
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table
@@ -42,7 +42,7 @@ def cost_section(record: RunRecord, tables: Mapping[str, Table], figures: RunFig
             "search. Lines: controls and baselines, which cost no search. Up and to the left is "
             "better."
         )
-        blocks.append(Picture(figures.cost, caption))
+        blocks.append(ShownFigure(figures.cost, caption))
     return Section("cost", "Search cost", tuple(blocks))
 
 
@@ -72,7 +72,7 @@ def patients_section(
             "right: predicted."
         )
         pictures = tuple(
-            Picture(one.drawing, caption.format(group=one.group, title=one.title), "photograph")
+            ShownFigure(one.drawing, caption.format(group=one.group, title=one.title), "photograph")
             for one in figures.overlays
         )
         blocks.append(Gallery("Best and worst patients", pictures))
@@ -102,7 +102,7 @@ def _parity(record: RunRecord, tables: Mapping[str, Table]) -> tuple[Block, ...]
 def searches_section(tables: Mapping[str, Table], figures: RunFigures) -> Section:
     """How the searches went."""
     pictures = [
-        Picture(
+        ShownFigure(
             one.drawing,
             f"{one.group}: a line a search, a dot at its last epoch. JS compares the importance of "
             "the operations with that of the window before, each arm by its own window; it cannot "
@@ -161,7 +161,7 @@ def _galleries(cells: Sequence[Titled]) -> list[Gallery]:
     return [
         Gallery(
             f"Cells of {group}",
-            tuple(Picture(one.drawing, f"{group}: {one.title}") for one in own),
+            tuple(ShownFigure(one.drawing, f"{group}: {one.title}") for one in own),
             _fold(number, len(groups)),
         )
         for number, (group, own) in enumerate(groups)

@@ -1,20 +1,21 @@
-"""The few numbers at the top of a page, taken cell by cell from the tables below them.
+"""The few numbers at the top of a page, worded as in the tables below them.
 
 ::
 
-    headlines(record, tables)
+    headlines(record)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from distributed_iac.comparison.compare import Comparison
 from distributed_iac.comparison.contrast import ALL_GROUPS, Contrast
 from distributed_iac.comparison.pairing import MEAN
 from distributed_iac.comparison.speed import Measure
-from distributed_iac.report.page.model import Headline
+from distributed_iac.report.comparison_tables import difference_text, pairs_of, ratio_text
+from distributed_iac.report.page.blocks import Headline
 from distributed_iac.report.run_record import RunRecord
-from distributed_iac.report.tables import UNKNOWN, Table, show
 
 COSTS: tuple[tuple[Measure, str], ...] = (
     ("seconds", "Search time"),
@@ -22,60 +23,55 @@ COSTS: tuple[tuple[Measure, str], ...] = (
 )
 
 
-def headlines(record: RunRecord, tables: Mapping[str, Table]) -> tuple[Headline, ...]:
+def headlines(record: RunRecord) -> tuple[Headline, ...]:
     """Speed-up and Dice of the candidate, and how its Dice stands against the controls.
 
-    Args:
-        record: The run.
-        tables: Its tables; with several groups the row over all of them is taken.
+    With several groups these are the numbers over all of them.
     """
     settings = record.config.comparison
     controls = [one for one in record.config.controls if one in ("plain_extra", "random")]
     return (
-        *(_cost(record, tables["cost"], measure, label) for measure, label in COSTS),
-        _dice(record, tables["dice"], settings.reference),
-        *(_dice(record, tables["dice"], control) for control in controls),
+        *(_cost(record.comparison, measure, label) for measure, label in COSTS),
+        *(_dice(record.comparison, against) for against in (settings.reference, *controls)),
     )
 
 
-def _cost(record: RunRecord, table: Table, measure: Measure, label: str) -> Headline:
-    settings = record.config.comparison
+def _cost(comparison: Comparison, measure: Measure, label: str) -> Headline:
+    settings = comparison.settings
     title = f"{label}, {settings.reference} over {settings.candidate}"
-    rows = {row[0]: row for row in table.rows}
-    column = measure.replace("_", " ")
-    group = _widest(rows)
-    if group is None or column not in table.columns:
+    found = {one.group: one for one in comparison.speed if one.measure == measure}
+    group = _widest(one.group for one in comparison.speed)
+    if group is None or not found:
         sentence = (
             f"No pair of finished {settings.candidate} and {settings.reference} searches of one "
             "seed."
         )
         return Headline(title, "", "", sentence)
-    value, interval = _split(show(rows[group][table.columns.index(column)]))
-    pairs = rows[group][table.columns.index("pairs")]
+    value, interval = ratio_text(found[group]) if group in found else ("", "")
+    pairs = pairs_of(comparison, group)
     return Headline(title, value, interval, f"{_scope(group)}; {pairs} paired searches.")
 
 
-def _dice(record: RunRecord, table: Table, against: str) -> Headline:
-    candidate = record.config.comparison.candidate
+def _dice(comparison: Comparison, against: str) -> Headline:
+    candidate = comparison.settings.candidate
     title = f"Test Dice, {candidate} less {against}"
-    place = table.columns.index("against")
-    rows = {row[0]: row for row in table.rows if row[place] == against}
-    group = _widest(rows)
+    found = {
+        one.group: one
+        for one in comparison.contrasts
+        if (one.against, one.metric, one.target) == (against, "dice", MEAN)
+    }
+    group = _widest(found)
     if group is None:
         sentence = f"No patient has been scored with both {candidate} and {against}."
         return Headline(title, "", "", sentence)
-    value, interval = _split(show(rows[group][table.columns.index("difference")]))
-    (contrast,) = [
-        one
-        for one in record.comparison.contrasts
-        if (one.group, one.against, one.metric, one.target) == (group, against, "dice", MEAN)
-    ]
-    return Headline(title, value, interval, f"{_scope(group)}. {_statement(record, contrast)}")
+    value, interval = difference_text(found[group])
+    statement = _statement(comparison.settings.reference, found[group])
+    return Headline(title, value, interval, f"{_scope(group)}. {statement}")
 
 
-def _statement(record: RunRecord, contrast: Contrast) -> str:
+def _statement(reference: str, contrast: Contrast) -> str:
     """Against the reference: is nothing given away? Against a control: is anything gained?"""
-    if contrast.against == record.config.comparison.reference:
+    if contrast.against == reference:
         verdict = contrast.equivalence.verdict
         return f"{verdict[0].upper()}{verdict[1:]} at a margin of {contrast.equivalence.margin:g}."
     interval = contrast.interval
@@ -84,9 +80,9 @@ def _statement(record: RunRecord, contrast: Contrast) -> str:
     return "Better: the interval lies above 0." if interval.low > 0 else "Worse: it lies below 0."
 
 
-def _widest(groups: Iterable[object]) -> str | None:
-    """The row over all groups, or that of the only one."""
-    names = [str(group) for group in groups]
+def _widest(groups: Iterable[str]) -> str | None:
+    """All groups together where they are there, else the first."""
+    names = list(groups)
     return ALL_GROUPS if ALL_GROUPS in names else next(iter(names), None)
 
 
@@ -94,11 +90,3 @@ def _scope(group: str) -> str:
     if group == ALL_GROUPS:
         return f"Over {ALL_GROUPS} that are compared"
     return f"In {group}"
-
-
-def _split(text: str) -> tuple[str, str]:
-    """``8.20x [6.1, 9.0]`` in two."""
-    if text == UNKNOWN:
-        return "", ""
-    value, bracket, rest = text.partition(" [")
-    return value, bracket.strip() + rest

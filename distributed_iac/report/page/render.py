@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from distributed_iac import __version__
 from distributed_iac.report.drawing import Drawing, inline_svg
-from distributed_iac.report.page.model import Page
+from distributed_iac.report.page.blocks import Block, Page
 from distributed_iac.report.tables import show
 
 
@@ -33,11 +33,15 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(show=show, svg=_svg, png=_png)
+    environment.filters.update(show=show, svg=_svg, png=_png, kind=_kind)
     style = resources.files("distributed_iac.report.page").joinpath("page.css").read_text("utf-8")
     return environment.get_template("page.html.j2").render(
         page=page, style=Markup(style), version=__version__
     )
+
+
+def _kind(block: Block) -> str:
+    return type(block).__name__
 
 
 def _svg(drawing: Drawing) -> Markup:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from distributed_iac.config.load import to_yaml
 from distributed_iac.config.pruning import PruningSettings
-from distributed_iac.report.page.model import Code, Facts, Listing, Prose, Section, ShownTable
+from distributed_iac.report.page.blocks import Code, Facts, Listing, Prose, Section, ShownTable
 from distributed_iac.report.retrainings import rates_sentence
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table

@@ -23,12 +23,8 @@ import numpy as np
 from distributed_iac.genotype import OPERATIONS, CellTopology, node_name
 from distributed_iac.importance.history import EpochImportance
 from distributed_iac.importance.layout import Layout
-from distributed_iac.report.tensorboard.pictures import (
-    edge_name,
-    heat_map,
-    rasterise,
-    supernet,
-)
+from distributed_iac.report.cell_drawing import draw_supernet
+from distributed_iac.report.tensorboard.pictures import PAPER, edge_name, heat_map, rasterise
 from distributed_iac.report.tensorboard.record import Record, digest, image, shares, text
 
 EVERY_EPOCH_UNTIL, THEN_EVERY = 20, 5
@@ -98,28 +94,23 @@ def closing_importance(layout: Layout, dated: Sequence[Dated]) -> Iterator[Recor
 
 def map_record(layout: Layout, dated: Sequence[Dated]) -> Record:
     """The heat-map of all epochs so far."""
-    last = dated[-1]
     content = digest(*(_bytes(one) for one in dated))
     epochs = [one.importance for one in dated]
-    return image(
-        "importance/over_time",
-        last.importance.epoch,
-        last.at,
-        content,
-        lambda: rasterise(heat_map(layout, epochs)),
-    )
+
+    def draw() -> bytes:
+        return rasterise(heat_map(layout, epochs))
+
+    return image("importance/over_time", epochs[-1].epoch, dated[-1].at, content, draw)
 
 
 def cell_record(layout: Layout, dated: Dated) -> Record:
     """The cell as it was in an epoch."""
-    importance = dated.importance
-    return image(
-        "cell/supernet",
-        importance.epoch,
-        dated.at,
-        digest(_bytes(dated)),
-        lambda: rasterise(supernet(layout, importance)),
-    )
+    weights, epoch = dated.importance.operations, dated.importance.epoch
+
+    def draw() -> bytes:
+        return rasterise(draw_supernet(layout, weights, f"in epoch {epoch}", paper=PAPER))
+
+    return image("cell/supernet", epoch, dated.at, digest(_bytes(dated)), draw)
 
 
 def _histograms(layout: Layout, dated: Dated) -> Iterator[Record]:

@@ -53,22 +53,22 @@ def read_job_files(folder: Path) -> JobFiles:
     Raises:
         CheckpointError: A file is damaged.
     """
-    rows = (
-        patiently(lambda: pq.read_table(folder / EPOCHS)).to_pylist()
-        if (folder / EPOCHS).exists()
-        else None
-    )
-    decisions = json.loads((folder / DECISIONS).read_text()) if _has(folder, DECISIONS) else []
-    patients = read_patients(folder / PATIENTS).to_pylist() if _has(folder, PATIENTS) else []
+    there = {path.name for path in folder.iterdir()}
+    decisions = json.loads((folder / DECISIONS).read_text()) if DECISIONS in there else []
+    patients = read_patients(folder / PATIENTS).to_pylist() if PATIENTS in there else []
     return JobFiles(
         result=read_result(folder),
-        rows=rows,
-        search=read_search(folder) if _has(folder, HISTORY) else None,
+        rows=read_rows(folder),
+        search=read_search(folder) if HISTORY in there else None,
         decisions=tuple(PruneDecision.from_dict(one) for one in decisions),
         patients=tuple(ScoreRow.from_mapping(row) for row in patients),
-        overlays=read_overlays(folder / OVERLAYS) if _has(folder, OVERLAYS) else (),
+        overlays=read_overlays(folder / OVERLAYS) if OVERLAYS in there else (),
     )
 
 
-def _has(folder: Path, name: str) -> bool:
-    return (folder / name).exists()
+def read_rows(folder: Path) -> list[dict[str, Any]] | None:
+    """A mapping an epoch; None for jobs without a table of epochs."""
+    if not (folder / EPOCHS).exists():
+        return None
+    rows: list[dict[str, Any]] = patiently(lambda: pq.read_table(folder / EPOCHS)).to_pylist()
+    return rows

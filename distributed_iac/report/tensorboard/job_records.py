@@ -12,14 +12,15 @@ that runs are the first of those that it has in the end, so that each is written
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from distributed_iac.comparison.pairing import MEAN, Metric, pair
-from distributed_iac.comparison.rows import ScoreRow
+from distributed_iac.comparison.pairing import mean_score
 from distributed_iac.evaluation.overlay_file import Overlay
 from distributed_iac.genotype import Genotype
 from distributed_iac.importance.history import EpochImportance
 from distributed_iac.importance.layout import Layout
 from distributed_iac.pruning.decision import PruneDecision
+from distributed_iac.report.cell_drawing import draw_discretisation
 from distributed_iac.report.overlay_figure import overlay_figure
 from distributed_iac.report.tensorboard.curves import number, scalars
 from distributed_iac.report.tensorboard.importance import (
@@ -29,8 +30,8 @@ from distributed_iac.report.tensorboard.importance import (
     layout_for,
 )
 from distributed_iac.report.tensorboard.job_files import JobFiles
-from distributed_iac.report.tensorboard.pictures import found_cell, rasterise
-from distributed_iac.report.tensorboard.record import Record, image
+from distributed_iac.report.tensorboard.pictures import PAPER, rasterise
+from distributed_iac.report.tensorboard.record import Record, image, text
 from distributed_iac.report.tensorboard.trials import (
     METRICS,
     Setting,
@@ -38,7 +39,6 @@ from distributed_iac.report.tensorboard.trials import (
     trial_opening,
     trial_result,
 )
-from distributed_iac.report.tensorboard.words import decision_record, ending_record
 from distributed_iac.run.cells import SearchResult
 from distributed_iac.run.replay import Epoch, JobHistory
 from distributed_iac.run.search_payload import decision_of, importance_of, shortened
@@ -69,7 +69,7 @@ def job_records(
             dated.append(Dated(found[epoch.number], epoch.at))
             records += epoch_importance(layout, dated)
         if epoch.number in decisions:
-            records.append(decision_record(decisions[epoch.number], epoch.at))
+            records.append(_decision_record(decisions[epoch.number], epoch.at))
     if layout is not None and dated and history.status in OVER:
         records += closing_importance(layout, dated)
     return [*records, *_closing(history, kept, epochs)]
@@ -91,13 +91,17 @@ def _closing(
         yield from trial_result(_metrics(kept), step, at)
     result = {} if kept is None else kept.result
     genotype = None if search is None else search.genotype
-    yield ending_record(history, result, genotype, step, at)
+    yield _ending_record(history, result, genotype, step, at)
     yield trial_closing(history.status, at)
 
 
 def _cell_record(search: SearchResult, step: int, at: float) -> Record:
     content = repr((search.cell.genotype.to_json(), search.cell.kept))
-    return image("cell/found", step, at, content, lambda: rasterise(found_cell(search.cell)))
+
+    def draw() -> bytes:
+        return rasterise(draw_discretisation(search.cell, paper=PAPER))
+
+    return image("cell/found", step, at, content, draw)
 
 
 def _overlay_record(overlays: Sequence[Overlay], step: int, at: float) -> Record:
@@ -107,21 +111,37 @@ def _overlay_record(overlays: Sequence[Overlay], step: int, at: float) -> Record
     )
 
 
+def _decision_record(decision: PruneDecision, at: float) -> Record:
+    """A pruning decision as a list."""
+    lines = "\n".join(f"* {line}" for line in decision.explain().splitlines())
+    markdown = f"**after epoch {decision.epoch}** (policy `{decision.policy}`)\n\n{lines}"
+    return text("pruning/decisions", decision.epoch, at, markdown)
+
+
+def _ending_record(
+    history: JobHistory, result: Mapping[str, Any], genotype: Genotype | None, step: int, at: float
+) -> Record:
+    """How a job ended, with its ``result.json`` if it has one, and what a search found."""
+    lines = [f"`{history.job.key}` {history.status}"]
+    reasons = (history.error, history.stop_reason or result.get("stop_reason"))
+    lines += [str(reason) for reason in reasons if reason]
+    if genotype is not None:
+        described = "\n".join(f"    {line}" for line in genotype.describe().splitlines())
+        lines += [f"genotype `{genotype.id}`:", described]
+    return text("job/ending", step, at, "\n\n".join(lines))
+
+
 def _metrics(kept: JobFiles) -> dict[str, float | None]:
-    found = {name: number(kept.result.get(name)) for name in METRICS}
+    """What the result says, else the last epoch; scores of the test patients."""
     last = (kept.rows or [{}])[-1]
+    found: dict[str, float | None] = {}
     for name in METRICS:
-        if found[name] is None and name in last:
-            found[name] = number(last[name])
+        value = number(kept.result.get(name))
+        found[name] = number(last.get(name)) if value is None else value
     if kept.patients:
         found["test_dice"] = mean_score(kept.patients, "dice")
         found["test_hd95"] = mean_score(kept.patients, "hd95")
     return found
-
-
-def mean_score(rows: Sequence[ScoreRow], metric: Metric) -> float:
-    """Mean over patients of the mean over their cases and targets; NaN if all are undefined."""
-    return pair(rows, rows, metric).block(MEAN, "candidate").mean
 
 
 def _began(history: JobHistory, epochs: Sequence[Epoch]) -> float:

@@ -2,8 +2,8 @@
 
 ::
 
-    rasterise(heat_map(layout, epochs)).png
-    rasterise(supernet(layout, epochs[-1]))
+    rasterise(heat_map(layout, epochs))
+    rasterise(draw_supernet(layout, weights, "in epoch 40", paper=PAPER))
 
 Shapes: R rows (edges of all cells), O operations; see :mod:`distributed_iac.importance.arrays`.
 """
@@ -25,9 +25,7 @@ from distributed_iac.genotype import OPERATIONS, node_name
 from distributed_iac.importance.arrays import FloatArray
 from distributed_iac.importance.history import EpochImportance
 from distributed_iac.importance.layout import Layout
-from distributed_iac.pruning.discretise import Discretisation
-from distributed_iac.report.cell_drawing import LABELS, draw_discretisation, draw_supernet
-from distributed_iac.report.tensorboard.record import ImageContent
+from distributed_iac.report.cell_drawing import LABELS
 
 DPI = 80
 COLOURS = 256
@@ -41,8 +39,8 @@ ORDER_LETTERS = 42
 """In a line above the heat-map of one cell."""
 
 
-def rasterise(figure: Figure) -> ImageContent:
-    """Draw a figure into a PNG."""
+def rasterise(figure: Figure) -> bytes:
+    """Draw a figure into a PNG file."""
     drawn, buffer = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     # A palette takes a quarter of the bytes, of which a sweep of hundreds of searches has many.
@@ -50,13 +48,7 @@ def rasterise(figure: Figure) -> ImageContent:
     with Image.open(drawn) as picture:
         palette = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
         palette.save(buffer, format="png", optimize=True)
-        return ImageContent(buffer.getvalue(), *picture.size)
-
-
-def picture_of(png: bytes) -> ImageContent:
-    """A PNG file as it is."""
-    with Image.open(io.BytesIO(png)) as picture:
-        return ImageContent(png, *picture.size)
+    return buffer.getvalue()
 
 
 def heat_map(layout: Layout, epochs: Sequence[EpochImportance]) -> Figure:
@@ -129,14 +121,3 @@ def edge_name(layout: Layout, edge: int) -> str:
     source, target = layout.topology.edges[edge]
     inputs = layout.topology.inputs
     return f"{node_name(source, inputs)} to {node_name(target, inputs)}"
-
-
-def supernet(layout: Layout, importance: EpochImportance) -> Figure:
-    """Draw what was alive in an epoch: a strand for each operation, as thick as it weighed."""
-    when = f"in epoch {importance.epoch}"
-    return draw_supernet(layout, importance.operations, when, paper=PAPER)
-
-
-def found_cell(cell: Discretisation) -> Figure:
-    """Draw the cell that a search ended with."""
-    return draw_discretisation(cell, paper=PAPER)

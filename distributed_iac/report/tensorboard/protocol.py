@@ -2,7 +2,7 @@
 
 ::
 
-    framed(Event(wall_time=at, file_version=VERSION).SerializeToString())
+    framed(event(at, step, scalar_value("dice/val", 0.81)))
 
 They come from the tensorboard package alone; neither torch nor TensorFlow is imported. It promises
 none of them: ``pyproject.toml`` bounds its version, and
@@ -14,8 +14,10 @@ none of them: ``pyproject.toml`` bounds its version, and
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import PIL.Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.plugins.custom_scalar import layout_pb2 as layout
@@ -41,25 +43,22 @@ VERSION = "brain.Event:2"
 """Of event files; the first event of every file says it."""
 
 __all__ = [
-    "VERSION",
-    "Event",
     "HParamsPluginData",
-    "HistogramProto",
-    "Image",
     "SessionEndInfo",
     "SessionStartInfo",
-    "Summary",
     "Value",
     "custom_scalar",
+    "event",
     "framed",
-    "histogram_metadata",
+    "histogram_value",
     "hparams",
     "hparams_api",
     "hparams_value",
+    "image_value",
     "layout",
     "layout_value",
-    "new_value",
     "opening",
+    "scalar_value",
     "text_value",
 ]
 
@@ -85,9 +84,39 @@ def opening(at: float) -> bytes:
     return b"".join(framed(event.SerializeToString()) for event in (version, start))
 
 
-def histogram_metadata(description: str) -> Any:
-    """What the histograms dashboard says beside a tag."""
-    return histogram.create_summary_metadata(display_name=None, description=description)
+def event(at: float, step: int, value: Value) -> bytes:
+    """An event with one value, serialised."""
+    summary = Summary(value=[value])
+    return bytes(Event(wall_time=at, step=step, summary=summary).SerializeToString())
+
+
+def scalar_value(tag: str, number: float) -> Value:
+    """A number; TensorBoard keeps it in single precision."""
+    return new_value(tag=tag, simple_value=number)
+
+
+def histogram_value(tag: str, weights: Sequence[float], description: str) -> Value:
+    """A bar of width 1 for each weight, and what is said beside the tag."""
+    middles = [number + 0.5 for number in range(len(weights))]
+    bars = HistogramProto(
+        min=0.0,
+        max=float(len(weights)),
+        num=sum(weights),
+        sum=sum(w * x for w, x in zip(weights, middles, strict=True)),
+        sum_squares=sum(w * x * x for w, x in zip(weights, middles, strict=True)),
+        bucket_limit=[float(number + 1) for number in range(len(weights))],
+        bucket=list(weights),
+    )
+    metadata = histogram.create_summary_metadata(display_name=None, description=description)
+    return new_value(tag=tag, histo=bars, metadata=metadata)
+
+
+def image_value(tag: str, png: bytes) -> Value:
+    """A PNG file."""
+    with PIL.Image.open(io.BytesIO(png)) as picture:
+        width, height = picture.size
+    proto = Image(height=height, width=width, colorspace=4, encoded_image_string=png)
+    return new_value(tag=tag, image=proto)
 
 
 def text_value(tag: str, markdown: str) -> Value:

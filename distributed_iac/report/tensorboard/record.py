@@ -17,13 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from distributed_iac.report.tensorboard.protocol import (
-    Event,
-    HistogramProto,
-    Image,
-    Summary,
     Value,
-    histogram_metadata,
-    new_value,
+    event,
+    histogram_value,
+    image_value,
+    scalar_value,
     text_value,
 )
 
@@ -56,29 +54,12 @@ class Record:
 
     def event(self) -> bytes:
         """The record as TensorBoard's event, serialised."""
-        summary = Summary(value=[self.build()])
-        event = Event(wall_time=self.at, step=self.step, summary=summary)
-        return bytes(event.SerializeToString())
-
-
-@dataclass(frozen=True)
-class ImageContent:
-    """A PNG and its size.
-
-    Args:
-        png: The file's bytes.
-        width: Pixels.
-        height: Pixels.
-    """
-
-    png: bytes
-    width: int
-    height: int
+        return event(self.at, self.step, self.build())
 
 
 def scalar(tag: str, step: int, at: float, value: float) -> Record:
     """A number; TensorBoard keeps it in single precision."""
-    return Record(tag, step, at, repr(value), lambda: new_value(tag=tag, simple_value=value))
+    return Record(tag, step, at, repr(value), lambda: scalar_value(tag, value))
 
 
 def shares(tag: str, step: int, at: float, weights: Sequence[float], description: str) -> Record:
@@ -91,24 +72,11 @@ def shares(tag: str, step: int, at: float, weights: Sequence[float], description
         weights: Share of each choice; the bar of choice i reaches from i to i + 1.
         description: What the numbers mean; shown beside the tag.
     """
-
-    def build() -> Value:
-        middles = [number + 0.5 for number in range(len(weights))]
-        histogram = HistogramProto(
-            min=0.0,
-            max=float(len(weights)),
-            num=sum(weights),
-            sum=sum(w * x for w, x in zip(weights, middles, strict=True)),
-            sum_squares=sum(w * x * x for w, x in zip(weights, middles, strict=True)),
-            bucket_limit=[float(number + 1) for number in range(len(weights))],
-            bucket=list(weights),
-        )
-        return new_value(tag=tag, histo=histogram, metadata=histogram_metadata(description))
-
-    return Record(tag, step, at, f"{description}{[float(w) for w in weights]!r}", build)
+    content = f"{description}{[float(w) for w in weights]!r}"
+    return Record(tag, step, at, content, lambda: histogram_value(tag, weights, description))
 
 
-def image(tag: str, step: int, at: float, content: str, draw: Callable[[], ImageContent]) -> Record:
+def image(tag: str, step: int, at: float, content: str, draw: Callable[[], bytes]) -> Record:
     """A picture.
 
     Args:
@@ -116,20 +84,9 @@ def image(tag: str, step: int, at: float, content: str, draw: Callable[[], Image
         step: The epoch.
         at: When that was.
         content: Stands for what is drawn.
-        draw: Draws it.
+        draw: Draws it; a PNG file.
     """
-
-    def build() -> Value:
-        picture = draw()
-        proto = Image(
-            height=picture.height,
-            width=picture.width,
-            colorspace=4,
-            encoded_image_string=picture.png,
-        )
-        return new_value(tag=tag, image=proto)
-
-    return Record(tag, step, at, content, build)
+    return Record(tag, step, at, content, lambda: image_value(tag, draw()))
 
 
 def text(tag: str, step: int, at: float, markdown: str) -> Record:

@@ -8,35 +8,43 @@
 
 What is there already is left alone, so that updating a finished run costs next to nothing, and
 doing it in two processes at once does no harm.
+
+Names of runs are made for TensorBoard's filter: ``/lth/`` picks all LTH searches, ``seed0$`` one
+seed, ``acdc/`` a data set. Each arm's means over its seeds have a run of their own,
+``means/lth``, so that each has a colour.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from distributed_iac.jobs.job import Job
 from distributed_iac.report.drawing import Drawing
 from distributed_iac.report.tables import Table, markdown
 from distributed_iac.report.tensorboard.event_folder import EventFolder
-from distributed_iac.report.tensorboard.job_files import read_job_files
+from distributed_iac.report.tensorboard.job_files import read_job_files, read_rows
 from distributed_iac.report.tensorboard.job_records import job_records
 from distributed_iac.report.tensorboard.means import SearchMeans, layout_record
-from distributed_iac.report.tensorboard.names import COMPARISON, SUMMARY, means_run, run_name
-from distributed_iac.report.tensorboard.pictures import picture_of
-from distributed_iac.report.tensorboard.record import ImageContent, Record, digest, image, text
+from distributed_iac.report.tensorboard.record import Record, digest, image, text
 from distributed_iac.report.tensorboard.trials import experiment, trial_settings
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.replay import JobHistory, Replay
 from distributed_iac.run.run_folder import MARK
 from distributed_iac.run.sweep_folder import SweepFolder
-from distributed_iac.run.work.contract import EPOCHS, WEIGHTS
+from distributed_iac.run.work.contract import WEIGHTS
 from distributed_iac.transient import patiently
 
 TENSORBOARD = "tensorboard"
+SUMMARY = "summary"
+"""Run that holds what is said about all of them: columns of trials, and how to lay out charts."""
+COMPARISON = "summary/comparison"
+"""Run that holds a report's figures and tables."""
+_TAKEN = re.compile(r"(pretrain|baseline|evaluate-.*|retrain-.*|search-.*)")
+"""What other jobs' runs are called within a group."""
 
 
 class RunBoard:
@@ -95,7 +103,8 @@ class RunBoard:
             records = job_records(history, kept, self._settings[job.key])
             self._events.sync(run_name(job), records, stamp)
         if job.kind == "search":
-            self._means.take(job, history.dated_epochs(_rows(folder)), history.status)
+            rows = None if folder is None else read_rows(folder)
+            self._means.take(job, history.dated_epochs(rows), history.status)
         if folder is not None:
             history.epochs.clear()  # of a finished job its own table says the same
 
@@ -107,7 +116,7 @@ class RunBoard:
         ]
         self._events.sync(SUMMARY, records, stamp="")
         for arm, means in self._means.records().items():
-            self._events.sync(means_run(arm), means, stamp="")
+            self._events.sync(f"means/{arm}", means, stamp="")
 
 
 def write_tensorboard(
@@ -128,7 +137,7 @@ def write_tensorboard(
     board = RunBoard(folder)
     board.update()
     at = board.last_event
-    records = [_figure(one.name, at, picture_of(one.png)) for one in drawings]
+    records = [_figure(one, at) for one in drawings]
     records += [
         text(f"comparison/{name}", 0, at, markdown(table)) for name, table in tables.items()
     ]
@@ -137,15 +146,25 @@ def write_tensorboard(
         events.sync(COMPARISON, records, stamp="")
 
 
-def _figure(name: str, at: float, picture: ImageContent) -> Record:
-    return image(f"comparison/{name}", 0, at, digest(picture.png), lambda: picture)
+def _figure(one: Drawing, at: float) -> Record:
+    return image(f"comparison/{one.name}", 0, at, digest(one.png), lambda: one.png)
 
 
-def _rows(folder: Path | None) -> list[dict[str, Any]] | None:
-    if folder is None or not (folder / EPOCHS).exists():
-        return None
-    rows: list[dict[str, Any]] = patiently(lambda: pq.read_table(folder / EPOCHS)).to_pylist()
-    return rows
+def run_name(job: Job) -> str:
+    """The job's run, such as ``acdc/basic_unet/retrain-lth/seed0``; each job has another one.
+
+    An arm that is called like another kind of job gets the prefix ``search-``.
+    """
+    seed = "" if job.seed is None else f"seed{job.seed}"
+    return "/".join(part for part in (job.dataset, job.backbone, _middle(job), seed) if part)
+
+
+def _middle(job: Job) -> str:
+    if job.kind == "search":
+        return f"search-{job.name}" if _TAKEN.fullmatch(job.name) else job.name
+    if job.kind in ("retrain", "evaluate"):
+        return f"{job.kind}-{job.name}"
+    return job.kind
 
 
 def _arms(folder: Path) -> dict[str, Any]:

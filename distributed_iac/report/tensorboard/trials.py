@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.progress import JobStatus
@@ -43,6 +43,20 @@ METRICS: Mapping[str, str] = {
 """What a finished job is asked for, and what it means."""
 
 Setting = float | str | bool
+
+
+class _Kind(NamedTuple):
+    """How the dashboard calls a type, and the field of a message that holds it."""
+
+    name: str
+    field: str
+
+
+_KINDS: Mapping[type[Setting], _Kind] = {
+    str: _Kind("DATA_TYPE_STRING", "string_value"),
+    bool: _Kind("DATA_TYPE_BOOL", "bool_value"),
+    float: _Kind("DATA_TYPE_FLOAT64", "number_value"),
+}
 
 ABSENT = "-"
 """Of a job without a model or an arm; an empty name could not be chosen on the page."""
@@ -108,12 +122,7 @@ def trial_opening(settings: Mapping[str, Setting], at: float) -> Record:
     """A job begins."""
     content = SessionStartInfo(start_time_secs=at)
     for name, value in settings.items():
-        if isinstance(value, str):
-            content.hparams[name].string_value = value
-        elif isinstance(value, bool):
-            content.hparams[name].bool_value = value
-        else:
-            content.hparams[name].number_value = value
+        setattr(content.hparams[name], _KINDS[type(value)].field, value)
     message = HParamsPluginData(session_start_info=content)
     return _message(hparams.SESSION_START_INFO_TAG, 0, at, message)
 
@@ -136,22 +145,14 @@ def trial_closing(status: JobStatus, at: float) -> Record:
 
 def _column(name: str, values: list[Setting]) -> Any:
     """A setting with the values to filter by."""
-    if all(isinstance(value, bool) for value in values):
-        kind = "DATA_TYPE_BOOL"
-    elif any(isinstance(value, str) for value in values):
-        kind = "DATA_TYPE_STRING"
-    else:
-        kind = "DATA_TYPE_FLOAT64"
+    types = {type(value) for value in values}
+    common = types.pop() if len(types) == 1 else str if str in types else float
+    kind = _KINDS[common]
     info = hparams_api.HParamInfo(
-        name=name, type=hparams_api.DataType.Value(kind), differs=name in ADDRESS
+        name=name, type=hparams_api.DataType.Value(kind.name), differs=name in ADDRESS
     )
     for value in values:
-        if kind == "DATA_TYPE_STRING":
-            info.domain_discrete.values.add(string_value=str(value))
-        elif kind == "DATA_TYPE_BOOL":
-            info.domain_discrete.values.add(bool_value=bool(value))
-        else:
-            info.domain_discrete.values.add(number_value=float(value))
+        info.domain_discrete.values.add(**{kind.field: common(value)})
     return info
 
 

@@ -33,7 +33,7 @@ from distributed_iac.run.work.evaluate import ScoringWork
 from distributed_iac.run.work.prepare import PrepareWork
 from distributed_iac.run.work.search import SearchWork
 from distributed_iac.run.work.train import NothingWork, TrainingWork
-from distributed_iac.selection.decision import Selection
+from distributed_iac.selection.selection import Selection
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import read_weights
 from distributed_iac.training.rates import RatesStage

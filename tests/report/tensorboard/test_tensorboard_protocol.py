@@ -116,5 +116,6 @@ def test_what_dashboards_know_values_by_is_there() -> None:
         "custom_scalars__config__",
         "custom_scalars",
     )
-    assert protocol.histogram_metadata("note").plugin_data.plugin_name == "histograms"
+    bars = protocol.histogram_value("note", [0.5, 0.5], "what they mean")
+    assert bars.metadata.plugin_data.plugin_name == "histograms"
     assert protocol.text_value("note", "words").metadata.plugin_data.plugin_name == "text"

@@ -3,15 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distributed_iac.phantom.intensity import Look, bias, blur, ct_noise, rician, shade
-from distributed_iac.phantom.space import Grid, Space
+from distributed_iac.phantom.imaging import Look, bias, blur, ct_noise, rician, shade
+from distributed_iac.phantom.space import Space, WorkingGrid
 
 RNG = np.random.default_rng
 
 
 @pytest.fixture
 def space() -> Space:
-    return Space.warped(Grid((10, 48, 48), (5.0, 3.0, 3.0)), RNG(0), warp_mm=(0.0, 0.0, 0.0))
+    return Space.warped(WorkingGrid((10, 48, 48), (5.0, 3.0, 3.0)), RNG(0), warp_mm=(0.0, 0.0, 0.0))
 
 
 def test_a_tissue_without_spread_and_texture_has_its_mean(space: Space) -> None:

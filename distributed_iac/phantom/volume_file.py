@@ -2,28 +2,23 @@
 
 ::
 
-    stored = to_stored(volume, "IPL")                         # from [superior, posterior, left]
-    affine = affine_of("IPL", (3.0, 0.78, 0.78), origin=(0, 0, 0))
-    save(path, stored, affine, qform_code=0, sform_code=2)
+    save(path, volume, "IPL", (3.0, 0.78, 0.78))              # from [superior, posterior, left]
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import nibabel as nib
 import numpy as np
-from nibabel.orientations import (
-    apply_orientation,
-    axcodes2ornt,
-    ornt_transform,
-)
+from nibabel.orientations import apply_orientation, axcodes2ornt, ornt_transform
 from numpy.typing import NDArray
 
 DESCRIPTION = b"synthetic phantom"
 """Stands in the header of every file, so that no phantom is taken for a patient."""
 
+Spacing: TypeAlias = tuple[float, float, float]
 WORKING = "SPL"
 """Axis codes of every array in this package before it is stored."""
 
@@ -47,16 +42,14 @@ def to_stored(volume: NDArray[Any], codes: str) -> NDArray[Any]:
     return stored
 
 
-def stored_zooms(codes: str, spacing: tuple[float, float, float]) -> tuple[float, float, float]:
+def stored_zooms(codes: str, spacing: Spacing) -> Spacing:
     """Sort voxel sizes from working order (superior, posterior, left) to the stored axes."""
     by_world = {2: spacing[0], 1: spacing[1], 0: spacing[2]}
     a, b, c = (by_world[_DIRECTION[code][0]] for code in codes)
     return a, b, c
 
 
-def affine_of(
-    codes: str, zooms: tuple[float, float, float], origin: tuple[float, float, float]
-) -> NDArray[np.float64]:
+def affine_of(codes: str, zooms: Spacing, origin: Spacing) -> NDArray[np.float64]:
     """Build the voxel-to-world matrix of an axis-aligned array.
 
     Args:
@@ -75,11 +68,13 @@ def affine_of(
 
 def save(
     path: Path,
-    stored: NDArray[Any],
-    affine: NDArray[np.float64],
+    volume: NDArray[Any],
+    codes: str,
+    spacing: Spacing,
+    origin: Spacing = (0.0, 0.0, 0.0),
     *,
-    qform_code: int,
-    sform_code: int,
+    qform_code: int = 1,
+    sform_code: int = 1,
     frame_seconds: float | None = None,
 ) -> None:
     """Write a NIfTI-1 file; the array's dtype is the file's, intercept 0, slope 1.
@@ -88,13 +83,16 @@ def save(
 
     Args:
         path: ``.nii`` or ``.nii.gz`` file; its folder is created.
-        stored: Array in stored axis order, 3-D, or 4-D with frames last.
-        affine: Voxel to world, RAS+ mm.
+        volume: Array [superior, posterior, left], 3-D, or 4-D with frames last.
+        codes: Axis codes of the stored array.
+        spacing: Voxel sizes in mm, in the order of the volume's axes.
+        origin: World position (RAS+ mm) of the stored array's voxel (0, 0, 0).
         qform_code: NIfTI code of the quaternion transform; 0 is unknown.
         sform_code: NIfTI code of the matrix transform.
         frame_seconds: Time between frames of a 4-D series.
     """
-    image = nib.Nifti1Image(stored, affine)
+    affine = affine_of(codes, stored_zooms(codes, spacing), origin)
+    image = nib.Nifti1Image(to_stored(volume, codes), affine)
     header = image.header
     header.set_qform(affine, code=qform_code)
     header.set_sform(affine, code=sform_code)

@@ -2,7 +2,7 @@
 
 ::
 
-    plan = Plan(patients=8, seed=0, size="small")
+    plan = PhantomPlan(patients=8, seed=0, size="small")
     rng = plan.rng(17)                # the same for patient 17, however many patients there are
 """
 
@@ -30,7 +30,7 @@ the voxel sizes of the real data set: patients of small phantoms are miniatures.
 
 
 @dataclass(frozen=True)
-class Plan:
+class PhantomPlan:
     """One phantom.
 
     Args:

@@ -1,76 +1,21 @@
-"""What the searches of a run have found so far, gathered in any order.
+"""What the searches of a group and arm say of every cell that they found.
 
 ::
 
-    here = Aggregate.of(candidates_of_this_machine)
-    everything = here.merge(there).add(newcomer)
-    everything.groups["acdc/basic_unet-tiny", "lth"]     # candidates by seed
-    scores(everything.groups["acdc/basic_unet-tiny", "lth"])
-
-Laws: ``merge`` is associative, commutative and idempotent, ``Aggregate()`` is its neutral
-element, and ``add`` is a merge with one candidate. Of one search the newest report stays: the
-end before any epoch, then the later epoch. So a running sweep, a finished one and the union of
-two halves are read by the same code.
+    for score in scores(candidates):
+        score.label, score.dice, score.shared_genes
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Self
+from typing import Any
 
 from distributed_iac.agreement import Match, gene_agreement
 from distributed_iac.genotype import Genotype
 from distributed_iac.selection.candidate import Candidate
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """The newest candidate of every search.
-
-    Args:
-        by_key: Search key to candidate.
-    """
-
-    by_key: Mapping[str, Candidate] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, candidates: Iterable[Candidate]) -> Self:
-        """Gather candidates, in any order."""
-        newest: dict[str, Candidate] = {}
-        for candidate in candidates:
-            known = newest.get(candidate.key)
-            if known is None or candidate.recency > known.recency:
-                newest[candidate.key] = candidate
-        return cls(dict(sorted(newest.items())))
-
-    def add(self, candidate: Candidate) -> Self:
-        """The same with one more report."""
-        return self.of((*self.by_key.values(), candidate))
-
-    def merge(self, other: Self) -> Self:
-        """Everything that either side knows."""
-        return self.of((*self.by_key.values(), *other.by_key.values()))
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """All candidates, by key."""
-        return tuple(self.by_key.values())
-
-    @property
-    def groups(self) -> dict[tuple[str, str], tuple[Candidate, ...]]:
-        """``(group, arm)`` to its candidates, by seed."""
-        places = sorted({(one.group, one.arm) for one in self.candidates})
-        return {
-            place: tuple(
-                sorted(
-                    (one for one in self.candidates if (one.group, one.arm) == place),
-                    key=lambda one: (one.seed, one.key),
-                )
-            )
-            for place in places
-        }
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from distributed_iac.report.drawing import Drawing
@@ -40,7 +40,6 @@ class Prose:
     """A paragraph."""
 
     text: str
-    kind: Literal["prose"] = field(default="prose", init=False)
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,10 @@ class ShownTable:
     name: str
     table: Table
     fold: Literal["open", "folded"] = "open"
-    kind: Literal["table"] = field(default="table", init=False)
 
 
 @dataclass(frozen=True)
-class Picture:
+class ShownFigure:
     """A figure.
 
     Args:
@@ -72,7 +70,6 @@ class Picture:
     drawing: Drawing
     caption: str
     form: Literal["line", "photograph"] = "line"
-    kind: Literal["picture"] = field(default="picture", init=False)
 
 
 @dataclass(frozen=True)
@@ -86,9 +83,8 @@ class Gallery:
     """
 
     title: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ShownFigure, ...]
     fold: Literal["open", "folded"] = "open"
-    kind: Literal["gallery"] = field(default="gallery", init=False)
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,6 @@ class Facts:
     """Terms and what they are."""
 
     pairs: tuple[tuple[str, str], ...]
-    kind: Literal["facts"] = field(default="facts", init=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,6 @@ class Listing:
     """Sentences below each other."""
 
     items: tuple[str, ...]
-    kind: Literal["listing"] = field(default="listing", init=False)
 
 
 @dataclass(frozen=True)
@@ -120,10 +114,9 @@ class Code:
     title: str
     text: str
     fold: Literal["open", "folded"] = "open"
-    kind: Literal["code"] = field(default="code", init=False)
 
 
-Block = Prose | ShownTable | Picture | Gallery | Facts | Listing | Code
+Block = Prose | ShownTable | ShownFigure | Gallery | Facts | Listing | Code
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from typing import Any
 
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table
-from distributed_iac.run.result import read_result
 
 COLUMNS = ("group", "plain here", "nnU-Net's own", "cases", "largest difference", "verdict")
 FIELDS = ("parity_here", "parity_nnunet", "parity_cases", "parity_largest", "parity")
@@ -48,9 +47,5 @@ def parity_doubts(record: RunRecord) -> Iterator[str]:
 
 def _held(record: RunRecord) -> Mapping[str, Mapping[str, Any]]:
     """``result.json`` of every plain network that was held against nnU-Net, by group."""
-    found = {
-        job.group: read_result(record.tables.folders[job.key])
-        for job in record.graph.jobs()
-        if job.kind == "evaluate" and job.key in record.tables.folders
-    }
+    found = {job.group: result for job, result in record.results("evaluate")}
     return {group: result for group, result in found.items() if "parity" in result}

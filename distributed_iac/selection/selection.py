@@ -9,14 +9,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from distributed_iac.config.selection import SelectionRule
 from distributed_iac.errors import RunError
 from distributed_iac.genotype import Genotype
-from distributed_iac.selection.aggregate import GenotypeScore
+from distributed_iac.selection.scores import GenotypeScore
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,3 @@ class Selection:
             "ties": list(self.ties),
             "warnings": list(self.warnings),
         }
-
-    def to_json(self) -> str:
-        """Readable JSON."""
-        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)

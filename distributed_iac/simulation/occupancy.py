@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Literal
 
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.jobs.job import JobKind
 from distributed_iac.verdict.verdict import StopCode
 
 Purpose = Literal["work", "conclusion"]
@@ -74,9 +73,10 @@ class Schedule:
         """Slot-seconds held: what is paid for where only used GPUs cost."""
         return sum(span.share * span.seconds for span in self.spans)
 
-    def held_by(self, kind: JobKind) -> float:
-        """Slot-seconds that jobs of one kind held."""
-        spans = (span for span in self.spans if self.graph[span.job].kind == kind)
+    @property
+    def searching(self) -> float:
+        """Slot-seconds that searches held, of ``busy``."""
+        spans = (span for span in self.spans if self.graph[span.job].kind == "search")
         return sum(span.share * span.seconds for span in spans)
 
     @property
