@@ -192,6 +192,8 @@ def _selections(config: RunConfig, searches: Sequence[FoundCell]) -> Iterable[Se
 def _compare(
     config: RunConfig, tables: RunTables, patients: pa.Table, searches: Sequence[FoundCell]
 ) -> Comparison:
+    own = {dataset.name for dataset in config.data}
+    scored = map(ScoreRow.from_mapping, patients.to_pylist())
     evidence = [
         SearchEvidence(
             one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
@@ -201,7 +203,7 @@ def _compare(
     ]
     return compare(
         [JobRow.from_mapping(row) for row in tables.jobs.to_pylist()],
-        [ScoreRow.from_mapping(row) for row in patients.to_pylist()],
+        [row for row in scored if row.dataset in own],
         config.comparison,
         planned_epochs=config.search.epochs,
         controls=(*config.controls, *(baseline.key for baseline in config.baselines)),

@@ -17,6 +17,7 @@ from distributed_iac.errors import first_names
 from distributed_iac.evaluation.patients_summary import SummaryRow, defined_mean, summarise
 from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
+from distributed_iac.report.adaptation import adaptation_table
 from distributed_iac.report.comparison_tables import paper_tables
 from distributed_iac.report.notes import Note
 from distributed_iac.report.parity_table import parity_table
@@ -37,6 +38,7 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
         "jobs": jobs_table(record),
         "unfinished": unfinished_table(record),
         **_compared(record),
+        "adaptation": adaptation_table(record),
         "models": models_table(record),
         "retraining": retraining_table(record),
         "searches": searches_table(record),
@@ -62,7 +64,7 @@ def data_table(record: RunRecord) -> Table:
     """Every data set: what was prepared, and who is in the test part."""
     found = {job.dataset: result for job, result in record.results("prepare")}
     rows: list[tuple[Cell, ...]] = []
-    for dataset in record.config.data:
+    for dataset in record.config.all_data:
         sizes = found.get(dataset.name, {})
         scored = [row for row in record.patient_rows if row.dataset == dataset.name]
         tested, targets = {row.patient_id for row in scored}, {row.target for row in scored}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.card import read_card
 from distributed_iac.nets.expectation import Names, NetworkCard, agree
 from distributed_iac.nets.trained import card_of_store
+from distributed_iac.report.rebuild import rebuild
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.training.doubts import doubts
 from distributed_iac.training.group import Group
@@ -76,7 +78,7 @@ def hospital(tmp_path: Path, trained: Callable[..., Any]) -> RunConfig:
             "batches": {"batch_size": 4, "steps_per_epoch": 2},
             "retrain": {"epochs": 1, "unfreeze": "cells", "rates": [1.0]},
             "controls": ["plain", "random", "network"],
-            "arms": {"full": {"policy": "none"}},
+            "arms": {"full": {"policy": "none"}, "lth": {"policy": "js"}},
             "search": {"epochs": 2, "warmup_epochs": 1},
             "evaluation": {"metrics": ["dice"]},
         }
@@ -135,7 +137,7 @@ def test_every_model_is_scored_at_the_old_hospital_by_what_it_does_there(
 ) -> None:
     jobs = plan_jobs(finished.config).jobs()
     there = {job.name for job in jobs if job.dataset == "old" and job.kind == "evaluate"}
-    assert there == {"plain", "full", "random", "network"}
+    assert there == {"plain", "full", "lth", "random", "network"}
     run = FinishedRun.open(finished.config.folder)
     run.export(choose_model(run.models(), key=WITH_A_CELL), tmp_path / "new")
     new: Any = load_model(tmp_path / "new", device="cpu").network
@@ -144,6 +146,28 @@ def test_every_model_is_scored_at_the_old_hospital_by_what_it_does_there(
     expected = scored_again(finished.config, new, trained("acdc", kind="plain").store)
     found = kept(finished, "old/unet/evaluate/full/seed0")
     assert found == pytest.approx(expected, abs=1e-3, nan_ok=True)
+
+
+def test_the_report_says_what_each_model_gains_and_what_it_forgets(finished: LocalSweep) -> None:
+    folder = finished.config.folder
+    finished.conclude()
+    page = rebuild(folder)
+    with (folder / "tables" / "adaptation.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"full", "lth", "random", "network"}
+    for row in rows.values():
+        assert row["group"] == "new/unet"
+        assert row["gain over plain"].strip()
+        assert row["change at old"].strip("- ")
+    sizes = [int(rows[name]["trained parameters"].replace(",", "")) for name in rows]
+    assert max(sizes) == int(rows["network"]["trained parameters"].replace(",", ""))
+    compared = json.loads((folder / "comparison.json").read_text())["contrasts"]
+    assert {one["group"] for one in compared} == {"new/unet"}, "the old hospital is no second group"
+    assert any("learning rate of network was not chosen" in one for one in page.warnings)
+    with (folder / "tables" / "retraining.csv").open(newline="", encoding="utf-8") as file:
+        trainings = {row["model"]: row for row in csv.DictReader(file)}
+    assert {row["rate kept, by seed"] for row in trainings.values()} == {"1"}
+    assert all(row["val Dice of each rate, mean"].startswith("1: 0.") for row in trainings.values())
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def patients_section(
         Prose(_inference(record)),
         ShownTable("dice", tables["dice"]),
         ShownTable("hd95", tables["hd95"]),
+        ShownTable("adaptation", tables["adaptation"]),
         ShownTable("models", tables["models"], "folded"),
         ShownTable("retraining", tables["retraining"], "folded"),
     ]

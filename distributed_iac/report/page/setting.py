@@ -95,6 +95,9 @@ def arm_sentence(settings: PruningSettings) -> str:
 def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     config = record.config
     yield "Data sets", ", ".join(dataset.name for dataset in config.data)
+    if config.also_scored:
+        names = ", ".join(dataset.name for dataset in config.also_scored)
+        yield "Also scored", f"{names}: what adapting the networks makes them forget"
     yield "Backbones", ", ".join(backbone.key for backbone in config.backbones)
     for arm, settings in config.arms.items():
         yield f"Arm {arm}", arm_sentence(settings)

@@ -92,7 +92,7 @@ def test_a_store_of_which_a_bit_was_flipped_is_not_already_prepared(
     tmp_path: Path, write: Any, as_source: Any, name: str
 ) -> None:
     raw = tmp_path / "raw"
-    source = as_source(raw, [write(raw, f"p{i}", f"p{i}") for i in range(4)])
+    source = as_source(raw, [write(raw, f"p{i}", f"p{i}", seed=i) for i in range(4)])
 
     def prepare() -> str:
         how = PreprocessSettings(workers=1)
