@@ -70,6 +70,9 @@ MODEL = Format(
     CheckpointError,
     "export the model again, or use the release that wrote it",
 )
+CELL = Format(
+    "a cell of an exported network", 1, 1, CheckpointError, "export it again from its run"
+)
 PREDICTIONS = Format(
     "the record of predictions", 1, 1, RunError, "delete it, and make the label maps again"
 )

@@ -5,6 +5,7 @@
     distributed-iac export runs/acdc                                   # what there is
     distributed-iac export runs/acdc acdc/basic_unet-tiny/retrain/lth/seed0 models/acdc
     distributed-iac export runs/acdc --cell b1946ac9 models/acdc       # the best one with this cell
+    distributed-iac export runs/b b/unet/retrain/lth/seed0 models/acdc --as hospital-b
 """
 
 from __future__ import annotations
@@ -36,11 +37,18 @@ def export(
         str | None,
         typer.Option(help="Id of a cell, or its beginning: the best network that has it."),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="Add the cell alone, by this name, to the exported network in OUT."
+        ),
+    ] = None,
 ) -> None:
     """Write a finished network as a folder: genotype, weights, and all that images need.
 
     The folder needs nothing of the run: `distributed-iac predict` and three lines of Python load
-    it, on any machine.
+    it, on any machine. With --as, a cell of a frozen network is added to that network's folder, as
+    a small file beside those of other hospitals; `predict --cell` picks one of them, or none.
     """
     wanted = what or []
     _require_pair(wanted, cell)
@@ -57,6 +65,10 @@ def export(
     lost.require(wanted[0])
     out = Path(wanted[-1])
     model = choose_model(models, key=wanted[0], cell=cell)
+    if name is not None:
+        finished.add_cell(model, out, name)
+        typer.echo(f"added the cell {name} of {model.job.key} to {out}")
+        return
     finished.export(model, out)
     typer.echo(f"{model.job.key} exported to {out}; see {out / 'README.md'}")
 

@@ -36,6 +36,13 @@ def predict(
         ),
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the label maps, one CASE.nii.gz each.")],
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a network with cells: the name of one, or its file; none for the network as "
+            "it was."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write over whatever lies under a label map's name.")
     ] = False,
@@ -63,7 +70,7 @@ def predict(
     from distributed_iac.deploy.segment_cases import predict_images
     from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, has_unknown_axes
 
-    loaded = load_model(model, device=device, batch_size=batch_size)
+    loaded = load_model(model, cell=cell, device=device, batch_size=batch_size)
     found = find_images(images, loaded.card.fingerprint, format=format_name, modality=modality)
     outcomes = predict_images(
         loaded, found, out, existing="replace" if overwrite else "keep", dtype=dtype

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,15 @@ from distributed_iac.config.comparison import SKIP_MODULES
 from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
+from distributed_iac.deploy.cells import (
+    NONE,
+    CellFile,
+    cell_path,
+    require_untouched,
+    split_weights,
+    write_cell_file,
+)
+from distributed_iac.deploy.model import load_model
 from distributed_iac.deploy.model_folder import export_model
 from distributed_iac.errors import ConfigError, RunError, did_you_mean
 from distributed_iac.evaluation.patients_summary import summarise
@@ -31,8 +40,11 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.nets.build import arrange
 from distributed_iac.nets.card import ModelCard, Scalar
-from distributed_iac.nets.trained import card_of_store, spare_outputs
+from distributed_iac.nets.expectation import agree
+from distributed_iac.nets.trained import card_of_store, known_by, names_of, spare_outputs
+from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests
 from distributed_iac.run.lost import LostResults, find_lost
@@ -172,6 +184,49 @@ class FinishedRun:
             spare_outputs=spare_outputs(group.settings, card_of_store(group.store.fingerprint)),
         )
 
+    def add_cell(self, model: FinishedModel, folder: Path, name: str) -> None:
+        """Add a finished cell to the exported network that it was trained in.
+
+        Raises:
+            ConfigError: The folder is no exported network, or not this cell's; the network was
+                trained on; or the name is taken.
+            StoreError: The store of the data set is not there.
+            RunError: A needed result is gone.
+            CheckpointError: A file of the folder or of a needed result is altered.
+        """
+        path = cell_path(folder, name)
+        if model.genotype is None:
+            raise ConfigError(
+                "what is added to a network is a cell",
+                came=f"{model.job.key}, which has none",
+                remedy="name a retraining with a cell, or export to a folder of its own",
+            )
+        group = self._group(model.job)
+        base = load_model(folder, cell=NONE, device="cpu")
+        store = card_of_store(group.store.fingerprint)
+        known = known_by(base.card)
+        agreed = agree(known, store, names_of(group.settings).between(known, store), folder)
+        backbone = base.network
+        if not isinstance(backbone, WrappedBackbone):
+            raise ConfigError(
+                "cells are added to a network without any", came="one that has some", where=folder
+            )
+        backbone.keep_outputs(None, store.activation)
+        arrange(backbone, agreed, store.activation)
+        own, cells = split_weights(self._weights(model, group))
+        require_untouched(backbone, own, folder)
+        card = replace(
+            base.card,
+            cell=self.config.cell,
+            genotype=model.genotype,
+            fingerprint=group.store.fingerprint,
+            provenance=self._provenance(model),
+            mirror=group.inference().mirror,
+            spare_outputs=tuple(known.outputs[place] for place in agreed.spare),
+        )
+        write_cell_file(path, CellFile(card, base.card.weights_sha256, agreed, cells))
+        load_model(folder, cell=name, device="cpu")
+
     def _model(self, job: Job) -> FinishedModel | None:
         """A job's result, of which nothing else is read yet; None if there is none."""
         digest = self.digests[job.key]
@@ -184,6 +239,8 @@ class FinishedRun:
         """Whether there are weights; a retraining without a cell to train leaves none."""
         if model.job.name in SKIP_MODULES:  # for comparison: no exported model holds them
             return False
+        if model.job.dataset not in {dataset.name for dataset in self.config.data}:
+            return False  # scored there again, not made
         return model.job.kind == "evaluate" or WEIGHTS in model.result[FILES]
 
     def _group(self, job: Job) -> Group:

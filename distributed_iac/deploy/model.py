@@ -35,10 +35,17 @@ from distributed_iac.data.faults import Fault
 from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.targets import decode_logits, output_values
+from distributed_iac.deploy.cells import (
+    NONE,
+    cell_names,
+    cell_path,
+    implanted,
+    read_cell_file,
+)
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, as_trained, has_unknown_axes
-from distributed_iac.errors import CheckpointError, SourceError
+from distributed_iac.errors import CheckpointError, ConfigError, SourceError
 from distributed_iac.evaluation.inference import Inference, slice_logits
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
@@ -151,11 +158,19 @@ class Model:
         return Segmentation(labels, prepared.faults)
 
 
-def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH_SIZE) -> Model:
+def load_model(
+    folder: StrPath,
+    *,
+    cell: StrPath | None = None,
+    device: str = "auto",
+    batch_size: int = BATCH_SIZE,
+) -> Model:
     """Load what ``distributed-iac export`` wrote; nothing in it can run code.
 
     Args:
         folder: The exported folder.
+        cell: Of a network with cells: the name of one, or its file; ``none`` for the network as it
+            is. None where there is nothing to choose.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
         batch_size: Slices at a time, at least 1.
 
@@ -168,9 +183,49 @@ def load_model(folder: StrPath, *, device: str = "auto", batch_size: int = BATCH
     card = read_card(place)
     path = place / WEIGHTS
     require_digest(path, card.weights_sha256)
+    added = _cell_of(place, cell)
     network = _network_of(card)
     _load_exactly(network, read_weights(path), path)
+    if added is not None:
+        if not isinstance(network, WrappedBackbone):
+            raise ConfigError(
+                "cells are added to a network without any",
+                came=f"one with the cell {card.genotype.id if card.genotype else ''}",
+                where=place,
+            )
+        found = read_cell_file(added)
+        card, network = found.card, implanted(network, card, found, added)
     return Model(card, network.to(chosen).eval(), chosen, batch_size)
+
+
+def _cell_of(folder: Path, wanted: StrPath | None) -> Path | None:
+    """The file of the cell that is wanted; None for the network as it is.
+
+    Raises:
+        ConfigError: Nobody said which, or there is none of this name.
+    """
+    names = cell_names(folder)
+    if wanted is None:
+        if names:
+            raise ConfigError(
+                f"this network has the cells {', '.join(names)}: one of them, or none, is chosen",
+                came="no choice",
+                remedy=f"say --cell {names[0]}, or --cell {NONE} for the network as it was",
+                where=folder,
+            )
+        return None
+    if str(wanted) == NONE:
+        return None
+    if Path(wanted).is_file():
+        return Path(wanted)
+    if str(wanted) in names:
+        return cell_path(folder, str(wanted))
+    raise ConfigError(
+        f"cells of this network are {', '.join(names) or 'none yet'}",
+        came=str(wanted),
+        remedy=f"name one of them, the file of a cell, or {NONE}",
+        where=folder,
+    )
 
 
 def _network_of(card: ModelCard) -> nn.Module:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import torch
 
@@ -79,7 +79,7 @@ def build_backbone(
     if settings.weights is not None:
         load_weights(backbone, settings.weights)
     if agreed is not None and store is not None:
-        _arrange(backbone, agreed, store)
+        arrange(backbone, agreed, store.activation)
     return backbone
 
 
@@ -99,17 +99,21 @@ def rearrange(
     """
     network = card_of_backbone(settings) or made_for
     names = names_of(settings)
-    before = agree(network, made_for, names.of(made_for), settings.key)
+    before = agree(network, made_for, names.between(network, made_for), settings.key)
     now = replace(
         network,
         channels=tuple(network.channels[place] for place in before.inputs),
         outputs=tuple(network.outputs[place] for place in (*before.outputs, *before.spare)),
     )
     backbone.keep_outputs(None, store.activation)
-    _arrange(backbone, agree(now, store, names.of(store), settings.key), store)
+    agreed = agree(now, store, names.between(now, store), settings.key)
+    arrange(backbone, agreed, store.activation)
 
 
-def _arrange(backbone: WrappedBackbone, agreed: Agreement, store: NetworkCard) -> None:
+def arrange(
+    backbone: WrappedBackbone, agreed: Agreement, activation: Literal["softmax", "sigmoid"]
+) -> None:
+    """Bring a network's channels and outputs into a store's order; spare outputs are left out."""
     backbone.reorder(agreed.inputs, (*agreed.outputs, *agreed.spare))
     if agreed.spare:
-        backbone.keep_outputs(len(agreed.outputs), store.activation)
+        backbone.keep_outputs(len(agreed.outputs), activation)

@@ -94,13 +94,11 @@ class Names:
     channels: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def of(self, store: NetworkCard) -> Names:
-        """Those of a store's own channels and outputs."""
-        channels = {_key("channel", name) for name in store.channels}
-        labels = {_key("label", name) for name in store.outputs}
+    def between(self, network: NetworkCard, store: NetworkCard) -> Names:
+        """Those that lead from a store to a network: both know what is said to be the same."""
         return Names(
-            {own: name for own, name in self.channels.items() if _key("channel", own) in channels},
-            {own: name for own, name in self.labels.items() if _key("label", own) in labels},
+            _between("channel", self.channels, store.channels, network.channels),
+            _between("label", self.labels, store.outputs, network.outputs),
         )
 
 
@@ -263,6 +261,17 @@ def _mismatch(
         where=where,
         remedy=remedy,
     )
+
+
+def _between(
+    kind: Kind, given: Mapping[str, str], ours: Sequence[str], theirs: Sequence[str]
+) -> dict[str, str]:
+    mine, others = ({_key(kind, name) for name in names} for names in (ours, theirs))
+    return {
+        own: name
+        for own, name in given.items()
+        if _key(kind, own) in mine and _key(kind, name) in others
+    }
 
 
 def _key(kind: Kind, name: str) -> str:

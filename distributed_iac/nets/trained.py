@@ -21,7 +21,7 @@ from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.volumes.geometry import describe_cut
 from distributed_iac.data.volumes.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.errors import ConfigError
-from distributed_iac.nets.card import read_card
+from distributed_iac.nets.card import ModelCard, read_card
 from distributed_iac.nets.expectation import BACKGROUND, Intensities, Names, NetworkCard, agree
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_plan import NnUnetPlan
@@ -53,6 +53,11 @@ def card_of_backbone(settings: BackboneSettings) -> NetworkCard | None:
             remedy="take over the settings of its model.json",
             where=settings.weights,
         )
+    return known_by(card)
+
+
+def known_by(card: ModelCard) -> NetworkCard:
+    """Say what an exported network expects, with all that it tells apart."""
     known = card_of_store(card.fingerprint)
     return replace(known, outputs=(*known.outputs, *card.spare_outputs))
 

@@ -102,7 +102,7 @@ def stores(
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def trained(stores: Callable[[FormatName], tuple[Source, Store]]) -> Train:
     """A network for a phantom, with cells or plain."""
 

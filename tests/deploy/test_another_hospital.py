@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from distributed_iac.cli.main import main
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
 from distributed_iac.deploy import load_model
@@ -36,9 +39,10 @@ LV = 3  # of ACDC's RV 1, MYO 2, LV 3
 WITH_A_CELL = "new/unet/retrain/full/seed0"
 
 
-@pytest.fixture
-def hospital(tmp_path: Path, trained: Callable[..., Any]) -> RunConfig:
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory: pytest.TempPathFactory, trained: Callable[..., Any]) -> RunConfig:
     """Six patients with one label in nnU-Net's layout, and a network that knows three."""
+    tmp_path = tmp_path_factory.mktemp("hospital")
     network = trained("acdc", kind="plain")
     network.export(tmp_path / "old")
     raw = tmp_path / "raw"
@@ -85,7 +89,7 @@ def hospital(tmp_path: Path, trained: Callable[..., Any]) -> RunConfig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def finished(hospital: RunConfig) -> LocalSweep:
     sweep = LocalSweep(hospital, plan_jobs(hospital), lambda *_: None)
     outcome = sweep.run()
@@ -204,7 +208,7 @@ def test_the_old_network_comes_back_from_an_export_to_the_bit(
     card = read_card(tmp_path / "new")
     assert card.spare_outputs == ("RV", "MYO")
     assert card_of_store(card.fingerprint).outputs == ("background", "LV endocardium")
-    old = load_model(tmp_path / "old", device="cpu").network
+    old = load_model(str(finished.config.backbones[0].weights), device="cpu").network
     new: Any = load_model(tmp_path / "new", device="cpu").network
     images = torch.randn(1, 1, 48, 64, generator=torch.Generator().manual_seed(1))
     raw = new.backbone.net(images)
@@ -239,3 +243,111 @@ def test_regions_beyond_the_stores_are_left_away() -> None:
     store = NetworkCard(("t1",), ("TC",), "sigmoid")
     found = agree(network, store, Names(), "m")
     assert (found.outputs, found.spare) == ((1,), (0, 2))
+
+
+Iac = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def iac(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iac:
+    """Runs the command line in this process: exit code, and what it said."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["distributed-iac", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        shown = capsys.readouterr()
+        return int(caught.value.code or 0), shown.out + shown.err
+
+    return run
+
+
+@pytest.fixture
+def old(hospital: RunConfig, tmp_path: Path) -> Path:
+    """A copy of the exported network that the run began with."""
+    return Path(shutil.copytree(hospital.backbones[0].weights or "", tmp_path / "old"))
+
+
+@pytest.fixture
+def images(hospital: RunConfig, tmp_path: Path) -> Path:
+    """One image of the new hospital."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    image = min((hospital.data[0].source / "imagesTr").iterdir())
+    nib.save(nib.load(image), folder / "a.nii.gz")
+    return folder
+
+
+def labels(folder: Path) -> np.ndarray:
+    return np.asarray(nib.load(folder / "a.nii.gz").dataobj)
+
+
+def test_a_network_holds_its_cells_by_name_and_stays_what_it_was(
+    finished: LocalSweep, iac: Iac, old: Path, images: Path, tmp_path: Path
+) -> None:
+    run = finished.config.folder
+    before = {path.name: path.read_bytes() for path in old.iterdir()}
+    assert iac("predict", old, images, tmp_path / "before")[0] == 0
+    for name in ("b", "b-again"):
+        code, said = iac("export", run, WITH_A_CELL, old, "--as", name)
+        assert (code, "added the cell" in said) == (0, True), said
+    assert {path.name: path.read_bytes() for path in old.iterdir() if path.is_file()} == before
+    assert (old / "cells" / "b.safetensors").stat().st_size < len(before["weights.safetensors"])
+
+    code, said = iac("predict", old, images, tmp_path / "x")
+    assert code == 2
+    assert "b, b-again: one of them, or none" in said
+    assert iac("predict", old, images, tmp_path / "none", "--cell", "none")[0] == 0
+    np.testing.assert_array_equal(labels(tmp_path / "none"), labels(tmp_path / "before"))
+    assert iac("predict", old, images, tmp_path / "cell", "--cell", "b")[0] == 0
+    assert iac("export", run, WITH_A_CELL, tmp_path / "whole")[0] == 0
+    assert iac("predict", tmp_path / "whole", images, tmp_path / "same")[0] == 0
+    np.testing.assert_array_equal(labels(tmp_path / "cell"), labels(tmp_path / "same"))
+    assert set(np.unique(labels(tmp_path / "cell"))) <= {0, 1}, "labels of the new hospital"
+
+
+def test_a_cell_and_its_network_are_told_apart_from_others(
+    finished: LocalSweep,
+    iac: Iac,
+    old: Path,
+    images: Path,
+    tmp_path: Path,
+    trained: Callable[..., Any],
+) -> None:
+    run = finished.config.folder
+    assert iac("export", run, WITH_A_CELL, old, "--as", "b")[0] == 0
+    file = old / "cells" / "b.safetensors"
+    other = trained("acdc", kind="plain")
+    with torch.no_grad():
+        next(other.network.parameters()).mul_(1.001)
+    other.export(tmp_path / "other")
+    for arguments, said in (
+        (("predict", tmp_path / "other", images, "x", "--cell", file), "belongs to the network"),
+        (("predict", old, images, "x", "--cell", "c"), "cells of this network are b"),
+        (("export", run, WITH_A_CELL, old, "--as", "b"), "a name of its own"),
+        (("export", run, WITH_A_CELL, old, "--as", "none"), "is not 'none'"),
+        (("export", run, WITH_A_CELL, old, "--as", "../b"), "a cell's name has letters"),
+        (("export", run, WITH_A_CELL, tmp_path / "other", "--as", "b"), "the very network"),
+        (("export", run, "new/unet/retrain/network/seed0", old, "--as", "n"), "is a cell"),
+    ):
+        code, found = iac(*arguments)
+        assert code == 2, found
+        assert said in found
+
+
+def test_a_cell_that_was_altered_is_refused(
+    finished: LocalSweep, iac: Iac, old: Path, images: Path, tmp_path: Path
+) -> None:
+    assert iac("export", finished.config.folder, WITH_A_CELL, old, "--as", "b")[0] == 0
+    file = old / "cells" / "b.safetensors"
+    whole = file.read_bytes()
+    tensors = int.from_bytes(whole[:8], "little") + 8
+    for place in (tensors + 3, whole.index(b"network_sha256") + 20):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        file.write_bytes(bytes(damaged))
+        code, said = iac("predict", old, images, tmp_path / "x", "--cell", "b")
+        assert code != 0
+        assert "must be as `distributed-iac export` wrote it" in said
+    file.write_bytes(whole[:-8])
+    assert "must be as" in iac("predict", old, images, tmp_path / "x", "--cell", "b")[1]

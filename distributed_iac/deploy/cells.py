@@ -1,0 +1,247 @@
+"""One network, many cells: a cell that was trained in a frozen network, as a file of its own.
+
+::
+
+    models/acdc/model.json  weights.safetensors              # the network, exported once
+    models/acdc/cells/hospital-b.safetensors                 # a cell for it, by name
+
+    write_cell_file(path, CellFile(card, network_sha256, agreement, tensors))
+    cell = read_cell_file(path)
+    network = implanted(backbone, base_card, cell)
+
+The file holds the weights of cells and projections, and in its header how images are prepared for
+the cell, what its labels are and which network it belongs to, by the SHA-256 of that network's
+weights. The network's folder stays as it is: without a cell it is the old network, to the bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from distributed_iac.cell.implant import DerivedNetwork
+from distributed_iac.data.store.identity import content_key
+from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
+from distributed_iac.files import parse_json, write_atomically
+from distributed_iac.nets.build import arrange
+from distributed_iac.nets.card import ModelCard
+from distributed_iac.nets.expectation import Agreement
+from distributed_iac.nets.trained import card_of_store
+from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.versions import CELL, require_version, versioned
+
+CELLS, ENDING = "cells", ".safetensors"
+NONE = "none"
+"""What is asked for where the network is wanted as it is."""
+
+BACKBONE = "backbone."
+"""Prefix of the network's own tensors beside the cells'."""
+
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+_HEADER, _DIGEST = "cell", "digest"
+
+
+@dataclass(frozen=True, eq=False)
+class CellFile:
+    """Cells for a network.
+
+    Args:
+        card: Of the network with them: their genotype, their images and labels. Its
+            ``weights_sha256`` is that of the cells' tensors.
+        network_sha256: Of the weights of the network that they were trained in.
+        agreement: How that network's channels and outputs are taken for them.
+        tensors: Weights of cells and projections, by name.
+    """
+
+    card: ModelCard
+    network_sha256: str
+    agreement: Agreement
+    tensors: Mapping[str, Tensor]
+
+
+def cell_path(folder: Path, name: str) -> Path:
+    """Where a cell of a network's folder lies.
+
+    Raises:
+        ConfigError: The name cannot be a file's, or stands for no cell.
+    """
+    if name == NONE or not _NAME.match(name):
+        raise ConfigError(
+            "a cell's name has letters, digits, dots, dashes and underscores, and is not 'none'",
+            came=name,
+            remedy="name it after the hospital or scanner that it is for",
+        )
+    return folder / CELLS / f"{name}{ENDING}"
+
+
+def cell_names(folder: Path) -> tuple[str, ...]:
+    """Names of the cells in a network's folder."""
+    return tuple(sorted(path.name[: -len(ENDING)] for path in (folder / CELLS).glob(f"*{ENDING}")))
+
+
+def write_cell_file(path: Path, cell: CellFile) -> None:
+    """Write a cell, whole or not at all.
+
+    Raises:
+        ConfigError: There is one of this name.
+        OSError: It cannot be written.
+    """
+    if path.exists():
+        raise ConfigError(
+            "a cell is added under a name of its own",
+            came=path.name[: -len(ENDING)],
+            remedy="name it otherwise, or delete that file",
+            where=path,
+        )
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in cell.tensors.items()
+    }
+    card = replace(cell.card, weights_sha256=_sha256(tensors))
+    about = {
+        "network_sha256": cell.network_sha256,
+        "agreement": asdict(cell.agreement),
+        "card": card.to_json(),
+    }
+    text = json.dumps(versioned(CELL, about), sort_keys=True)
+    header = {_HEADER: text, _DIGEST: content_key(text)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, save(tensors, metadata=header))
+
+
+def read_cell_file(path: Path) -> CellFile:
+    """Read a cell; nothing in it can run code.
+
+    Raises:
+        ConfigError: There is none.
+        CheckpointError: It is damaged, altered, or of another release.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            "a cell is a file that `distributed-iac export RUN MODEL NETWORK --as NAME` wrote",
+            came="no such file",
+            where=path,
+        )
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        text = header[_HEADER]
+        about = parse_json(text)
+        require_version(CELL, about, path)
+        found = about["agreement"]
+        cell = CellFile(
+            ModelCard.from_json(about["card"]),
+            str(about["network_sha256"]),
+            Agreement(*(tuple(found[part]) for part in ("inputs", "outputs", "spare"))),
+            tensors,
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, str(error).splitlines()[0] if str(error) else "unreadable") from error
+    if header.get(_DIGEST) != content_key(text) or cell.card.weights_sha256 != _sha256(tensors):
+        raise _damaged(path, "another content than its own digest says")
+    return cell
+
+
+def implanted(
+    backbone: WrappedBackbone, base: ModelCard, cell: CellFile, where: Path
+) -> DerivedNetwork:
+    """Put cells into the network that they belong to.
+
+    Args:
+        backbone: The network, loaded; changed in place.
+        base: Its card.
+        cell: The cells.
+        where: Their file, for messages.
+
+    Raises:
+        ConfigError: They belong to another network.
+        CheckpointError: Their tensors do not make the cells of their genotype.
+    """
+    card = cell.card
+    if base.weights_sha256 != cell.network_sha256:
+        raise ConfigError(
+            f"this cell belongs to the network whose weights have the SHA-256 "
+            f"{cell.network_sha256[:16]}...",
+            came=f"one with {base.weights_sha256[:16]}...",
+            remedy="use the network that it was trained in",
+            where=where,
+        )
+    if card.genotype is None or card.cell is None:
+        raise _damaged(where, "no genotype")
+    activation = card_of_store(card.fingerprint).activation
+    backbone.keep_outputs(None, activation)
+    arrange(backbone, cell.agreement, activation)
+    generator = torch.Generator().manual_seed(0)
+    try:
+        network = DerivedNetwork(backbone, card.genotype, card.cell, generator)
+        own = {name for name in network.state_dict() if not name.startswith(BACKBONE)}
+        if own != set(cell.tensors):
+            raise _damaged(where, "tensors of other cells than its genotype's")
+        network.load_state_dict(cell.tensors, strict=False)
+    except (RuntimeError, DistributedIacError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise _damaged(where, str(error).splitlines()[0]) from error
+    return network
+
+
+def split_weights(
+    weights: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Tensors of an implanted network: the network's own, without their prefix, and the cells'."""
+    own = {
+        name.removeprefix(BACKBONE): w for name, w in weights.items() if name.startswith(BACKBONE)
+    }
+    return own, {name: w for name, w in weights.items() if not name.startswith(BACKBONE)}
+
+
+def require_untouched(backbone: nn.Module, own: Mapping[str, Tensor], where: Path) -> None:
+    """Refuse cells whose network was trained on with them.
+
+    Args:
+        backbone: The exported network, already arranged for the cells' data.
+        own: The network's tensors beside the cells.
+        where: Of the exported network.
+
+    Raises:
+        ConfigError: They are not the exported network's, to the bit.
+    """
+    state = backbone.state_dict()
+    other = [name for name in own if name not in state or not torch.equal(state[name], own[name])]
+    if other or set(state) != set(own):
+        raise ConfigError(
+            "a cell is added to the very network that it was trained in, frozen",
+            came=f"{len(other)} of {len(own)} tensors differ, such as {', '.join(other[:2])}"
+            if other
+            else "a network of other tensors",
+            remedy="name the exported network that the run began with; where that was trained on "
+            "(retrain.unfreeze), export the model to a folder of its own",
+            where=where,
+        )
+
+
+def _sha256(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _damaged(path: Path, came: str) -> CheckpointError:
+    return CheckpointError(
+        "a cell must be as `distributed-iac export` wrote it",
+        came=came,
+        remedy="copy it again, or export it again",
+        where=path,
+    )
