@@ -4,6 +4,7 @@
     python -m benchmarks.real_patients --folder WORK --list             # the parts
     python -m benchmarks.real_patients --source DATA --folder WORK --parts NAME NAME
     python -m benchmarks.real_patients --folder WORK --show             # tables of what is there
+    python -m benchmarks.real_patients --folder WORK --demonstrate      # predictions, picture
 
 DATA holds ``acdc`` (as published), ``sunnybrook`` (nnU-Net raw), ``Task04_Hippocampus``.
 Every part is a configuration that the script writes into WORK and an ordinary ``sweep`` of it;
@@ -14,13 +15,17 @@ started again it continues, and jobs that parts share are done once. Two regimes
   to train on (each set holds the smaller ones; the same 5 choose, the same 20 test), and for the
   disease groups of ACDC that the network has not seen.
 
-Sunnybrook's pictures are turned by 180 degrees against ACDC's and carry no pixel size: the copies
-that are made in WORK say both in their headers (320 mm across 256 pixels, Radau et al. 2009).
+Sunnybrook's pictures carry no pixel size: the copies that are made in WORK say it in their headers
+(320 mm across 256 pixels, Radau et al. 2009). Slices, pixels and intensities are prepared as the
+network's own were, which the run does by itself; otherwise a cell learns to undo the difference,
+and is taken for a gain.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +38,7 @@ import nibabel as nib
 import numpy as np
 import pyarrow.parquet as pq
 import yaml
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -103,10 +109,8 @@ def training(width: str, data: str, source: str) -> Part:
 
 def other_hospital(size: int, width: str) -> Part:
     """The network of ACDC, frozen, at Sunnybrook."""
-    data = {
-        **dataset(f"new{size}", "raw/sunnybrook"),
-        "split": {"file": f"splits/sunnybrook_{size}.json"},
-    }
+    split = {"file": f"splits/sunnybrook_{size}.json"}
+    data = {"name": f"new{size}", "source": "raw/sunnybrook", "split": split}
     network = {
         **NETWORKS[width],
         "weights": f"models/acdc-{width}",
@@ -117,10 +121,8 @@ def other_hospital(size: int, width: str) -> Part:
 
 def other_groups(width: str) -> Part:
     """A network of two disease groups, frozen, for the others."""
-    data = {
-        **dataset("groups", "raw/acdc_unseen"),
-        "split": {"file": "splits/acdc_unseen.json"},
-    }
+    split = {"file": "splits/acdc_unseen.json"}
+    data = {"name": "groups", "source": "raw/acdc_unseen", "split": split}
     network = {**NETWORKS[width], "weights": f"models/acdc-seen-{width}"}
     return Part(f"groups-{width}", {"data": [data], "backbones": [network]})
 
@@ -161,7 +163,7 @@ def write_sources(data: Path) -> None:
     link(raw / "acdc", data / "acdc")
     link(raw / "hippocampus", data / "Task04_Hippocampus")
     if not (raw / "sunnybrook").exists():
-        turn_sunnybrook(data / "sunnybrook", raw / "sunnybrook")
+        size_sunnybrook(data / "sunnybrook", raw / "sunnybrook")
     groups = acdc_groups(data / "acdc")
     for name, seen in (("acdc_seen", True), ("acdc_unseen", False)):
         folder = raw / name / "training"
@@ -188,8 +190,8 @@ def sorted_images(folder: Path) -> list[Path]:
     return sorted((folder / "imagesTr").iterdir())
 
 
-def turn_sunnybrook(source: Path, target: Path) -> None:
-    """Copies whose headers say how the pictures lie and how large their pixels are."""
+def size_sunnybrook(source: Path, target: Path) -> None:
+    """Copies whose headers say how large their pixels are."""
     unfinished = target.with_name(f".{target.name}")
     for folder in ("imagesTr", "labelsTr"):
         (unfinished / folder).mkdir(parents=True, exist_ok=True)
@@ -197,7 +199,7 @@ def turn_sunnybrook(source: Path, target: Path) -> None:
             image = nib.Nifti1Image.from_filename(path)
             pixel = FIELD_OF_VIEW / image.shape[0]
             values = np.asanyarray(image.dataobj)
-            affine = np.diag([-pixel, -pixel, 8.0, 1.0])
+            affine = np.diag([pixel, pixel, 8.0, 1.0])
             nib.save(nib.Nifti1Image(values, affine), unfinished / folder / path.name)
     text = (source / "dataset.json").read_text(encoding="utf-8")
     (unfinished / "dataset.json").write_text(text, encoding="utf-8")
@@ -300,6 +302,61 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return low, high
 
 
+def demonstrate() -> None:
+    """Three commands: add the cell to its network, predict with and without; then the picture."""
+    network, part = Path("demonstration", "network"), "new-20-narrow"
+    if not network.exists():
+        shutil.copytree("models/acdc-narrow", network)
+        key = "new20/dynunet-w8/retrain/lth/seed0"
+        command("export", f"runs/{part}", key, str(network), "--as", "sunnybrook")
+    split = json.loads(Path("splits/sunnybrook_20.json").read_text(encoding="utf-8"))
+    images = Path("demonstration", "images")
+    images.mkdir(exist_ok=True)
+    for patient in split["test"]:
+        shutil.copy(f"raw/sunnybrook/imagesTr/{patient}_0000.nii.gz", images / f"{patient}.nii.gz")
+    for cell in ("none", "sunnybrook"):
+        out = f"demonstration/{cell}"
+        command("predict", str(network), str(images), out, "--cell", cell, "--device", "cpu")
+    draw(split["test"])
+
+
+def draw(patients: Sequence[str]) -> None:
+    """The patient of median gain: image, annotation, the old network's and the cell's contour."""
+
+    def voxels(folder: str, name: str) -> np.ndarray:
+        return np.asanyarray(nib.Nifti1Image.from_filename(Path(folder, f"{name}.nii.gz")).dataobj)
+
+    def dice(one: np.ndarray, two: np.ndarray) -> float:
+        return float(2 * (one & two).sum() / (one.sum() + two.sum()))
+
+    found = []
+    for patient in patients:
+        label = voxels("raw/sunnybrook/labelsTr", patient) == 1
+        plain = voxels("demonstration/none", patient) == 3  # LV of RV, MYO, LV
+        cell = voxels("demonstration/sunnybrook", patient) == 1
+        found.append((dice(cell, label) - dice(plain, label), patient, label, plain, cell))
+    found.sort(key=lambda one: one[0])
+    gain, patient, label, plain, cell = found[len(found) // 2]
+    place = int(label.sum((0, 1)).argmax())
+    image = voxels("demonstration/images", patient)[..., place]
+    rows, columns = (np.nonzero(label[..., place].any(axis))[0] for axis in (1, 0))
+    window = tuple(
+        slice(max(0, int(one.mean()) - 55), int(one.mean()) + 55) for one in (rows, columns)
+    )
+    panels = {
+        "annotated": label,
+        f"the old network, Dice {dice(plain, label):.2f}": plain,
+        f"with its cell, Dice {dice(cell, label):.2f}": cell,
+    }
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for axis, (title, mask) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        axis.imshow(image[window].T, "gray")
+        axis.contour(mask[..., place][window].T, [0.5], colors="#f2b134", linewidths=1.5)
+        axis.set(title=title, xticks=[], yticks=[])
+    figure.savefig("another_hospital.png", dpi=90)
+    print(f"another_hospital.png: {patient}, slice {place}, gain {gain:+.3f} (median of patients)")
+
+
 def show(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Print a table a part."""
     for name, rows in results.items():
@@ -327,6 +384,9 @@ def main() -> None:
     parser.add_argument("--source", type=Path, help="folder with the three data sets")
     parser.add_argument("--parts", nargs="+", help="names of parts; default: all")
     parser.add_argument("--list", action="store_true", help="names of all parts")
+    parser.add_argument(
+        "--demonstrate", action="store_true", help="three commands on new patients, and a picture"
+    )
     parser.add_argument("--show", action="store_true", help="only tables of what is there")
     given = parser.parse_args()
     known = {part.name: part for part in parts()}
@@ -339,6 +399,9 @@ def main() -> None:
     source = None if given.source is None else given.source.resolve()
     given.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(given.folder)
+    if given.demonstrate:
+        demonstrate()
+        return
     if not given.show:
         if source is None:
             sys.exit("--source names the folder with acdc, sunnybrook and Task04_Hippocampus")

@@ -249,6 +249,7 @@ PATTERNS = [pattern for files, _ in ROWS for pattern in re.findall("`(.*?)`", fi
 NOT_LEFT = {
     *("RUN/*/curves.png", "RUN/*/cell.png", "RUN/*/before.pt", "STORE/.work/*", "STORE/.lock"),
     *("STORE/whole/*.npy", "STORE/notes.json", "ARTIFACT/parity.csv", "LABELS/predictions.jsonl"),
+    "MODEL/cells/*.safetensors",
 }
 """What only an end that this search never reached, an earlier interruption, a store or a prediction
 of this release, or a network of nnU-Net leaves behind."""

@@ -77,9 +77,9 @@ class PreprocessSettings(Settings):
 
     follow: Annotated[Literal["auto", "data", "backbone"], Before("data")] = "auto"
     """Where spacing, patch, crop, normalisation and slices come from if they are ``auto``: the
-    ``data``, or the plans of a trained ``backbone`` (nnunet; an exported model). ``auto``: the
-    backbone where the run has an nnunet one, for it is right on no other slices. Written short:
-    ``preprocess: from_backbone``."""
+    ``data``, or a trained ``backbone`` that says so (nnunet; an exported model). ``auto``: the
+    backbone where there is such a one, for it is right on no other slices. ``backbone`` refuses to
+    go on without one. Written short: ``preprocess: from_backbone``."""
 
     slices: Annotated[Literal["auto"] | SliceSettings, Before("auto")] = "auto"
     """How slices are cut; ``auto`` is what the format's reader knows."""

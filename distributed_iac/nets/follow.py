@@ -6,16 +6,17 @@
     config.data[0].preprocess.spacing            # of the nnU-Net plan, where there is one
 
 A network that comes trained is right on no other images than those it was trained on. So what
-``preprocess`` leaves at ``auto`` is taken from it (``preprocess.follow``); what is given stays.
+``preprocess`` leaves at ``auto`` is taken from it, be it nnU-Net's or an exported model
+(``preprocess.follow``); what is given stays. A bare ``state_dict`` says nothing of its images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Literal
+from typing import Literal, get_args
 
-from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.preprocess import (
     ChannelNormalisation,
@@ -23,10 +24,11 @@ from distributed_iac.config.preprocess import (
     SliceSettings,
 )
 from distributed_iac.config.run import RunConfig
+from distributed_iac.data.contract import Axes, Reorient
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.store import Store
+from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.manifest import MANIFEST
-from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.volumes.geometry import plain_axes
 from distributed_iac.data.volumes.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.errors import ConfigError
@@ -62,10 +64,9 @@ def _plans(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, P
             plan, where = read_nnunet_plan(network.folder), network.folder
             planned = planned_preprocess(plan, where=where)
             names = plan.channel_names
-        elif _is_exported(network) and dataset.preprocess.follow == "backbone":
-            assert network.weights is not None
+        elif network.weights is not None and network.weights.is_dir():
             card, where = read_card(network.weights), network.weights
-            planned = remembered_preprocess(card.fingerprint.recipe)
+            planned = remembered_preprocess(card.fingerprint)
             names = card.fingerprint.channel_names
         else:
             continue
@@ -77,26 +78,33 @@ def _plans(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, P
         yield network.key, planned
 
 
-def _is_exported(network: BackboneSettings) -> bool:
-    return network.weights is not None and network.weights.is_dir()
-
-
-def remembered_preprocess(recipe: Recipe) -> PreprocessSettings:
+def remembered_preprocess(fingerprint: Fingerprint) -> PreprocessSettings:
     """How the images of an exported model were prepared, as settings.
+
+    Slices that were cut as stored, from arrays of axis codes that are known, are cut from arrays
+    that are brought to these codes: new images may lie otherwise.
 
     What settings cannot say stays ``auto``: slices that are reversed on the way, and the rules of
     more than one modality.
     """
+    recipe = fingerprint.recipe
     (cut, *others), (rule, *more) = recipe.cuts, tuple(recipe.normalisers.values())
     axes = None if others else plain_axes(cut)
     return PreprocessSettings(
         follow="data",
-        slices="auto" if axes is None else SliceSettings(orientation=cut.reorient, axes=axes),
+        slices="auto" if axes is None else _slices(cut.reorient, axes, fingerprint.axis_codes),
         spacing=recipe.spacing,
         patch=recipe.patch,
         crop=recipe.crop,
         normalisation="auto" if more else _rules(rule),
     )
+
+
+def _slices(reorient: Reorient, axes: Axes, stored_as: str | None) -> SliceSettings:
+    """Of other codes than two that can be brought about, ``differences`` tells."""
+    known = stored_as if reorient == "as_stored" else reorient
+    name = next((one for one in get_args(Reorient) if one == known), reorient)
+    return SliceSettings(orientation=name, axes=axes)
 
 
 def _rules(

@@ -93,7 +93,7 @@ def card_of_store(fingerprint: Fingerprint) -> NetworkCard:
         normalisation=tuple(
             word for rule in recipe.normalisers.values() for word in _normalisation(rule)
         ),
-        orientation=" and ".join(map(describe_cut, recipe.cuts)),
+        orientation=" and ".join(describe_cut(cut, fingerprint.axis_codes) for cut in recipe.cuts),
         intensities=_intensities(recipe.normalisers.get("CT")),
     )
 

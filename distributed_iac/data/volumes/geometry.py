@@ -160,12 +160,19 @@ def slice_geometry(
     return SliceGeometry(shape, axes, steps, (dz, dy, dx))
 
 
-def describe_cut(layout: SliceLayout) -> str:
-    """How slices are cut, for people: ``LPS``, or ``as_stored along array axes 2, 1, 0``."""
+def describe_cut(layout: SliceLayout, stored_as: str | None = None) -> str:
+    """How slices are cut, for people: ``LPS``, or ``as_stored along array axes 2, 1, 0``.
+
+    Args:
+        layout: How.
+        stored_as: Axis codes that all arrays had on disk, where they were cut as stored and are
+            known: the same slices come of bringing arrays to these codes.
+    """
     axes = layout.axes
     if layout.reorient == "as_stored" and axes is None and layout.slice_axis is not None:
         axes = _STORED_PLANES[layout.slice_axis]
-    return layout.reorient + (f" along array axes {', '.join(map(str, axes))}" if axes else "")
+    name = layout.reorient if layout.reorient != "as_stored" else stored_as or "as_stored"
+    return name + (f" along array axes {', '.join(map(str, axes))}" if axes else "")
 
 
 def plain_axes(layout: SliceLayout) -> Axes | None:
