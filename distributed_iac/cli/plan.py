@@ -75,6 +75,8 @@ def plan(
     probes, failed = _probes(settings, graph) if here else ({}, {})
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
+    for sentence in _what_is_moved(settings):
+        typer.echo(sentence)
     if probes and not failed:
         typer.echo(_estimate(settings, graph, probes))
     for error in failed.values():
@@ -83,6 +85,17 @@ def plan(
         raise typer.Exit(RunError.exit_code)
     if simulate or traces:
         show_simulation(console, settings, traces or [], probes, Assumptions(gpu_speed, startup))
+
+
+def _what_is_moved(config: RunConfig) -> list[str]:
+    """Of every backbone that comes trained, whether it is still itself beside its cells."""
+    unfreeze = config.retrain.unfreeze
+    frozen = "stays as it is, to the bit: retrain.unfreeze is cells"
+    moved = (
+        f"is trained on: retrain.unfreeze is {unfreeze}; cells would leave it as it is, to the bit"
+    )
+    said = frozen if unfreeze == "cells" else moved
+    return [f"{one.key} comes trained and {said}" for one in config.backbones if one.is_trained]
 
 
 def _require_fit(config: RunConfig) -> None:

@@ -14,6 +14,7 @@ from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.errors import ConfigError
+from distributed_iac.nets.build import build_backbone
 from distributed_iac.phantom import make_phantom
 from distributed_iac.run.measure import measure
 from distributed_iac.run.probe import Probe, probe
@@ -135,7 +136,13 @@ def test_the_test_patients_are_left_alone(
     one = measure(config, kind)  # type: ignore[arg-type]  # parametrised by name
     assert "val" in asked
     assert asked <= {"weights", "architecture", "val"}
-    assert one.epochs == {"pretrain": 20, "search": 10, "retrain": 5, "baseline": 25}[kind]
+    expected = {
+        "pretrain": 20,
+        "search": 10,
+        "retrain": 2 * 5,
+        "baseline": 25,
+    }  # two learning rates
+    assert one.epochs == expected[kind]
 
 
 def test_an_epoch_of_many_batches_takes_as_much_longer(config: RunConfig) -> None:
@@ -153,3 +160,15 @@ def test_memory_is_that_of_a_process_of_its_own(config: RunConfig) -> None:
     one = probe(config, "pretrain")
     assert isinstance(one, Probe)
     assert 10**8 < one.peak_bytes < 1.5 * 10**9
+
+
+def test_what_becomes_of_a_trained_network_is_said(prepared: Path, tmp_path: Path) -> None:
+    network = build_backbone(load_config(prepared).backbones[0], 1, 4)
+    torch.save(network.state_dict(), tmp_path / "unet.pt")
+    trained = f"backbones.0.weights={tmp_path / 'unet.pt'}"
+    options = ["--no-measure", "--set", trained, "--set", "controls=[plain, random]"]
+    moved = plan(prepared, *options)
+    assert "unet comes trained and is trained on: retrain.unfreeze is all" in moved.output
+    frozen = plan(prepared, *options, "--set", "retrain.unfreeze=cells")
+    assert "unet comes trained and stays as it is, to the bit" in frozen.output
+    assert "comes trained" not in plan(prepared, "--no-measure").output
