@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from distributed_iac.errors import DataError
+from distributed_iac.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from distributed_iac.data.store.case_notes import Skipped
@@ -70,6 +70,12 @@ def predict(
     from distributed_iac.deploy.segment_cases import predict_images
     from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, has_unknown_axes
 
+    if out.resolve().is_relative_to(images.resolve()) and images.is_dir():
+        raise ConfigError(
+            "label maps go to a folder outside that of the images",
+            came=str(out),
+            remedy="name another folder: label maps would be taken for images the next time",
+        )
     loaded = load_model(model, cell=cell, device=device, batch_size=batch_size)
     found = find_images(images, loaded.card.fingerprint, format=format_name, modality=modality)
     outcomes = predict_images(

@@ -48,7 +48,7 @@ def prepare(
         try:
             done = _prepare_one(run, dataset)
             typer.echo(_summary(dataset.name, done))
-            _tell_of_networks(run, dataset.name, done)
+            _tell_of_networks(run, dataset, done)
         except DistributedIacError as failure:
             failures.append(failure)
     # One data set's fault does not cost a night's work on the others.
@@ -61,7 +61,7 @@ def prepare(
 def _chosen(run: RunConfig, names: Sequence[str] | None) -> list[DatasetSettings]:
     from distributed_iac.cli.configuration import choose
 
-    known = {dataset.name: dataset for dataset in run.data}
+    known = {dataset.name: dataset for dataset in run.all_data}
     wanted = {choose("data sets", name, known).name for name in names or known}
     return [dataset for name, dataset in known.items() if name in wanted]
 
@@ -85,16 +85,18 @@ def _prepare_one(run: RunConfig, dataset: DatasetSettings) -> Preparation:
         )
 
 
-def _tell_of_networks(run: RunConfig, dataset: str, done: Preparation) -> None:
+def _tell_of_networks(run: RunConfig, dataset: DatasetSettings, done: Preparation) -> None:
     """Warn of trained networks that expect something else than the store has."""
     if not any(settings.is_trained for settings in run.backbones):
         return
-    from distributed_iac.nets.trained import card_of_store
+    from distributed_iac.nets.trained import card_of_store, named_for
     from distributed_iac.training.doubts import network_doubted
 
+    card = card_of_store(done.fingerprint)
     for settings in run.backbones:
-        for sentence in network_doubted(settings, card_of_store(done.fingerprint)):
-            typer.echo(f"warning: {dataset}: {sentence}", err=True)
+        network = settings if dataset in run.data else named_for(settings, card)
+        for sentence in network_doubted(network, card):
+            typer.echo(f"warning: {dataset.name}: {sentence}", err=True)
 
 
 def _summary(name: str, done: Preparation) -> str:

@@ -155,6 +155,12 @@ class RunConfig(Settings):
             return self
         if len(self.data) > 1:
             raise ValueError(f"also_scored wants one data set in data (came {len(self.data)})")
+        (dataset,) = self.data
+        if any(other.source.resolve() == dataset.source.resolve() for other in self.also_scored):
+            raise ValueError(
+                "also_scored is other data than data: patients that the models are trained on say "
+                f"nothing of what is forgotten (both have the source {dataset.source})"
+            )
         fresh = [backbone.key for backbone in self.backbones if not backbone.is_trained]
         if fresh:
             raise ValueError(

@@ -193,7 +193,7 @@ class RetrainSettings(SupervisedSettings):
                 f"backbone_rate counts with rates: [] only (rates {list(self.rates)}, "
                 f"backbone_rate {self.backbone_rate}): put the share among rates, or empty them"
             )
-        if len(set(self.rates)) < len(self.rates):
+        if len({f"{rate:g}" for rate in self.rates}) < len(self.rates):
             raise ValueError(f"rates differ from each other (came {list(self.rates)})")
         return self
 

@@ -99,7 +99,10 @@ class Predictions:
             RunError: The record is of a newer release.
         """
         sha256 = patiently(lambda: sha256_of(path))
-        origins = {line.origin for line in self._lines.get(case_id, ()) if line.sha256 == sha256}
+        origins = self._origins(case_id, sha256)
+        if origin not in origins:  # another process may have made it since
+            self.__dict__.pop("_lines", None)
+            origins = self._origins(case_id, sha256)
         if origin in origins:
             return None
         if origins:
@@ -107,6 +110,9 @@ class Predictions:
         if case_id in self._lines:
             return "it is not as it was written: cut off, or changed since"
         return f"{RECORD} does not say that it was made here, by which model and of which image"
+
+    def _origins(self, case_id: str, sha256: str) -> set[str]:
+        return {line.origin for line in self._lines.get(case_id, ()) if line.sha256 == sha256}
 
     def _ends_well(self) -> bool:
         try:
@@ -120,7 +126,7 @@ class Predictions:
 
     @cached_property
     def _lines(self) -> Mapping[str, list[_Line]]:
-        """What was there at the start; what is made since is not asked about."""
+        """What was there when it was asked for; read again before anything is refused."""
         found: dict[str, list[_Line]] = {}
         for line in self._read():
             found.setdefault(line.case, []).append(line)

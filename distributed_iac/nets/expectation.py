@@ -248,7 +248,7 @@ def _mismatch(
         only += [f"only the network has {_list(spare)}"] if spare else []
         came = "; ".join([came, *only])
         remedy = f"take a network and a data set of the same {kind}s"
-        if lost and kind == "label" and len(theirs) > len(ours):
+        if lost and not strangers and kind == "label" and len(theirs) > len(ours):
             remedy = "if it is the network's under another name, say so, store to network: "
             remedy += f"label_names: {{{_quoted(lost[0])}: {_quoted(spare[0])}}}"
     else:

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from distributed_iac.data.store.identity import content_key
 from distributed_iac.errors import CheckpointError, RunError
 from distributed_iac.files import sha256_of, write_atomically
 from distributed_iac.run.artifact_cache import Cache
@@ -36,6 +37,9 @@ from distributed_iac.run.storage import is_file, is_uri, read_file, resolve, wri
 from distributed_iac.transient import patiently
 from distributed_iac.versions import RESULT as VERSION
 from distributed_iac.versions import require_version
+
+CHECKSUM = "checksum"
+"""Entry of ``result.json`` with the SHA-256 of the others."""
 
 RESULT = "result.json"
 """The file that says that a result is complete: written last."""
@@ -65,12 +69,22 @@ class Artifacts:
         """Return a result's ``result.json``, and read nothing else; None if the result is missing.
 
         Raises:
+            CheckpointError: It is damaged, or another job's.
             OSError: The storage cannot be reached.
         """
         try:
-            return read_file(*self._at(f"{_place(digest)}/{RESULT}"))
+            content = read_file(*self._at(f"{_place(digest)}/{RESULT}"))
         except FileNotFoundError:
             return None
+        stated = described(content, f"{self._where(digest)}/{RESULT}").get("digest", digest)
+        if stated != digest:
+            raise CheckpointError(
+                f"a result lies under its own digest, {digest[:16]}...",
+                came=f"the result of {stated[:16]}...",
+                remedy="put the folders back, or delete this one; the next run makes it again",
+                where=self._where(digest),
+            )
+        return content
 
     def fetch(self, digest: str, without: Collection[str] = ()) -> Path | None:
         """Return a local folder with the result's files, to be read only; None if it is missing.
@@ -211,9 +225,34 @@ def _write_read_only(path: Path, data: bytes) -> None:
 def _listed(content: bytes, where: str) -> dict[str, str]:
     """Names and checksums of the files that belong to a result."""
     with reading(where):
+        return dict(described(content, where)[FILES])
+
+
+def described(content: bytes, where: str) -> dict[str, Any]:
+    """Read what a ``result.json`` says.
+
+    Args:
+        content: Of the file.
+        where: For errors.
+
+    Raises:
+        CheckpointError: It is damaged or altered, or of a release that this one cannot read.
+    """
+    with reading(where):
         parsed = json.loads(content)
-        require_version(VERSION, parsed, where)
-        return dict(parsed[FILES])
+        if not isinstance(parsed, dict):
+            raise TypeError(f"a mapping is expected, not a {type(parsed).__name__}")
+    require_version(VERSION, parsed, where)
+    # Release 0.1.0 wrote none, nor did the first ones after it.
+    stated = parsed.pop(CHECKSUM, None)
+    if stated is not None and stated != content_key(parsed):
+        raise CheckpointError(
+            f"a finished job's {RESULT} is as it was written",
+            came="another content than its own checksum says",
+            remedy="delete its folder; the next run makes it again",
+            where=where,
+        )
+    return {name: value for name, value in parsed.items() if name != VERSION.key}
 
 
 _State = Literal["as listed", "altered", "missing"]

@@ -91,13 +91,18 @@ class Digests:
         if job.kind == "prepare":
             return content_key(RESULTS[job.kind], job.key, _of_source(self._datasets[job.dataset]))
         needs = [self[need] for need in job.needs if self._graph[need].kind not in GATES]
-        store, backbone = self._store(job.dataset), self._backbone(job.backbone)
+        store, backbone = self.store(job.dataset), self._backbone(job.backbone)
         settings = settings_of(self._config, job)
         if job.kind == "evaluate":
             settings |= _of_gate(self._networks[job.backbone])
         return content_key(RESULTS[job.kind], job.key, store, backbone, settings, sorted(needs))
 
-    def _store(self, name: str) -> str:
+    def store(self, name: str) -> str:
+        """What results on a data set's store are known by.
+
+        Raises:
+            StoreError: The store is not there yet, or damaged.
+        """
         if name not in self._stores:
             self._stores[name] = self._store_identity(self._datasets[name])
         return self._stores[name]

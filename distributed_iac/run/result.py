@@ -8,16 +8,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from distributed_iac import versions
+from distributed_iac.data.store.identity import content_key
 from distributed_iac.files import write_json
 from distributed_iac.jobs.job import Job
-from distributed_iac.run.artifacts import FILES, RESULT, Artifacts, checksums
+from distributed_iac.run.artifacts import (
+    CHECKSUM,
+    FILES,
+    RESULT,
+    Artifacts,
+    checksums,
+    described,
+)
 from distributed_iac.run.reading import reading
 from distributed_iac.training.stage import Scalar
 from distributed_iac.transient import patiently
@@ -54,7 +61,8 @@ def write_result(
         **{name: _plain(value) for name, value in final.items()},
         FILES: checksums(folder),
     }
-    write_json(folder / RESULT, versions.versioned(versions.RESULT, content))
+    written = versions.versioned(versions.RESULT, content)
+    write_json(folder / RESULT, {**written, CHECKSUM: content_key(written)})
     return content
 
 
@@ -120,12 +128,7 @@ def parse_result(content: bytes, where: str) -> dict[str, Any]:
     Raises:
         CheckpointError: It is damaged, or of a release that this one cannot read.
     """
-    with reading(where):
-        parsed = json.loads(content)
-        if not isinstance(parsed, dict):
-            raise TypeError(f"a mapping is expected, not a {type(parsed).__name__}")
-    versions.require_version(versions.RESULT, parsed, where)
-    return {name: value for name, value in parsed.items() if name != versions.RESULT.key}
+    return described(content, where)
 
 
 def _scalars(content: Mapping[str, Any]) -> Result:

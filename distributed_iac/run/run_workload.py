@@ -14,9 +14,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.identity import canonical, settings_identity
-from distributed_iac.data.store.manifest import IDENTITY, read_manifest, verify_files
+from distributed_iac.data.store.manifest import (
+    IDENTITY,
+    read_manifest,
+    require_unchanged,
+    verify_files,
+)
 from distributed_iac.errors import StoreError
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
@@ -65,8 +71,7 @@ class RunWorkload:
         Every byte is read, once a process: whoever drives the run asks first, and a worker only if
         it is handed this job.
         """
-        (dataset,) = [one for one in self.config.all_data if one.name == name]
-        folder = self.config.store_folder(dataset)
+        dataset, folder = self._dataset(name), self._store_folder(name)
         try:
             verify_files(folder, read_manifest(folder), "checksums")
         except StoreError as error:
@@ -77,12 +82,25 @@ class RunWorkload:
         asked = settings_identity(dataset.preprocess)
         return canonical(stored["preprocess"]) == canonical(asked)
 
+    def _dataset(self, name: str) -> DatasetSettings:
+        (dataset,) = [one for one in self.config.all_data if one.name == name]
+        return dataset
+
+    def _store_folder(self, name: str) -> Path:
+        return self.config.store_folder(self._dataset(name))
+
     def open(self, job: Job) -> Work:
         """Open the data and build the networks of a job."""
         return build_work(self.config, job, Artifacts(self.artifacts))
 
     def keep(self, job: Job, folder: Path, rows: Sequence[Result], final: Result) -> Result:
-        """Keep a finished job's files."""
+        """Keep a finished job's files, if the store that they were made from is still that store.
+
+        Raises:
+            StoreError: It was changed while the job worked.
+        """
+        if job.kind != "prepare":
+            require_unchanged(self._store_folder(job.dataset), self._digests.store(job.dataset))
         artifacts = Artifacts(self.artifacts)
         return keep_result(artifacts, job, self.digest(job), folder, rows, final)
 

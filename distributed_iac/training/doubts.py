@@ -30,6 +30,7 @@ from distributed_iac.nets.trained import (
     card_of_backbone,
     card_of_source,
     card_of_store,
+    named_for,
     spare_outputs,
 )
 
@@ -78,13 +79,14 @@ class _Seen:
 
 
 def _doubts(config: RunConfig) -> Iterator[str]:
-    for dataset in config.data:
+    for dataset in config.all_data:
         seen = _look_at(config, dataset)
         if seen is None:
             continue
         yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
         for settings in config.backbones:
-            told = network_doubted(settings, seen.card)
+            network = settings if dataset in config.data else named_for(settings, seen.card)
+            told = network_doubted(network, seen.card)
             yield from (f"{dataset.name}: {sentence}" for sentence in told)
 
 

@@ -17,6 +17,7 @@ import torch
 from pydantic import ValidationError
 
 from distributed_iac.cli.main import main
+from distributed_iac.config.load import to_yaml
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
 from distributed_iac.deploy import load_model
@@ -36,6 +37,7 @@ from distributed_iac.training.group import Group
 from tests.deploy.conftest import PREPROCESS
 
 LV = 3  # of ACDC's RV 1, MYO 2, LV 3
+Iac = Callable[..., tuple[int, str]]
 WITH_A_CELL = "new/unet/retrain/full/seed0"
 
 
@@ -179,14 +181,26 @@ def test_the_report_says_what_each_model_gains_and_what_it_forgets(finished: Loc
     [
         ({"backbones": [{"name": "basic_unet"}]}, "has no weights"),
         ({"also_scored": [{"name": "new", "source": "x"}]}, "must differ from each other"),
+        ({"also_scored": [{"name": "again", "source": "SAME"}]}, "is other data than data"),
         ({"data": [{"name": one, "source": "x"} for one in "ab"]}, "wants one data set"),
     ],
 )
 def test_what_cannot_be_forgotten_is_not_asked_for(
     hospital: RunConfig, change: dict[str, Any], said: str
 ) -> None:
+    for one in change.get("also_scored", ()):
+        one["source"] = one["source"].replace("SAME", str(hospital.data[0].source))
     with pytest.raises(ValidationError, match=said):
         RunConfig.model_validate(hospital.model_dump() | change)
+
+
+def test_what_is_also_scored_is_prepared_with_the_rest(hospital: RunConfig, iac: Iac) -> None:
+    path = hospital.out.parent / "run.yaml"
+    path.write_text(to_yaml(hospital), encoding="utf-8")
+    code, said = iac("prepare", path)
+    assert code == 0, said
+    assert "new: " in said
+    assert "old: " in said
 
 
 def test_it_is_said_before_anything_runs(hospital: RunConfig, finished: LocalSweep) -> None:
@@ -243,9 +257,6 @@ def test_regions_beyond_the_stores_are_left_away() -> None:
     store = NetworkCard(("t1",), ("TC",), "sigmoid")
     found = agree(network, store, Names(), "m")
     assert (found.outputs, found.spare) == ((1,), (0, 2))
-
-
-Iac = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
@@ -333,6 +344,12 @@ def test_a_cell_and_its_network_are_told_apart_from_others(
         code, found = iac(*arguments)
         assert code == 2, found
         assert said in found
+
+
+def test_label_maps_are_not_put_among_the_images(iac: Iac, old: Path, images: Path) -> None:
+    code, said = iac("predict", old, images, images / "labels")
+    assert code == 2
+    assert "outside that of the images" in said
 
 
 def test_a_cell_that_was_altered_is_refused(

@@ -37,6 +37,28 @@ def files(folder: Path, text: str = "{}") -> Path:
     return folder
 
 
+def test_a_result_under_anothers_digest_is_not_taken(artifacts: Artifacts, tmp_path: Path) -> None:
+    other = hashlib.sha256(b"other").hexdigest()
+    artifacts.put(other, files(tmp_path / "left"))  # it says that it is DIGEST's
+    for asked in (artifacts.read, artifacts.fetch, lambda one: find_result(artifacts, one)):
+        with pytest.raises(CheckpointError, match="under its own digest"):
+            asked(other)
+
+
+def test_what_a_result_says_of_itself_is_compared_with_its_checksum(tmp_path: Path) -> None:
+    folder = files(tmp_path / "left")
+    path = folder / "result.json"
+    whole = path.read_text(encoding="utf-8")
+    assert read_result(folder)["val_dice"] == 0.5
+    path.write_text(whole.replace("0.5", "0.9"), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="its own checksum"):
+        read_result(folder)
+    said = json.loads(whole)
+    del said["checksum"]  # as the releases before it wrote
+    path.write_text(json.dumps(said), encoding="utf-8")
+    assert read_result(folder)["val_dice"] == 0.5
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

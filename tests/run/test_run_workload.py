@@ -126,3 +126,41 @@ def test_a_damaged_store_is_neither_finished_nor_overwritten(prepared: RunConfig
     manifest.unlink()
     with pytest.raises(StoreError, match=r"manifest\.json is missing"):
         prepare(prepared)
+
+
+def test_nothing_is_kept_of_a_job_whose_store_was_changed_meanwhile(
+    prepared: RunConfig, tmp_path: Path
+) -> None:
+    workload = workload_of(prepared)
+    job = workload.graph[PRETRAIN]
+    left = tmp_path / "left"
+    left.mkdir()
+    workload.digest(job)
+    folder = prepared.stores / "acdc"
+    shard = next((folder / "shards").iterdir())
+    whole = shard.read_bytes()
+    shard.chmod(0o644)
+    shard.write_bytes(whole[:-64] + bytes(64))
+    with pytest.raises(StoreError, match="must be as it was written"):
+        workload.keep(job, left, [], {})
+    shard.write_bytes(whole)  # younger than the manifest, and as it was
+    assert workload.keep(job, left, [], {})["status"] == "done"
+
+
+def test_nothing_is_kept_of_a_job_whose_store_is_another_one_now(
+    prepared: RunConfig, tmp_path: Path
+) -> None:
+    workload = workload_of(prepared)
+    job = workload.graph[PRETRAIN]
+    workload.digest(job)
+    shutil.rmtree(prepared.stores / "acdc")
+    dataset = prepared.data[0]
+    preprocess = dataset.preprocess.model_copy(update={"patch": (32, 32)})
+    other = prepared.model_copy(
+        update={"data": (dataset.model_copy(update={"preprocess": preprocess}),)}
+    )
+    assert prepare(other) == "done"
+    left = tmp_path / "left"
+    left.mkdir()
+    with pytest.raises(StoreError, match="another store in its place"):
+        workload.keep(job, left, [], {})

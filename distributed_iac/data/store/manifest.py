@@ -146,6 +146,36 @@ def compared_files(folder: Path, manifest: Manifest, verify: Verify = "checksums
         yield name
 
 
+def require_unchanged(folder: Path, results: str) -> None:
+    """Refuse to go by a store that is another one now, or in which a file was changed since.
+
+    A file that is younger than the manifest, which is written last, is compared byte by byte; so
+    this costs next to nothing where nothing was touched.
+
+    Args:
+        folder: The store.
+        results: What results on it were to be known by, :attr:`Manifest.results`.
+
+    Raises:
+        StoreError: It is not the same, or not whole.
+    """
+    manifest = read_manifest(folder)
+    if manifest.results != results:
+        raise StoreError(
+            "a store stays the same while jobs work on it",
+            came="another store in its place",
+            where=folder,
+            remedy="run the same command again",
+        )
+    try:
+        written = patiently((folder / MANIFEST).stat).st_mtime_ns
+        places = [folder / name for name in manifest.files]
+        touched = any(patiently(one.stat).st_mtime_ns > written for one in places)
+    except OSError as error:
+        raise _damaged(folder, error.strerror or str(error)) from error
+    verify_files(folder, manifest, "checksums" if touched else "manifest")
+
+
 def without_manifest(folder: Path) -> StoreError:
     """What to say of a store whose manifest was deleted: the other files cannot be trusted."""
     return StoreError(
