@@ -70,7 +70,7 @@ def predict(
     from distributed_iac.deploy.segment_cases import predict_images
     from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, has_unknown_axes
 
-    if out.resolve().is_relative_to(images.resolve()) and images.is_dir():
+    if images.is_dir() and images.resolve() in out.resolve().parents:
         raise ConfigError(
             "label maps go to a folder outside that of the images",
             came=str(out),

@@ -38,7 +38,7 @@ from distributed_iac.transient import patiently
 from distributed_iac.versions import RESULT as VERSION
 from distributed_iac.versions import require_version
 
-CHECKSUM = "checksum"
+CHECKSUM = "content_sha256"
 """Entry of ``result.json`` with the SHA-256 of the others."""
 
 RESULT = "result.json"
