@@ -29,7 +29,7 @@ out: {out}
 data: [{{name: a, source: a, format: acdc}}]
 pretrain: {{epochs: 10}}
 search: {{epochs: 20, warmup_epochs: 2}}
-retrain: {{epochs: 5}}
+retrain: {{epochs: 5, rates: [1.0]}}
 """
 
 
