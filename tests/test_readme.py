@@ -70,7 +70,31 @@ search: {epochs: 3, warmup_epochs: 1}
 retrain: {epochs: 1}
 sweep: {cpus: 2, workers: reused}
 """,
+    "another_hospital": """
+device: cpu
+threads: 1
+seeds: [0]
+data:
+  - name: hospital
+    source: data/acdc
+    split: {seed: 1, fractions: {weights: 0.4, architecture: 0.3, val: 0.15, test: 0.15}}
+backbones:
+  - name: dynunet
+    base_features: 4
+    strides: [[1, 1], [2, 2], [2, 2]]
+    label: dynunet
+    weights: models/trained
+batches: {batch_size: 4, steps_per_epoch: 2}
+cell: {nodes: 1, partial_channels: 2}
+search: {epochs: 3, warmup_epochs: 1}
+retrain: {epochs: 1}
+controls: [plain, random, decoder, convolution]
+sweep: {cpus: 2, workers: reused}
+""",
 }
+TRAINED = ["export", "runs/acdc", "acdc/dynunet/pretrain", "models/trained"]
+"""What the user of another hospital brings along."""
+
 """What is put on top of a published configuration so that its commands take seconds."""
 
 ELSEWHERE = {
@@ -212,10 +236,11 @@ def test_every_run_folder_in_a_command_is_that_of_a_published_configuration() ->
 
 
 def test_the_exported_model_is_one_that_its_run_trains() -> None:
-    (words,) = [w for w in calls("distributed-iac", README) if w[0] == "export" and len(w) > 2]
-    run, key = words[1:3]
-    assert run == "runs/acdc"
-    assert plan_jobs(load_config(ROOT / "configs/acdc.yaml"))[key].kind == "retrain"
+    exports = [w for w in calls("distributed-iac", README) if w[0] == "export" and len(w) > 2]
+    assert len(exports) == 2
+    for _, run, key, *_ in exports:
+        config = f"configs/{run.removeprefix('runs/').replace('-', '_')}.yaml"
+        assert plan_jobs(load_config(ROOT / config))[key].kind == "retrain"
 
 
 @pytest.mark.parametrize("words", calls("ray"), ids=" ".join)
@@ -379,7 +404,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = tmp_path_factory.mktemp("readme")
     (here / "configs").mkdir()
     for name, short in SHORT.items():
-        text = f"base: {ROOT / 'configs' / name}.yaml\nname: {name}\n{short}"
+        run = name.replace("_", "-")
+        text = f"base: {ROOT / 'configs' / name}.yaml\nname: {run}\n{short}"
         (here / f"configs/{name}.yaml").write_text(text, encoding="utf-8")
     return here
 
@@ -387,7 +413,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_readmes_commands_do_what_it_says_one_after_another(place: Path) -> None:
     for words in runnable():
-        if words[1] == "predict":
+        if words[1:3] == ["sweep", "configs/another_hospital.yaml"]:
+            execute("-m", "distributed_iac.cli.main", *TRAINED, here=place)
+        if words[1] == "predict" and not (place / "new_patients").exists():
             images = sorted((place / "data/acdc").rglob("*_frame??.nii.gz"))[:2]
             (place / "new_patients").mkdir()
             for number, image in enumerate(images):
@@ -397,7 +425,8 @@ def test_the_readmes_commands_do_what_it_says_one_after_another(place: Path) -> 
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     for path in ("figures/acdc", "runs/acdc/report.html", "runs/acdc/tensorboard", "models/acdc"):
         assert (place / path).exists(), path
-    assert len(list((place / "labels").glob("heart?.nii.gz"))) == 2
+    for labels in ("labels", "labels_b"):
+        assert len(list((place / labels).glob("heart?.nii.gz"))) == 2
     (code,) = blocks(README, "python")
     done = execute("-c", code, here=place)
     assert done.returncode == 0, done.stderr
