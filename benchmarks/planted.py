@@ -51,8 +51,9 @@ from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.provenance import describe_environment
 from distributed_iac.seeds import derive_seed
-from distributed_iac.training.retrain import retrain_stage
+from distributed_iac.training.retrain import retrained
 from distributed_iac.training.search import SearchStage
+from distributed_iac.training.supervised import SupervisedStage
 
 FAMILIES = ("conv", "pool", "skip")
 SIZE = 24
@@ -234,13 +235,13 @@ def dice_of(seed: int, name: str, genotype: Genotype) -> float:
     generator = torch.Generator().manual_seed(derive_seed(seed, "check", name))
     network = DerivedNetwork(backbone, genotype, CELL, generator)
     network.projections.load_state_dict(teacher.projections.state_dict())
-    stage = retrain_stage(
+    stage = SupervisedStage(
         network,
+        retrained(network, "cells", rate=1.0),
         store,
         SCHEME,
         RetrainSettings(epochs=20, unfreeze="cells", optimiser=SEARCH.weights, validate_every=20),
         BATCHES,
-        rate=1.0,
         seed=derive_seed(seed, "batches"),
         device=torch.device("cpu"),
     )

@@ -3,7 +3,7 @@
 ::
 
     network = SkipNetwork(backbone, "attention_gate", cell_settings, generator)
-    stage = retrain_stage(network, store, scheme, settings, batches, 1.0, seed=0, device=device)
+    groups = retrained(network, "cells", rate=1.0)      # as of a network with cells
 
 Each stands where a cell would: its output passes a 1 x 1 convolution that starts at zero and is
 added to the skip (or takes its place, as ``cell.residual`` says), so that only what is computed
@@ -24,8 +24,7 @@ from __future__ import annotations
 from statistics import fmean
 
 import torch
-from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer
-from monai.networks.nets.attentionunet import AttentionBlock
+from monai.networks.blocks import ChannelSELayer
 from torch import Tensor, nn
 
 from distributed_iac.cell.cost import operation_cost
@@ -35,6 +34,7 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.comparison import SkipModule
 from distributed_iac.genotype import OPERATIONS
 from distributed_iac.nets.contract import Backbone, Tap
+from distributed_iac.nets.monai_internals import attention_gate
 
 
 class SkipNetwork(ImplantedNetwork):
@@ -89,7 +89,7 @@ class AttentionGate(nn.Module):
     def __init__(self, tap: Tap) -> None:
         super().__init__()
         inner = max(1, tap.channels // 2)
-        self.gate = AttentionBlock(2, f_int=inner, f_g=tap.decoder_channels, f_l=tap.channels)
+        self.gate = attention_gate(inner, tap.decoder_channels, tap.channels)
 
     def forward(self, skip: Tensor, decoder: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""

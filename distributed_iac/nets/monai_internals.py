@@ -19,11 +19,24 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from monai.networks.nets.attentionunet import AttentionBlock
 from monai.networks.nets.flexible_unet import FLEXUNET_BACKBONE
 from torch import Tensor, nn
 
 from distributed_iac.nets.contract import Implant
 from distributed_iac.nets.wrapped import Parts
+
+
+def attention_gate(inner: int, gating: int, gated: int) -> nn.Module:
+    """The gate of an ``AttentionUnet``, called with the gating feature first.
+
+    Args:
+        inner: Channels that both are brought to.
+        gating: Channels of the feature that says what counts.
+        gated: Channels of the feature whose pixels are weighted.
+    """
+    gate: nn.Module = AttentionBlock(2, f_int=inner, f_g=gating, f_l=gated)
+    return gate
 
 
 def basic_unet_parts(net: Any) -> Parts:

@@ -46,7 +46,24 @@ class Ending:
         return cls(failed, sentence) if failed else cls("all_epochs", state["reason"])
 
 
-class EpochStage:
+class Ended:
+    """Remembers why a stage is done; as long as there is no reason it goes on."""
+
+    def __init__(self) -> None:
+        self.ending: Ending | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a reason not to go on."""
+        return self.ending is not None
+
+    @property
+    def reason(self) -> str | None:
+        """The same in words."""
+        return None if self.ending is None else str(self.ending)
+
+
+class EpochStage(Ended):
     """Counts epochs, knows when to validate, and remembers why it ended.
 
     Args:
@@ -55,7 +72,7 @@ class EpochStage:
     """
 
     def __init__(self, epochs: int, validate_every: int) -> None:
-        self.ending: Ending | None = None
+        super().__init__()
         self._epochs = epochs
         self._validate_every = validate_every
         self._epoch = 0
@@ -69,16 +86,6 @@ class EpochStage:
     def epochs(self) -> int:
         """Epochs at the most."""
         return self._epochs
-
-    @property
-    def done(self) -> bool:
-        """Whether there is a reason not to go on."""
-        return self.ending is not None
-
-    @property
-    def reason(self) -> str | None:
-        """The same in words."""
-        return None if self.ending is None else str(self.ending)
 
     def _require_open(self) -> None:
         if self.done:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distributed_iac.cell.implant import DerivedNetwork, ImplantedNetwork, SearchNetwork
 from distributed_iac.cell.random_genotype import random_genotype
@@ -42,11 +42,10 @@ from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.seeds import derive_seed
-from distributed_iac.training.adapt import adapt_stage
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.doubts import network_doubted
 from distributed_iac.training.pretrain import pretrain_stage
-from distributed_iac.training.retrain import retrain_stage
+from distributed_iac.training.retrain import Groups, adapted, retrained
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.supervised import SupervisedStage
 
@@ -217,26 +216,20 @@ class Group:
         self, backbone: Backbone, part: Trained, seed: int, rate: float
     ) -> SupervisedStage:
         """More training of a part of the plain backbone, with one learning rate."""
-        return adapt_stage(
-            backbone,
-            part,
-            self.store,
-            self.scheme,
-            self.config.retrain,
-            self.config.batches,
-            rate,
-            seed=self.seed("retrain", "batches", seed),
-            device=self.device,
-        )
+        return self._supervised(backbone, adapted(backbone, part, rate), seed)
 
     def _retrain(self, network: ImplantedNetwork, seed: int, rate: float) -> SupervisedStage:
-        return retrain_stage(
+        groups = retrained(network, self.config.retrain.unfreeze, rate)
+        return self._supervised(network, groups, seed)
+
+    def _supervised(self, network: nn.Module, groups: Groups, seed: int) -> SupervisedStage:
+        return SupervisedStage(
             network,
+            groups,
             self.store,
             self.scheme,
             self.config.retrain,
             self.config.batches,
-            rate,
             seed=self.seed("retrain", "batches", seed),
             device=self.device,
         )

@@ -50,11 +50,16 @@ def write_cell(path: Path, cell: Discretisation, provenance: Mapping[str, Any]) 
 
 def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a state_dict as safetensors: numbers only, nothing that could run."""
+    write_atomically(path, weights_bytes(state))
+
+
+def weights_bytes(state: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> bytes:
+    """The file of a state_dict, the same for equal tensors; ``header`` is text beside them."""
     tensors = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
-    write_atomically(path, save(tensors))
+    return save(tensors, None if header is None else dict(header))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

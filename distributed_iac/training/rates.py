@@ -2,7 +2,7 @@
 
 ::
 
-    stage = RatesStage(lambda rate: retrain_stage(..., rate=rate), settings.rates)
+    stage = RatesStage(lambda rate: group.retrain_stage(..., rate), settings.rates)
     while not stage.done:
         report = stage.step()            # epochs count on over all rates
     stage.best.state, stage.rate         # of the best epoch of all, and the rate that reached it
@@ -20,12 +20,12 @@ from typing import Any
 from torch import nn
 
 from distributed_iac.training.best import Best
-from distributed_iac.training.epochs import FAILURES, Ending
+from distributed_iac.training.epochs import FAILURES, Ended, Ending
 from distributed_iac.training.stage import StepReport
 from distributed_iac.training.supervised import SupervisedStage
 
 
-class RatesStage:
+class RatesStage(Ended):
     """Supervised training with each rate in turn, one epoch a step.
 
     A rate with which training diverges, or does not fit into memory, is out; only if all are, the
@@ -37,7 +37,7 @@ class RatesStage:
     """
 
     def __init__(self, build: Callable[[float], SupervisedStage], rates: Sequence[float]) -> None:
-        self.ending: Ending | None = None
+        super().__init__()
         self._build, self._rates = build, tuple(rates)
         self._kept, self._kept_rate = Best(), self._rates[0]
         self._place, self._before = 0, 0
@@ -71,16 +71,6 @@ class RatesStage:
     def epochs(self) -> int:
         """Epochs at the most, over all rates."""
         return self._before + self._stage.epochs * (len(self._rates) - self._place)
-
-    @property
-    def done(self) -> bool:
-        """Whether all rates have been tried."""
-        return self.ending is not None
-
-    @property
-    def reason(self) -> str | None:
-        """Why it is done, in words."""
-        return None if self.ending is None else str(self.ending)
 
     @property
     def scores(self) -> str:
@@ -143,7 +133,7 @@ class RatesStage:
         """Continue from :meth:`state_dict`."""
         self._place, self._before = int(state["place"]), int(state["before"])
         self._scores, self._kept_rate = list(state["scores"]), float(state["kept_rate"])
-        self.ending = None if state["ending"] is None else Ending(**state["ending"])
+        self.ending = Ending.from_state(state)
         self._kept = Best.from_state(state["kept"])
         if self._place:
             self._stage = self._build(self._rates[self._place])

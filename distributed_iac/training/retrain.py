@@ -1,26 +1,29 @@
-"""Train discrete cells, or other modules in the skips, in the pre-trained network.
+"""What of a pre-trained network is trained on, with modules in its skips or without, and how fast.
 
 ::
 
-    network = DerivedNetwork(backbone, genotype, cell_settings, generator)
-    stage = retrain_stage(network, store, scheme, settings, batches, 0.1, seed=0, device=device)
+    groups = retrained(DerivedNetwork(backbone, genotype, cell, generator), "cells", rate=1.0)
+    groups = adapted(backbone, "decoder", rate=0.1)
+    stage = SupervisedStage(network, groups, store, scheme, settings, batches, ...)
 
-``unfreeze`` says what is trained besides the cells: nothing, the decoder, or everything.
+Everything else is alike for both: start, patients, batches, epochs, schedule, optimiser, gradient
+clipping, choice of the best epoch, and the learning rates that are tried on the same part of the
+network. The two then differ in the cell alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
+from torch import nn
 
 from distributed_iac.cell.implant import ImplantedNetwork
-from distributed_iac.config.batches import BatchSettings
-from distributed_iac.config.training import RetrainSettings, Unfreeze
-from distributed_iac.data.batches.loader import CaseSource
-from distributed_iac.data.contract import LabelScheme
+from distributed_iac.config.training import Unfreeze
+from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.freeze import Trained, freeze, train_only
-from distributed_iac.training.supervised import SupervisedStage
+
+Groups = list[tuple[list[nn.Parameter], float]]
+"""Parameters to train, with the share of the optimiser's learning rate that they get."""
 
 UNFROZEN: Mapping[Unfreeze, Trained | None] = {
     "cells": None,
@@ -30,37 +33,36 @@ UNFROZEN: Mapping[Unfreeze, Trained | None] = {
 """What of the backbone is trained beside the cells."""
 
 
-def retrain_stage(
-    network: ImplantedNetwork,
-    source: CaseSource,
-    scheme: LabelScheme,
-    settings: RetrainSettings,
-    batches: BatchSettings,
-    rate: float,
-    *,
-    seed: int,
-    device: torch.device,
-) -> SupervisedStage:
-    """Build the stage that trains an implanted network.
+def retrained(network: ImplantedNetwork, unfreeze: Unfreeze, rate: float) -> Groups:
+    """Freeze an implanted network's backbone as far as it is not trained.
 
     Args:
-        network: Trained in place; its backbone is frozen as the settings say.
-        source: Prepared slices.
-        scheme: Meaning of their label values.
-        settings: Epochs, optimiser, what is unfrozen.
-        batches: Batch size, steps an epoch, augmentation.
-        rate: Learning rate of the backbone where it is trained, else of what is implanted; as a
-            share of the optimiser's, which fresh cells beside a trained part of the backbone get.
-        seed: Of the batches and of dropout; initial cell weights come with the network.
-        device: Where to train.
+        network: Changed in place.
+        unfreeze: What is trained besides the cells.
+        rate: Of the backbone where it is trained, and else of what is implanted; fresh cells
+            beside a trained part of the backbone get the optimiser's own.
+
+    Raises:
+        ConfigError: The backbone has no such part to train.
     """
-    part = UNFROZEN[settings.unfreeze]
+    part = UNFROZEN[unfreeze]
+    cells = list(network.cell_parameters())
     if part is None:
         freeze(network.backbone)
-    else:
-        train_only(network.backbone, part)
-    rest = [p for p in network.backbone.parameters() if p.requires_grad]
-    groups = [(list(network.cell_parameters()), 1.0 if rest else rate), (rest, rate)]
-    return SupervisedStage(
-        network, groups, source, scheme, settings, batches, seed=seed, device=device
-    )
+        return [(cells, rate)]
+    return [(cells, 1.0), *adapted(network.backbone, part, rate)]
+
+
+def adapted(backbone: Backbone, part: Trained, rate: float) -> Groups:
+    """Freeze all of a backbone but one part.
+
+    Args:
+        backbone: Changed in place.
+        part: What is trained.
+        rate: Its learning rate.
+
+    Raises:
+        ConfigError: The backbone has no such part to train.
+    """
+    train_only(backbone, part)
+    return [([p for p in backbone.parameters() if p.requires_grad], rate)]

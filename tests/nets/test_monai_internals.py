@@ -9,8 +9,10 @@ from importlib.metadata import requires, version
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
+from distributed_iac.nets.monai_internals import attention_gate
 from tests.backbones import COMPACT, REQUIRES
 
 FAMILIES = sorted(set(COMPACT) - set(REQUIRES))
@@ -44,3 +46,11 @@ def test_no_tensor_of_the_network_is_left_out(name: str, make_case: Any) -> None
     last = {"flexible_unet": "decoder.blocks.4."}.get(name, "-")
     left = [n for n, p in backbone.net.named_parameters() if id(p) not in reached]
     assert [n for n in left if not n.startswith(last)] == []
+
+
+def test_an_attention_gate_weights_the_pixels_of_its_second_feature() -> None:
+    gate = attention_gate(2, 3, 4).eval()
+    gating, gated = torch.randn(1, 3, 8, 8), torch.randn(1, 4, 8, 8)
+    weights = gate(gating, gated) / gated
+    assert ((weights > 0) & (weights < 1)).all()
+    torch.testing.assert_close(weights, weights[:, :1].expand_as(weights))

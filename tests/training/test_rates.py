@@ -15,9 +15,9 @@ from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import AdamSettings, RetrainSettings, SgdSettings
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.training.adapt import adapt_stage
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.rates import RatesStage
+from distributed_iac.training.retrain import adapted
 from distributed_iac.training.supervised import SupervisedStage
 
 BATCHES = BatchSettings(batch_size=4, steps_per_epoch=3, augmentation="light")
@@ -31,8 +31,10 @@ Build = Callable[[float], SupervisedStage]
 def build(backbone: Callable[[], Backbone], store: MemoryStore, scheme: LabelScheme) -> Build:
     def one(rate: float) -> SupervisedStage:
         settings = RetrainSettings(epochs=2, optimiser=ADAM)
-        return adapt_stage(
-            backbone(), "network", store, scheme, settings, BATCHES, rate, seed=0, device=CPU
+        network = backbone()
+        groups = adapted(network, "network", rate)
+        return SupervisedStage(
+            network, groups, store, scheme, settings, BATCHES, seed=0, device=CPU
         )
 
     return one
@@ -45,8 +47,10 @@ def hopeless(backbone: Callable[[], Backbone], store: MemoryStore, scheme: Label
     def one(rate: float) -> SupervisedStage:
         optimiser = SgdSettings(learning_rate=1e38 if rate == 1.0 else 1e-3, reference_batch=None)
         settings = RetrainSettings(epochs=2, optimiser=optimiser, gradient_clip=1e30)
-        return adapt_stage(
-            backbone(), "network", store, scheme, settings, BATCHES, rate, seed=0, device=CPU
+        network = backbone()
+        groups = adapted(network, "network", rate)
+        return SupervisedStage(
+            network, groups, store, scheme, settings, BATCHES, seed=0, device=CPU
         )
 
     return one

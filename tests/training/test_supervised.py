@@ -25,7 +25,7 @@ from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.pretrain import pretrain_stage
-from distributed_iac.training.retrain import retrain_stage
+from distributed_iac.training.retrain import retrained
 from distributed_iac.training.supervised import SupervisedStage
 
 BATCHES = BatchSettings(batch_size=4, steps_per_epoch=4, augmentation="light")
@@ -56,7 +56,10 @@ def retrain(
             backbone(), GENOTYPE, CellSettings(nodes=2, width=4), torch.Generator().manual_seed(0)
         )
         settings = RetrainSettings(epochs=2, optimiser=ADAM, unfreeze=unfreeze)
-        return retrain_stage(network, store, scheme, settings, BATCHES, 0.1, seed=0, device=CPU)
+        groups = retrained(network, unfreeze, rate=0.1)
+        return SupervisedStage(
+            network, groups, store, scheme, settings, BATCHES, seed=0, device=CPU
+        )
 
     return stage
 
