@@ -52,6 +52,12 @@ def export(
     """
     wanted = what or []
     _require_pair(wanted, cell)
+    if name is not None and not wanted:
+        raise ConfigError(
+            "--as adds a cell to an exported network",
+            came=f"--as {name} without them",
+            remedy="name the model, and the folder of the network",
+        )
     from distributed_iac.deploy.from_run import FinishedRun, choose_model
 
     finished = FinishedRun.open(run)

@@ -25,18 +25,23 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.data.store.identity import content_key
-from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
-from distributed_iac.files import parse_json, write_atomically
+from distributed_iac.errors import (
+    CheckpointError,
+    ConfigError,
+    DistributedIacError,
+    first_names,
+)
+from distributed_iac.files import MALFORMED, parse_json, write_atomically
 from distributed_iac.nets.build import arrange
-from distributed_iac.nets.card import ModelCard
+from distributed_iac.nets.card import ModelCard, parse_card
 from distributed_iac.nets.expectation import Agreement
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.training.outputs import weights_bytes
 from distributed_iac.versions import CELL, require_version, versioned
 
 CELLS, ENDING = "cells", ".safetensors"
@@ -102,11 +107,7 @@ def write_cell_file(path: Path, cell: CellFile) -> None:
             remedy="name it otherwise, or delete that file",
             where=path,
         )
-    tensors = {
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in cell.tensors.items()
-    }
-    card = replace(cell.card, weights_sha256=_sha256(tensors))
+    card = replace(cell.card, weights_sha256=_sha256(cell.tensors))
     about = {
         "network_sha256": cell.network_sha256,
         "agreement": asdict(cell.agreement),
@@ -115,7 +116,7 @@ def write_cell_file(path: Path, cell: CellFile) -> None:
     text = json.dumps(versioned(CELL, about), sort_keys=True)
     header = {_HEADER: text, _DIGEST: content_key(text)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save(tensors, metadata=header))
+    write_atomically(path, weights_bytes(cell.tensors, header))
 
 
 def read_cell_file(path: Path) -> CellFile:
@@ -136,19 +137,17 @@ def read_cell_file(path: Path) -> CellFile:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         text = header[_HEADER]
+        if header.get(_DIGEST) != content_key(text):
+            raise _damaged(path, "another content than its own digest says")
         about = parse_json(text)
         require_version(CELL, about, path)
-        found = about["agreement"]
-        cell = CellFile(
-            ModelCard.from_json(about["card"]),
-            str(about["network_sha256"]),
-            Agreement(*(tuple(found[part]) for part in ("inputs", "outputs", "spare"))),
-            tensors,
-        )
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        card, network, found = about["card"], str(about["network_sha256"]), about["agreement"]
+        agreed = Agreement(*(tuple(found[part]) for part in ("inputs", "outputs", "spare")))
+    except (OSError, SafetensorError, *MALFORMED) as error:
         raise _damaged(path, str(error).splitlines()[0] if str(error) else "unreadable") from error
-    if header.get(_DIGEST) != content_key(text) or cell.card.weights_sha256 != _sha256(tensors):
-        raise _damaged(path, "another content than its own digest says")
+    cell = CellFile(parse_card(card, path), network, agreed, tensors)
+    if cell.card.weights_sha256 != _sha256(tensors):
+        raise _damaged(path, "other weights than its own digest says")
     return cell
 
 
@@ -179,7 +178,6 @@ def implanted(
     if card.genotype is None or card.cell is None:
         raise _damaged(where, "no genotype")
     activation = card_of_store(card.fingerprint).activation
-    backbone.keep_outputs(None, activation)
     arrange(backbone, cell.agreement, activation)
     generator = torch.Generator().manual_seed(0)
     try:
@@ -205,6 +203,22 @@ def split_weights(
     return own, {name: w for name, w in weights.items() if not name.startswith(BACKBONE)}
 
 
+def without_cells(network: nn.Module, where: Path) -> WrappedBackbone:
+    """The network of an exported model that cells can be added to.
+
+    Raises:
+        ConfigError: It has some already.
+    """
+    if not isinstance(network, WrappedBackbone):
+        raise ConfigError(
+            "cells are added to a network without any",
+            came="one that was exported with a cell in it",
+            remedy="export the plain network, and add its cells by name",
+            where=where,
+        )
+    return network
+
+
 def require_untouched(backbone: nn.Module, own: Mapping[str, Tensor], where: Path) -> None:
     """Refuse cells whose network was trained on with them.
 
@@ -221,7 +235,7 @@ def require_untouched(backbone: nn.Module, own: Mapping[str, Tensor], where: Pat
     if other or set(state) != set(own):
         raise ConfigError(
             "a cell is added to the very network that it was trained in, frozen",
-            came=f"{len(other)} of {len(own)} tensors differ, such as {', '.join(other[:2])}"
+            came=f"{len(other)} of {len(own)} tensors differ, such as {first_names(other, 2)}"
             if other
             else "a network of other tensors",
             remedy="name the exported network that the run began with; where that was trained on "
@@ -231,11 +245,7 @@ def require_untouched(backbone: nn.Module, own: Mapping[str, Tensor], where: Pat
 
 
 def _sha256(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(weights_bytes(tensors)).hexdigest()
 
 
 def _damaged(path: Path, came: str) -> CheckpointError:

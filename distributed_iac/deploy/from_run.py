@@ -29,6 +29,7 @@ from distributed_iac.deploy.cells import (
     cell_path,
     require_untouched,
     split_weights,
+    without_cells,
     write_cell_file,
 )
 from distributed_iac.deploy.model import load_model
@@ -44,7 +45,6 @@ from distributed_iac.nets.build import arrange
 from distributed_iac.nets.card import ModelCard, Scalar
 from distributed_iac.nets.expectation import agree
 from distributed_iac.nets.trained import card_of_store, known_by, names_of, spare_outputs
-from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests
 from distributed_iac.run.lost import LostResults, find_lost
@@ -206,12 +206,7 @@ class FinishedRun:
         store = card_of_store(group.store.fingerprint)
         known = known_by(base.card)
         agreed = agree(known, store, names_of(group.settings).between(known, store), folder)
-        backbone = base.network
-        if not isinstance(backbone, WrappedBackbone):
-            raise ConfigError(
-                "cells are added to a network without any", came="one that has some", where=folder
-            )
-        backbone.keep_outputs(None, store.activation)
+        backbone = without_cells(base.network, folder)
         arrange(backbone, agreed, store.activation)
         own, cells = split_weights(self._weights(model, group))
         require_untouched(backbone, own, folder)
@@ -225,7 +220,11 @@ class FinishedRun:
             spare_outputs=tuple(known.outputs[place] for place in agreed.spare),
         )
         write_cell_file(path, CellFile(card, base.card.weights_sha256, agreed, cells))
-        load_model(folder, cell=name, device="cpu")
+        try:
+            load_model(folder, cell=name, device="cpu")
+        except BaseException:
+            path.unlink()  # whole and usable, or not there
+            raise
 
     def _model(self, job: Job) -> FinishedModel | None:
         """A job's result, of which nothing else is read yet; None if there is none."""

@@ -41,6 +41,7 @@ from distributed_iac.deploy.cells import (
     cell_path,
     implanted,
     read_cell_file,
+    without_cells,
 )
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
@@ -187,14 +188,9 @@ def load_model(
     network = _network_of(card)
     _load_exactly(network, read_weights(path), path)
     if added is not None:
-        if not isinstance(network, WrappedBackbone):
-            raise ConfigError(
-                "cells are added to a network without any",
-                came=f"one with the cell {card.genotype.id if card.genotype else ''}",
-                where=place,
-            )
         found = read_cell_file(added)
-        card, network = found.card, implanted(network, card, found, added)
+        network = implanted(without_cells(network, place), card, found, added)
+        card = found.card
     return Model(card, network.to(chosen).eval(), chosen, batch_size)
 
 

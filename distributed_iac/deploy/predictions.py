@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,20 +99,17 @@ class Predictions:
             RunError: The record is of a newer release.
         """
         sha256 = patiently(lambda: sha256_of(path))
-        origins = self._origins(case_id, sha256)
-        if origin not in origins:  # another process may have made it since
-            self.__dict__.pop("_lines", None)
-            origins = self._origins(case_id, sha256)
+        if _Line(case_id, origin, sha256) in self._at_start:
+            return None
+        own = [line for line in self._read() if line.case == case_id]  # another process may write
+        origins = {line.origin for line in own if line.sha256 == sha256}
         if origin in origins:
             return None
         if origins:
             return "it was made by another model, of another image or with other options"
-        if case_id in self._lines:
+        if own:
             return "it is not as it was written: cut off, or changed since"
         return f"{RECORD} does not say that it was made here, by which model and of which image"
-
-    def _origins(self, case_id: str, sha256: str) -> set[str]:
-        return {line.origin for line in self._lines.get(case_id, ()) if line.sha256 == sha256}
 
     def _ends_well(self) -> bool:
         try:
@@ -125,12 +122,8 @@ class Predictions:
             return True
 
     @cached_property
-    def _lines(self) -> Mapping[str, list[_Line]]:
-        """What was there when it was asked for; read again before anything is refused."""
-        found: dict[str, list[_Line]] = {}
-        for line in self._read():
-            found.setdefault(line.case, []).append(line)
-        return found
+    def _at_start(self) -> frozenset[_Line]:
+        return frozenset(self._read())
 
     def _read(self) -> Iterator[_Line]:
         path = self.folder / RECORD

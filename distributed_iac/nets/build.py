@@ -105,7 +105,6 @@ def rearrange(
         channels=tuple(network.channels[place] for place in before.inputs),
         outputs=tuple(network.outputs[place] for place in (*before.outputs, *before.spare)),
     )
-    backbone.keep_outputs(None, store.activation)
     agreed = agree(now, store, names.between(now, store), settings.key)
     arrange(backbone, agreed, store.activation)
 
@@ -113,7 +112,11 @@ def rearrange(
 def arrange(
     backbone: WrappedBackbone, agreed: Agreement, activation: Literal["softmax", "sigmoid"]
 ) -> None:
-    """Bring a network's channels and outputs into a store's order; spare outputs are left out."""
+    """Bring a network's channels and outputs into a store's order; spare outputs are left out.
+
+    ``agreed`` speaks of all outputs that the network has, also of those left out until now.
+    """
+    backbone.keep_outputs(None, activation)
     backbone.reorder(agreed.inputs, (*agreed.outputs, *agreed.spare))
     if agreed.spare:
         backbone.keep_outputs(len(agreed.outputs), activation)

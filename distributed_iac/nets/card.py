@@ -151,6 +151,19 @@ def read_card(folder: Path) -> ModelCard:
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
+    return parse_card(value, path)
+
+
+def parse_card(value: Any, path: Path) -> ModelCard:
+    """Rebuild a card from what is written of it.
+
+    Args:
+        value: Content of ``model.json``, or of the header of a cell.
+        path: The file, for messages.
+
+    Raises:
+        CheckpointError: It is damaged, or of a release whose preparation differs.
+    """
     if not isinstance(value, dict):
         raise _damaged(path, ValueError(f"a {type(value).__name__} where an object belongs"))
     for format in (MODEL, PREPARED):
@@ -196,7 +209,7 @@ def _plain(value: Scalar) -> Scalar:
 def _damaged(path: Path, error: Exception) -> CheckpointError:
     what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
     return CheckpointError(
-        f"{CARD} must be as `distributed-iac export` wrote it",
+        f"{path.name} must be as `distributed-iac export` wrote it",
         came=what.splitlines()[0] if what else type(error).__name__,
         remedy="export the model again",
         where=path,

@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from distributed_iac.cli.main import main
 from distributed_iac.config.load import to_yaml
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
+from distributed_iac.data.store.identity import content_key
 from distributed_iac.deploy import load_model
 from distributed_iac.deploy.from_run import FinishedRun, choose_model
 from distributed_iac.errors import ConfigError
@@ -368,3 +371,25 @@ def test_a_cell_that_was_altered_is_refused(
         assert "must be as `distributed-iac export` wrote it" in said
     file.write_bytes(whole[:-8])
     assert "must be as" in iac("predict", old, images, tmp_path / "x", "--cell", "b")[1]
+
+
+def test_a_cell_for_images_of_another_preparation_is_refused(
+    finished: LocalSweep, iac: Iac, old: Path, images: Path, tmp_path: Path
+) -> None:
+    assert iac("export", finished.config.folder, WITH_A_CELL, old, "--as", "b")[0] == 0
+    file = old / "cells" / "b.safetensors"
+    with safe_open(str(file), framework="pt") as opened:
+        about = json.loads(opened.metadata()["cell"])
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    about["card"]["preprocess_version"] = 10_000
+    text = json.dumps(about, sort_keys=True)
+    save_file(tensors, file, {"cell": text, "digest": content_key(text)})
+    code, said = iac("predict", old, images, tmp_path / "x", "--cell", "b")
+    assert code == 4
+    assert "preprocess_version" in said or "upgrade" in said
+
+
+def test_a_name_for_no_cell_is_refused(finished: LocalSweep, iac: Iac) -> None:
+    code, said = iac("export", finished.config.folder, "--as", "b")
+    assert code == 2
+    assert "--as b without them" in said

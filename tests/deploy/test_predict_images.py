@@ -14,7 +14,7 @@ import pytest
 from distributed_iac.data.contract import Case
 from distributed_iac.deploy import Model
 from distributed_iac.deploy.images import Images, find_images
-from distributed_iac.deploy.predictions import RECORD
+from distributed_iac.deploy.predictions import RECORD, Predictions
 from distributed_iac.deploy.segment_cases import CaseOutcome, predict_images
 from distributed_iac.errors import ConfigError, RunError
 
@@ -224,3 +224,13 @@ def test_labels_of_a_data_set_are_not_looked_at(
     images = Images((replace(case, label=broken),))
     (outcome,) = predict_images(model, images, tmp_path / "out")
     assert outcome.status == "written"
+
+
+def test_a_label_map_that_another_process_has_made_meanwhile_is_known(tmp_path: Path) -> None:
+    first, second = Predictions(tmp_path), Predictions(tmp_path)
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(b"map")
+    assert first.refusal("a", "origin", path) is not None, "nobody has made it yet"
+    second.add("a", "origin", path)
+    assert first.refusal("a", "origin", path) is None
+    assert "another model" in str(first.refusal("a", "another", path))
