@@ -14,8 +14,9 @@ import numpy as np
 from distributed_iac.comparison.contrast import Contrast, contrast
 from distributed_iac.comparison.pairing import MEAN
 from distributed_iac.report.notes import Note
+from distributed_iac.report.retrainings import mean_parameters
 from distributed_iac.report.run_record import RunRecord
-from distributed_iac.report.tables import Cell, Table
+from distributed_iac.report.tables import Table
 
 PLAIN = "plain"
 
@@ -79,17 +80,17 @@ def _models(record: RunRecord) -> Iterator[tuple[tuple[str, str], Contrast, dict
                 yield (one.group, label), one, elsewhere
 
 
-def _parameters(record: RunRecord, group: str, label: str) -> Cell:
-    """Mean over seeds; a searched arm's cells differ in size."""
-    known = [
-        row["trained_parameters"]
-        for row in record.job_rows
-        if row["kind"] in ("retrain", "baseline")
-        and f"{row['dataset']}/{row['backbone']}" == group
-        and label in (row["arm"], row["name"])
-        and row["trained_parameters"] is not None
-    ]
-    return round(sum(known) / len(known)) if known else None
+def _parameters(record: RunRecord, group: str, label: str) -> int | None:
+    """Of the jobs whose networks a row is about."""
+    return mean_parameters(
+        [
+            row
+            for row in record.job_rows
+            if row["kind"] in ("retrain", "baseline")
+            and f"{row['dataset']}/{row['backbone']}" == group
+            and label in (row["arm"], row["name"])
+        ]
+    )
 
 
 def _difference(one: Contrast | None) -> str:

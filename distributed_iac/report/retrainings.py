@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from distributed_iac.config.run import RunConfig
@@ -73,12 +74,17 @@ def rate_doubts(record: RunRecord) -> Iterator[str]:
         yield f"the learning rate of {names} was not chosen"
 
 
+def mean_parameters(rows: Sequence[Mapping[str, Any]]) -> int | None:
+    """Trained parameters of a model, mean over seeds: a searched arm's cells differ in size."""
+    known = [row["trained_parameters"] for row in rows if row["trained_parameters"] is not None]
+    return round(fmean(known)) if known else None
+
+
 def _cells(rows: list[dict[str, Any]]) -> tuple[Cell, ...]:
-    parameters = {row["trained_parameters"] for row in rows} - {None}
     kept = ["-" if row["rate"] is None else f"{row['rate']:g}" for row in rows]
     return (
         len(rows),
-        round(sum(parameters) / len(parameters)) if parameters else None,
+        mean_parameters(rows),
         ", ".join(kept),
         _means([json.loads(row["rate_scores"]) for row in rows if row["rate_scores"]]),
         sum(row["seconds"] for row in rows),
@@ -91,6 +97,6 @@ def _means(scores: list[dict[str, float | None]]) -> str:
     for rate in dict.fromkeys(rate for one in scores for rate in one):
         known = [score for one in scores if (score := one.get(rate)) is not None]
         failed = len(scores) - len(known)
-        mean = f"{sum(known) / len(known):.4f}" if known else "-"
+        mean = f"{fmean(known):.4f}" if known else "-"
         texts.append(f"{rate}: {mean}" + (f" ({failed} failed)" if failed else ""))
     return "; ".join(texts) or "-"

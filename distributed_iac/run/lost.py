@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from distributed_iac.errors import RunError
+from distributed_iac.errors import RunError, first_names
 from distributed_iac.files import MALFORMED
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.replay import JobHistory
@@ -67,13 +67,13 @@ class LostResults:
     @property
     def what(self) -> str:
         """Which they are."""
-        count, more = len(self.keys), " ..." if len(self.keys) > SHOWN else ""
+        count = len(self.keys)
         those = (
             "the result of 1 finished job is"
             if count == 1
             else f"the results of {count} finished jobs are"
         )
-        return f"{those} lost, not in {self.artifacts}: {', '.join(self.keys[:SHOWN])}{more}"
+        return f"{those} lost, not in {self.artifacts}: {first_names(self.keys, SHOWN)}"
 
     @property
     def remedy(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from distributed_iac.config.comparison import ADAPTED, SKIP_MODULES
+from distributed_iac.config.comparison import ADAPTED, SKIP_MODULES, SkipModule
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
 from distributed_iac.genotype import Genotype
@@ -121,7 +121,7 @@ class _Builder:
 
     def _implanted(self, group: Group, backbone: Backbone, result: Mapping[str, Any]) -> nn.Module:
         """The network of a finished retraining, still without its weights."""
-        module = next((one for one in SKIP_MODULES if one == self._job.name), None)
+        module = _module_named(self._job.name)
         if module is not None:
             return group.skip_network(backbone, module, _seed(self._job))
         if result.get("genotype") is None:
@@ -142,7 +142,7 @@ class _Builder:
         seed = _seed(self._job)
         if control == "random":
             return self._implant(group, group.random_genotype(self._trained(group), seed))
-        module = next((one for one in SKIP_MODULES if one == control), None)
+        module = _module_named(control)
         if module is not None:
             return self._train(
                 group, lambda rate: group.skip_stage(self._trained(group), module, seed, rate)
@@ -196,6 +196,10 @@ class _Builder:
                 retriable=True,  # file systems of several machines show what is new after seconds
             )
         return folder
+
+
+def _module_named(control: str) -> SkipModule | None:
+    return next((one for one in SKIP_MODULES if one == control), None)
 
 
 def _seed(job: Job) -> int:
