@@ -102,6 +102,11 @@ def leaves(given: Override) -> Iterator[tuple[str, ...]]:
             yield (str(key),)
 
 
+def described(given: Override) -> str:
+    """An override in one line: ``batches.batch_size 32, search.epochs 100``."""
+    return ", ".join(f"{'.'.join(path)} {_value(given, path)}" for path in leaves(given))
+
+
 def value_at(branches: Mapping[str, Settings], path: Sequence[str]) -> Any:
     """The plain value under a key path; a value that equals no other where there is none."""
     here: Any = to_plain(branches[path[0]])
@@ -110,6 +115,13 @@ def value_at(branches: Mapping[str, Settings], path: Sequence[str]) -> Any:
             return object()
         here = here[key]
     return here
+
+
+def _value(given: Override, path: Sequence[str]) -> str:
+    here: Any = given
+    for key in path:
+        here = here[key]
+    return str(here)
 
 
 def _misplaced(layer: Layer, branches: Mapping[str, Settings]) -> Iterator[Finding]:

@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from distributed_iac.config.run import RunConfig
+from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import JobKind
+from distributed_iac.jobs.settings import view_for
 from distributed_iac.simulation.trace import Trace
 from distributed_iac.verdict.report import Report
 
@@ -39,7 +41,11 @@ class PlannedCourse:
 
 
 def planned_epochs(config: RunConfig) -> dict[JobKind, int]:
-    """Epochs of a job of each kind at the most."""
+    """Epochs of a job of each kind at the most.
+
+    Args:
+        config: The run; of one with variants, or with settings of single data sets, a view.
+    """
     return {
         "prepare": 1,
         "pretrain": config.pretrain.epochs,
@@ -48,6 +54,18 @@ def planned_epochs(config: RunConfig) -> dict[JobKind, int]:
         "baseline": config.pretrain.epochs + config.retrain.epochs,
         "evaluate": 1,
     }
+
+
+def epochs_by_job(config: RunConfig, graph: JobGraph) -> dict[str, int]:
+    """Epochs of every job at the most, by key: those of its data set and variant."""
+    views: dict[tuple[str, str], dict[JobKind, int]] = {}
+    found: dict[str, int] = {}
+    for job in graph.jobs():
+        place = (job.dataset, job.variant)
+        if place not in views:
+            views[place] = planned_epochs(view_for(config, job))
+        found[job.key] = views[place][job.kind]
+    return found
 
 
 def plan_course(trace: Trace | None, planned: int, speed: float) -> PlannedCourse:
