@@ -95,7 +95,7 @@ def _what_is_moved(config: RunConfig) -> list[str]:
     frozen = "stays as it is, to the bit: retrain.unfreeze is cells"
     moved = "is trained on: retrain.unfreeze is {}; cells would leave it as it is, to the bit"
     found: dict[str, list[str]] = {}
-    for place, view in _views(config).items():
+    for place, view in config.views.items():
         unfreeze = view.retrain.unfreeze
         said = frozen if unfreeze == "cells" else moved.format(unfreeze)
         found.setdefault(said, []).append(place)
@@ -108,15 +108,6 @@ def _what_is_moved(config: RunConfig) -> list[str]:
     ]
 
 
-def _views(config: RunConfig) -> dict[str, RunConfig]:
-    """The run as it is for every data set and variant, by what to call that."""
-    return {
-        f"{dataset.name}@{variant}" if variant else dataset.name: config.view(dataset.name, variant)
-        for dataset in config.data
-        for variant in config.variant_names
-    }
-
-
 def _overrides(config: RunConfig, graph: JobGraph) -> list[str]:
     """What data sets and variants have to themselves."""
     from distributed_iac.config.overrides import described
@@ -125,12 +116,10 @@ def _overrides(config: RunConfig, graph: JobGraph) -> list[str]:
         f"settings of {one.name}: {described(one.settings)}" for one in config.data if one.settings
     ]
     told += [
-        f"variant {name}: {described(given) or 'the run as it is'}"
-        for name, given in config.variants.items()
+        f"variant {name}: {described(config.variants[name]) or 'the run as it is'}"
+        for name in (config.variant_names if config.variants else ())
     ]
-    if config.variants:
-        told += _shared(graph)
-    return told
+    return [*told, *(_shared(graph) if config.variants else ())]
 
 
 def _shared(graph: JobGraph) -> list[str]:
@@ -199,7 +188,7 @@ def _table(config: RunConfig, graph: JobGraph, probes: Probes) -> Table:
     from rich.table import Table
 
     from distributed_iac.cli.live_progress import duration
-    from distributed_iac.simulation.planned import epochs_by_job
+    from distributed_iac.jobs.settings import epochs_by_job
 
     table = Table(box=None, pad_edge=False)
     table.add_column("kind", no_wrap=True)
@@ -242,7 +231,7 @@ def _reserved(config: RunConfig, kind: JobKind) -> str:
 def _estimate(config: RunConfig, graph: JobGraph, probes: Probes) -> str:
     """All work one after another, and what no number of machines makes shorter."""
     from distributed_iac.cli.live_progress import duration
-    from distributed_iac.simulation.planned import epochs_by_job
+    from distributed_iac.jobs.settings import epochs_by_job
 
     epochs, seconds = epochs_by_job(config, graph), {}
     for job in graph.jobs():

@@ -159,9 +159,7 @@ def assumptions(scenario: Scenario, runs: Sequence[Path], given: Assumptions) ->
     yield "not simulated: lost workers, too few CPU cores or too little memory, the network"
 
 
-def _steady(
-    config: RunConfig, probes: Mapping[tuple[JobKind, str], Probe]
-) -> Iterator[Trace]:
+def _steady(config: RunConfig, probes: Mapping[tuple[JobKind, str], Probe]) -> Iterator[Trace]:
     """A measured epoch, over and over; the same for every arm."""
     from distributed_iac.simulation.trace import Trace
 

@@ -40,7 +40,7 @@ def search(
     wanted = None if seed is None else str(seed)
     number = choose("seeds", wanted, {str(entry): entry for entry in settings.seeds})
     if variant is not None or settings.variants:
-        variant = choose("variants", variant, {name: name for name in settings.variants})
+        variant = choose("variants", variant, {name: name for name in settings.variant_names})
     place = {"kind": "search", "dataset": data.name, "backbone": network.key}
     graph = plan_jobs(settings)
     (job,) = graph.of_variant(variant or "", **place, name=arm, seed=number)

@@ -114,10 +114,11 @@ class RunConfig(Settings):
 
     variants: Annotated[Mapping[Name, Mapping[str, Any]], Before({})] = {}
     """Named ways to set the same run, two or more, each carried out for every data set, backbone,
-    arm, control and seed, and compared with the first: ``{augmented: {}, unaugmented: {batches:
-    {augmentation: none}}}``. A variant replaces what it names, nested as in the configuration, of
-    ``batches``, ``cell``, ``pretrain``, ``search`` and ``retrain``, whatever a data set's own
-    ``settings`` say. Jobs that are the same in several variants are done once for them."""
+    arm, control and seed: ``{augmented: {}, unaugmented: {batches: {augmentation: none}}}``. A
+    variant replaces what it names, nested as in the configuration, of ``batches``, ``cell``,
+    ``pretrain``, ``search`` and ``retrain``, whatever a data set's own ``settings`` say. Jobs that
+    are the same in several variants are done once for them. All are compared with the one that
+    changes nothing, or else with the first by name."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -215,8 +216,13 @@ class RunConfig(Settings):
 
     @property
     def variant_names(self) -> tuple[str, ...]:
-        """Names of the variants; one that is empty where there are none."""
-        return tuple(self.variants) or ("",)
+        """Names of the variants; one that is empty where there are none.
+
+        The one that leaves everything as it is comes first: the others are compared with it. Else
+        the order is that of the names, for files of ours do not keep another one.
+        """
+        names = sorted(self.variants, key=lambda name: (bool(self.variants[name]), name))
+        return tuple(names) or ("",)
 
     def view(self, dataset: str, variant: str = "") -> RunConfig:
         """The run as it is for one data set, in one variant: what a job there is carried out with.
@@ -232,6 +238,14 @@ class RunConfig(Settings):
         laid = lay_over(self._varied, self._layers(dataset, variant))
         alone = self.data[place].model_copy(update={"settings": {}})
         return self.model_copy(update={**laid.branches, "data": (alone,), "variants": {}})
+
+    @property
+    def views(self) -> dict[str, RunConfig]:
+        """The run as it is in every place, by ``dataset`` or ``dataset@variant``."""
+        return {
+            f"{dataset}@{variant}" if variant else dataset: self.view(dataset, variant)
+            for dataset, variant in self._places()
+        }
 
     def idle_overrides(self) -> tuple[str, ...]:
         """Overrides that change nothing, a sentence each."""

@@ -246,9 +246,7 @@ class FinishedRun:
     def _group(self, job: Job) -> Group:
         view = view_for(self.config, job)
         (dataset,) = [one for one in view.all_data if one.name == job.dataset]
-        (settings,) = [
-            one for one in (*view.backbones, *view.baselines) if one.key == job.backbone
-        ]
+        (settings,) = [one for one in (*view.backbones, *view.baselines) if one.key == job.backbone]
         store = Store.open(view.store_folder(dataset))
         return Group(view, dataset, settings, store, torch.device("cpu"))
 

@@ -42,7 +42,8 @@ def plan_jobs(config: RunConfig) -> JobGraph:
     jobs = tuple(_of_one_variant(config))
     if not config.variants:
         return JobGraph(jobs)
-    return JobGraph(merged({one: _with_settings(config, jobs, one) for one in config.variants}))
+    planned = {one: _with_settings(config, jobs, one) for one in config.variant_names}
+    return JobGraph(merged(planned))
 
 
 def model_names(config: RunConfig, arm: str) -> tuple[str, ...]:

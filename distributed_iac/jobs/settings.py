@@ -3,6 +3,7 @@
 ::
 
     view = view_for(config, job)            # the run, as it is for the job's data set and variant
+    planned_epochs(view)["search"], epochs_by_job(config, graph)[job.key]
     settings_of(view, job)                  # {"seed": 0, "batches": {...}, "search": {...}, ...}
 """
 
@@ -13,7 +14,8 @@ from typing import Any
 from distributed_iac.config.base import Settings, to_identity
 from distributed_iac.config.comparison import ADAPTED
 from distributed_iac.config.run import RunConfig
-from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.graph import JobGraph
+from distributed_iac.jobs.job import Job, JobKind
 
 
 def view_for(config: RunConfig, job: Job) -> RunConfig:
@@ -24,6 +26,34 @@ def view_for(config: RunConfig, job: Job) -> RunConfig:
     return config.view(job.dataset, job.variant or config.variant_names[0])
 
 
+def planned_epochs(config: RunConfig) -> dict[JobKind, int]:
+    """Epochs of a job of each kind at the most.
+
+    Args:
+        config: The run; of one with variants, or with settings of single data sets, a view.
+    """
+    return {
+        "prepare": 1,
+        "pretrain": config.pretrain.epochs,
+        "search": config.search.epochs,
+        "retrain": config.retrain.all_epochs,
+        "baseline": config.pretrain.epochs + config.retrain.epochs,
+        "evaluate": 1,
+    }
+
+
+def epochs_by_job(config: RunConfig, graph: JobGraph) -> dict[str, int]:
+    """Epochs of every job at the most, by key: those of its data set and variant."""
+    views: dict[tuple[str, str], dict[JobKind, int]] = {}
+    found: dict[str, int] = {}
+    for job in graph.jobs():
+        place = (job.dataset, job.variant)
+        if place not in views:
+            views[place] = planned_epochs(view_for(config, job))
+        found[job.key] = views[place][job.kind]
+    return found
+
+
 def settings_of(config: RunConfig, job: Job) -> dict[str, Any]:
     """The settings that a job's result depends on beside its store and its backbone's, plain."""
     batches, shared = identity_without(config.batches), config.shared_seed
@@ -32,7 +62,11 @@ def settings_of(config: RunConfig, job: Job) -> dict[str, Any]:
         case "prepare":
             return {}
         case "pretrain":
-            return {"seed": shared, "batches": batches, "pretrain": identity_without(config.pretrain)}
+            return {
+                "seed": shared,
+                "batches": batches,
+                "pretrain": identity_without(config.pretrain),
+            }
         case "evaluate":
             return {"seed": shared, "evaluation": evaluation}
         case "baseline":

@@ -90,7 +90,9 @@ class Digests:
 
     def _compute(self, job: Job) -> str:
         if job.kind == "prepare":
-            return content_key(RESULTS[job.kind], job.address, _of_source(self._datasets[job.dataset]))
+            return content_key(
+                RESULTS[job.kind], job.address, _of_source(self._datasets[job.dataset])
+            )
         needs = [self[need] for need in job.needs if self._graph[need].kind not in GATES]
         store, backbone = self.store(job.dataset), self._backbone(job.backbone)
         settings = settings_of(self._view(job), job)

@@ -17,10 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from distributed_iac.config.run import RunConfig
-from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.jobs.job import JobKind
-from distributed_iac.jobs.settings import view_for
 from distributed_iac.simulation.trace import Trace
 from distributed_iac.verdict.report import Report
 
@@ -38,34 +34,6 @@ class PlannedCourse:
     seconds: tuple[float, ...] = ()
     reports: tuple[Report | None, ...] = ()
     closing: float = 0.0
-
-
-def planned_epochs(config: RunConfig) -> dict[JobKind, int]:
-    """Epochs of a job of each kind at the most.
-
-    Args:
-        config: The run; of one with variants, or with settings of single data sets, a view.
-    """
-    return {
-        "prepare": 1,
-        "pretrain": config.pretrain.epochs,
-        "search": config.search.epochs,
-        "retrain": config.retrain.all_epochs,
-        "baseline": config.pretrain.epochs + config.retrain.epochs,
-        "evaluate": 1,
-    }
-
-
-def epochs_by_job(config: RunConfig, graph: JobGraph) -> dict[str, int]:
-    """Epochs of every job at the most, by key: those of its data set and variant."""
-    views: dict[tuple[str, str], dict[JobKind, int]] = {}
-    found: dict[str, int] = {}
-    for job in graph.jobs():
-        place = (job.dataset, job.variant)
-        if place not in views:
-            views[place] = planned_epochs(view_for(config, job))
-        found[job.key] = views[place][job.kind]
-    return found
 
 
 def plan_course(trace: Trace | None, planned: int, speed: float) -> PlannedCourse:

@@ -37,6 +37,8 @@ from distributed_iac.training.outputs import write_cell, write_rows
 
 TOPOLOGY = CellTopology(2, 3)
 LEVELS = {"plain": 0.78, "plain_extra": 0.79, "random": 0.80, "full": 0.83, "lth": 0.828}
+SHIFTS = {"unaugmented": -0.03, "worse": 0.01}
+"""By how much Dice is another one in a variant."""
 FULL, LTH = 40, 12
 HOSTILE = 'diverged in epoch 7 <script>alert(1)</script> & "more"'
 WORKERS = 3
@@ -259,7 +261,7 @@ def scored(folder: Path, job: Job, rng: np.random.Generator) -> Kept:
 
 
 def score(folder: Path, job: Job, rng: np.random.Generator) -> None:
-    model = ScoredModel(job.key, job.dataset, job.backbone, job.name, job.arm, job.seed)
+    model = ScoredModel(job.address, job.dataset, job.backbone, job.name, job.arm, job.seed)
     rows = patient_rows(job, rng)
     write_patients(folder / PATIENTS, patients_table(model, rows))
     write_overlays(folder / OVERLAYS, overlays(rows))
@@ -267,7 +269,7 @@ def score(folder: Path, job: Job, rng: np.random.Generator) -> None:
 
 def patient_rows(job: Job, rng: np.random.Generator) -> list[CaseScore]:
     patients = np.random.default_rng(derive_seed(0, job.dataset)).normal(0, 0.05, 8)
-    level = LEVELS.get(job.name, 0.77)
+    level = LEVELS.get(job.name, 0.77) + SHIFTS.get(job.variant, 0.0)
     return [
         CaseScore(
             patient_id=f"{job.dataset}_{number:03d}",

@@ -59,7 +59,9 @@ class SearchWork:
         stage, last = self.stage, rows[-1]
         require_success(stage.ending, "search")
         cell = stage.discretise()
-        place = group_name(self._job.dataset, self._job.backbone)  # which variants use it: no matter
+        place = group_name(
+            self._job.dataset, self._job.backbone
+        )  # which variants use it: no matter
         provenance = {"group": place, "arm": self._job.name, "seed": self._job.seed}
         write_rows(folder / EPOCHS, rows)
         write_cell(folder / GENOTYPE, cell, provenance)
