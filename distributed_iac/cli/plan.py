@@ -210,11 +210,13 @@ def _table(config: RunConfig, graph: JobGraph, probes: Probes) -> Table:
                 f"{one.peak_bytes / GIGABYTE:.1f} GB",
                 f"{one.gpu_bytes / GIGABYTE:.1f} GB" if one.gpu_bytes else "",
             )
-        if variant and kind not in headed:
-            table.add_row(kind)
+        if not variant:
+            table.add_row(kind, str(count), _reserved(config, kind), *measured)
+            continue
+        if kind not in headed:
+            table.add_row(kind, "", _reserved(config, kind))
         headed.add(kind)
-        name = f"  @{variant}" if variant else kind
-        table.add_row(name, str(count), _reserved(config, kind), *measured)
+        table.add_row(f"  @{variant}", str(count), "", *measured)
     return table
 
 

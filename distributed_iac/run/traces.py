@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from distributed_iac.config.load import load_resolved
+from distributed_iac.jobs.settings import epochs_by_job
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.sweep_folder import SweepFolder
-from distributed_iac.jobs.settings import epochs_by_job
 from distributed_iac.simulation.trace import Trace, traces_from_rows
 from distributed_iac.transient import patiently
 
