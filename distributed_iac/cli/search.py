@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from distributed_iac.errors import ConfigError
+
 
 def search(
     config: Annotated[Path, typer.Argument(help="Run configuration (YAML).")],
@@ -39,11 +41,12 @@ def search(
     choose("arms", arm, settings.arms)
     wanted = None if seed is None else str(seed)
     number = choose("seeds", wanted, {str(entry): entry for entry in settings.seeds})
-    if variant is not None or settings.variants:
-        variant = choose("variants", variant, {name: name for name in settings.variant_names})
-    place = {"kind": "search", "dataset": data.name, "backbone": network.key}
+    if variant is not None and not settings.variants:
+        raise ConfigError("this run has no variants", came=variant, remedy="leave --variant out")
+    chosen = choose("variants", variant, {name: name for name in settings.variant_names})
     graph = plan_jobs(settings)
-    (job,) = graph.of_variant(variant or "", **place, name=arm, seed=number)
+    place = {"kind": "search", "dataset": data.name, "backbone": network.key}
+    (job,) = graph.of_variant(chosen, **place, name=arm, seed=number)
     told = tell_doubts(settings)
     compare_stores(settings.model_copy(update={"data": (data,)}))
     with SweepFolder(settings.folder).claimed():

@@ -37,7 +37,12 @@ from distributed_iac.training.outputs import write_cell, write_rows
 
 TOPOLOGY = CellTopology(2, 3)
 LEVELS = {"plain": 0.78, "plain_extra": 0.79, "random": 0.80, "full": 0.83, "lth": 0.828}
-SHIFTS = {"unaugmented": -0.03, "worse": 0.01}
+VARIANTS: dict[str, Any] = {
+    "augmented": {},
+    "unaugmented": {"batches": {"augmentation": "none"}},
+    "longer": {"retrain": {"epochs": 150}},
+}
+SHIFTS = {"unaugmented": -0.03}
 """By how much Dice is another one in a variant."""
 FULL, LTH = 40, 12
 HOSTILE = 'diverged in epoch 7 <script>alert(1)</script> & "more"'
@@ -79,6 +84,13 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("finished")
     data = [{"name": name, "source": place / name} for name in ("acdc", "kits")]
     return write_run(place, None, frozenset(), {"data": data, "seeds": [0, 1]})
+
+
+@pytest.fixture(scope="session")
+def varied_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data set and two seeds in three variants, everything done; not to be written to."""
+    values = {"seeds": [0, 1], "controls": ["plain", "random"], "variants": VARIANTS}
+    return write_run(tmp_path_factory.mktemp("varied"), None, frozenset(), values)
 
 
 @pytest.fixture(scope="session")
