@@ -25,6 +25,7 @@ from distributed_iac.deploy.label_image import LabelDtype, label_image, write_im
 from distributed_iac.deploy.model import Model
 from distributed_iac.deploy.predictions import RECORD, Predictions, origin_of
 from distributed_iac.errors import ConfigError, DataError, RunError, SourceError
+from distributed_iac.nets.card import CARD
 
 Existing = Literal["keep", "replace"]
 Status = Literal["written", "present", "refused"]
