@@ -74,7 +74,7 @@ def settings_of(config: RunConfig, job: Job) -> dict[str, Any]:
                 "seed": shared,
                 "batches": batches,
                 "evaluation": evaluation,
-                "pretrain": identity_without(config.pretrain),
+                "pretrain": identity_without(config.pretrain, "parts"),
                 "more_epochs": config.retrain.epochs,
             }
         case "search":
