@@ -59,16 +59,33 @@ class Ranking:
 
     @property
     def first(self) -> tuple[str, str]:
-        """Who is best in each of them."""
-        best = [max(range(len(self.names)), key=lambda at: self.scores[at][v]) for v in (0, 1)]
-        return self.names[best[0]], self.names[best[1]]
+        """Who is best in each of them; all of several that are equal."""
+        one, other = (
+            " = ".join(
+                name
+                for name, score in zip(self.names, self.scores, strict=True)
+                if score[at] == max(scores[at] for scores in self.scores)
+            )
+            for at in (0, 1)
+        )
+        return one, other
 
     @property
     def sentence(self) -> str:
         """In words."""
         one, other = self.variants
         what = {"arms": "arms", "models": "arms, controls and baselines", "cells": "cells"}[self.of]
-        tau = "" if self.tau is None else f" (Kendall's tau {self.tau:+.2f})"
+        if self.tau is None:
+            equal = [
+                name
+                for at, name in enumerate(self.variants)
+                if len({scores[at] for scores in self.scores}) == 1
+            ]
+            return (
+                f"{self.group}, {one} and {other}: the {len(self.names)} {what} have no order: all "
+                f"have the same mean in {' and '.join(equal)}"
+            )
+        tau = f" (Kendall's tau {self.tau:+.2f})"
         stays = (
             f"the order of the {len(self.names)} {what} is the same"
             if self.kept == self.pairs

@@ -146,9 +146,14 @@ def variants_section(record: RunRecord, tables: Mapping[str, Table]) -> tuple[Se
 
 def _order(record: RunRecord) -> str:
     """Does the order of the arms stay, over all groups and pairs of variants?"""
-    of_arms = [one for one in record.comparison.rankings if one.of == "arms"]
+    ranked = [one for one in record.comparison.rankings if one.of == "arms"]
+    of_arms = [one for one in ranked if one.tau is not None]
     if not of_arms:
-        return "Whether the order of arms holds is known once two were scored in two variants."
+        return (
+            "The arms have no order that could hold: all have the same mean test Dice."
+            if ranked
+            else "Whether the order of arms holds is known once two were scored in two variants."
+        )
     same = sum(one.kept == one.pairs for one in of_arms)
     stays = (
         "The order of the arms by mean test Dice stays the same from variant to variant"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -182,6 +183,18 @@ def test_an_order_that_turns_round_is_told_with_counts() -> None:
     assert "lth is first in a, full in b" in found["arms"].sentence
     assert (found["models"].kept, found["models"].pairs) == (2, 3)
     assert found["models"].tau == pytest.approx(1 / 3)
+
+
+def test_equal_models_have_no_order_that_could_hold() -> None:
+    rows = [
+        replace(row, dice=0.5)
+        for v in "ab"
+        for name in ("lth", "full")
+        for row in model(name, (v,), 0)
+    ]
+    (found,) = rankings(rows, ("a", "b"), ("lth", "full"), ("lth", "full"), {})
+    assert (found.tau, found.first) == (None, ("lth = full", "lth = full"))
+    assert "have no order: all have the same mean in a and b" in found.sentence
 
 
 def test_tau_is_that_of_the_definition() -> None:
