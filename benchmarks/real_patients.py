@@ -146,7 +146,7 @@ def same_hospital(name: str, width: str) -> Part:
 
 
 def unseen_judges(name: str, width: str) -> Part:
-    """The same, with a network that has not learned from the patients who judge the architecture."""
+    """The same, the patients that judge the architecture unknown to the network."""
     same = same_hospital(name, width)
     settings = {**same.settings, "pretrain": {"parts": ["weights"]}}
     return Part(f"unseen-{name}-{width}", settings)
