@@ -23,6 +23,7 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, ComparisonSettings, Control
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.evaluation import EvaluationSettings
+from distributed_iac.config.headroom import HeadroomSettings, Question
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.selection import SelectionSettings
@@ -81,7 +82,8 @@ class RunConfig(Settings):
     controls: tuple[Control, ...] = CONTROLS
     """What the searched cells are compared with: ``plain``, the backbone as it is;
     ``plain_extra``, the backbone trained on for as long as a cell is retrained; ``random``, a
-    cell that nobody searched. Also what else adapts a trained network: ``normalisation``,
+    cell that nobody searched; ``random_search``, the best on val of ``comparison.random_cells``
+    such cells, what a search must beat at equal cost. Also what else adapts a trained network: ``normalisation``,
     ``last_block``, ``decoder``, ``network`` train that part of it without cells;
     ``squeeze_excitation``, ``attention_gate``, ``spatial_channel`` and ``convolution`` (with as
     many parameters as a cell) are implanted in the cells' place."""
@@ -99,6 +101,11 @@ class RunConfig(Settings):
     selection: SelectionSettings = SelectionSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
+    headroom: HeadroomSettings = HeadroomSettings()
+    question: Annotated[Question, Before("comparison")] = "comparison"
+    """What the jobs are for: ``comparison``, all of the above; ``headroom``, random cells alone,
+    each with several seeds, as ``distributed-iac headroom`` runs them: how much is there to find?
+    """
     sweep: SweepSettings = SweepSettings()
 
     @model_validator(mode="after")

@@ -46,7 +46,7 @@ LEFT = {
     "prepare": {"result.json"},
     "pretrain": TRAINED,
     "search": SEARCHED,
-    "retrain": SCORED,
+    "retrain": SCORED | {"validation.parquet"},
     "baseline": SCORED,
     "evaluate": {"result.json", "patients.parquet", "overlays.npz"},
 }
