@@ -34,22 +34,11 @@ def validation_dice(
     device: torch.device,
     batch_size: int,
 ) -> float:
-    """Score a predictor on every slice of a part, in smaller batches where memory runs out.
-
-    Args:
-        predict: A batch to logits (B, K, H, W), in evaluation mode.
-        source: The store.
-        part: Which patients.
-        coder: Target coding of the store's label scheme.
-        device: Where to compute.
-        batch_size: Slices at a time.
+    """Score a predictor on every slice of a part with one number: see :func:`case_dice`.
 
     Returns:
         Mean over targets, in [0, 1], of the mean over the cases where the target is in the label
         or in the prediction; NaN if no target occurs at all.
-
-    Raises:
-        OutOfMemoryError: Not even a single slice fits.
     """
     return mean_dice(case_dice(predict, source, part, coder, device, batch_size))
 
@@ -62,7 +51,7 @@ def case_dice(
     device: torch.device,
     batch_size: int,
 ) -> NDArray[np.float64]:
-    """The same case by case.
+    """Score a predictor on every slice of a part, in smaller batches where memory runs out.
 
     Args:
         predict: A batch to logits (B, K, H, W), in evaluation mode.
