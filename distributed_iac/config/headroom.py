@@ -18,6 +18,9 @@ from distributed_iac.config.base import Count, Settings
 Question = Literal["comparison", "headroom"]
 """What a run's jobs are for."""
 
+BESIDE = "-headroom"
+"""Behind a run's name: its headroom run."""
+
 
 class HeadroomSettings(Settings):
     """Random cells, each retrained with every one of several seeds."""

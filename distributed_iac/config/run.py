@@ -23,7 +23,7 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, ComparisonSettings, Control
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.evaluation import EvaluationSettings
-from distributed_iac.config.headroom import HeadroomSettings, Question
+from distributed_iac.config.headroom import BESIDE, HeadroomSettings, Question
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.selection import SelectionSettings
@@ -174,6 +174,20 @@ class RunConfig(Settings):
                 f"also_scored is for backbones that come trained ({fresh[0]} has no weights)"
             )
         return self
+
+    def headroom_run(self) -> RunConfig:
+        """The run that asks about the headroom of this one, in a folder beside it.
+
+        Its jobs are those that this one would train the same cells with. What has no say in them
+        is as it is by default, so that whoever changes it here can go on there.
+        """
+        if self.question == "headroom":
+            return self
+        no_say = ("arms", "baselines", "also_scored", "search", "selection", "scheduler")
+        fields = type(self).model_fields
+        defaults = {name: fields[name].default for name in no_say}
+        changed = {"name": f"{self.name}{BESIDE}", "question": "headroom", "controls": ()}
+        return self.model_copy(update={**defaults, **changed})
 
     @property
     def all_data(self) -> tuple[DatasetSettings, ...]:
