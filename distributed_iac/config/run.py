@@ -83,8 +83,8 @@ class RunConfig(Settings):
     """What the searched cells are compared with: ``plain``, the backbone as it is;
     ``plain_extra``, the backbone trained on for as long as a cell is retrained; ``random``, a
     cell that nobody searched; ``random_search``, the best on val of ``comparison.random_cells``
-    such cells, what a search must beat at equal cost. Also what else adapts a trained network: ``normalisation``,
-    ``last_block``, ``decoder``, ``network`` train that part of it without cells;
+    such cells, what a search must beat at equal cost. Also what else adapts a trained network:
+    ``normalisation``, ``last_block``, ``decoder``, ``network`` train that part of it without cells;
     ``squeeze_excitation``, ``attention_gate``, ``spatial_channel`` and ``convolution`` (with as
     many parameters as a cell) are implanted in the cells' place."""
 

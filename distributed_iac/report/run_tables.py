@@ -44,7 +44,7 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
         "adaptation": adaptation_table(record),
         "models": models_table(record),
         "retraining": retraining_table(record),
-        "model_costs": model_costs(record),
+        "costs": model_costs(record),
         "searches": searches_table(record),
         "selection": selection_table(record),
         "undecided": undecided_table(record),

@@ -38,7 +38,8 @@ def spread_table(record: RunRecord) -> Table:
         "first over second", "which says",
     )  # fmt: skip
     note = Note(
-        "standard deviations of mean test Dice, two-way analysis of variance; with "
+        "standard deviations of mean test Dice, two-way analysis of variance; comparisons go seed by "
+        "seed, which takes out what a seed does to all models alike; with "
         f"{record.config.comparison.confidence:.0%} intervals"
     )
     title = "Do models differ by more than seeds do"
@@ -85,8 +86,8 @@ def _says(ratio: Figure, models: int, seeds: int) -> str:
     if ratio.low > 1:
         return "models differ by more than seeds"
     if ratio.high < 1:
-        return "models differ by less than seeds: no method can be told from another"
-    return "not told: more seeds or other data"
+        return "models differ by less than seeds: a single pair of trainings tells nothing"
+    return "not told: more seeds would say"
 
 
 def _text(figure: Figure, digits: int) -> str:

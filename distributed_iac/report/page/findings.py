@@ -90,7 +90,7 @@ def patients_section(
         ShownTable("adaptation", tables["adaptation"]),
         ShownTable("models", tables["models"], "folded"),
         ShownTable("retraining", tables["retraining"], "folded"),
-        ShownTable("model_costs", tables["model_costs"], "folded"),
+        ShownTable("costs", tables["costs"], "folded"),
     ]
     if figures.overlays:
         caption = (
