@@ -179,14 +179,14 @@ class RunConfig(Settings):
         """The run that asks about the headroom of this one, in a folder beside it.
 
         Its jobs are those that this one would train the same cells with. What has no say in them
-        is as it is by default, so that whoever changes it here can go on there.
+        is as it is by default, so that whoever changes it here can go on there. Of a run that asks
+        itself only that changes.
         """
-        if self.question == "headroom":
-            return self
         no_say = ("arms", "baselines", "also_scored", "search", "selection", "scheduler")
         fields = type(self).model_fields
         defaults = {name: fields[name].default for name in no_say}
-        changed = {"name": f"{self.name}{BESIDE}", "question": "headroom", "controls": ()}
+        name = self.name if self.question == "headroom" else f"{self.name}{BESIDE}"
+        changed = {"name": name, "question": "headroom", "controls": ()}
         return self.model_copy(update={**defaults, **changed})
 
     @property

@@ -44,7 +44,8 @@ def plan_jobs(config: RunConfig) -> JobGraph:
 
     A prepare job is always there: it takes no time where the store is finished.
     """
-    return JobGraph(_all_jobs(config))
+    asked = config if config.question == "comparison" else config.headroom_run()
+    return JobGraph(_all_jobs(asked))
 
 
 def model_names(config: RunConfig, arm: str) -> tuple[str, ...]:

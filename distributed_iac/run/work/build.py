@@ -128,17 +128,16 @@ class _Builder:
 
         On a data set of its past, this one or what became of it.
         """
+        chosen = self._chosen()
         if self._dataset in self._config.data:
-            best = self._chosen()
-            if best is None:
+            if chosen is None:
                 return ScoringWork(group, self._job, self._trained(group))
-            network = self._retrained(group, group.backbone(), best)
-            return ScoringWork(group, self._job, network, best.facts)
+            best = self._retrained(group, group.backbone(), chosen)
+            return ScoringWork(group, self._job, best, chosen.facts)
         (worked_on,) = self._config.data
         own = Group.open(self._config, worked_on, group.settings)
         backbone = own.backbone()
         network: nn.Module = backbone
-        chosen = self._chosen()
         if chosen is not None:
             if WEIGHTS not in chosen.result[FILES]:
                 return NothingWork(str(chosen.result["stop_reason"]))
