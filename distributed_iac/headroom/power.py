@@ -9,7 +9,9 @@ Two models are trained with the same S seeds and scored on the same P patients. 
 varies with the seed, with the patient, and with both together; the mean over all has the variance
 ``2 (by_seed / S + by_patient / P + by_both / (S P))``, because each model brings the spread of one
 cell. It is shown at a confidence c in 80 of 100 repetitions when it is ``t((1 + c) / 2) + t(0.8)``
-standard errors large, with Satterthwaite's degrees of freedom; the usual approximation.
+standard errors large; the usual approximation. Degrees of freedom are those of the interval of a
+comparison (:mod:`distributed_iac.comparison.bootstrap`): of patients where there are several, so
+that with few seeds both err on the narrow side.
 """
 
 from __future__ import annotations
@@ -61,21 +63,15 @@ def smallest_difference(
     if seeds == patients == 1:
         return None
     if seeds == 1:
-        parts = [(_sum(spread.by_patient, spread.by_both) / patients, patients - 1)]
+        parts = [_sum(spread.by_patient, spread.by_both) / patients]
     elif patients == 1:
-        parts = [(_sum(spread.by_seed, spread.by_both) / seeds, seeds - 1)]
+        parts = [_sum(spread.by_seed, spread.by_both) / seeds]
     else:
-        parts = [
-            (_sum(spread.by_seed) / seeds, seeds - 1),
-            (_sum(spread.by_patient) / patients, patients - 1),
-            (_sum(spread.by_both) / (seeds * patients), (seeds - 1) * (patients - 1)),
-        ]
-    variance = sum((2 * one for one, _ in parts), start=np.zeros(()))
-    weights = sum(((2 * one) ** 2 / freedom for one, freedom in parts), start=np.zeros(()))
-    # Without any variance every difference is seen, whatever the freedom.
-    freedom = np.divide(variance**2, weights, out=np.ones_like(variance), where=weights > 0)
+        both = _sum(spread.by_both) / (seeds * patients)
+        parts = [_sum(spread.by_seed) / seeds, _sum(spread.by_patient) / patients, both]
+    freedom = patients - 1 if patients > 1 else seeds - 1
     quantiles = stats.t.ppf((1 + confidence) / 2, freedom) + stats.t.ppf(POWER, freedom)
-    result: FloatArray = quantiles * np.sqrt(variance)
+    result: FloatArray = quantiles * np.sqrt(2 * _sum(*parts))
     return result
 
 

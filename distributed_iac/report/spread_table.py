@@ -38,8 +38,8 @@ def spread_table(record: RunRecord) -> Table:
         "first over second", "which says",
     )  # fmt: skip
     note = Note(
-        "standard deviations of mean test Dice, two-way analysis of variance; comparisons go seed by "
-        "seed, which takes out what a seed does to all models alike; with "
+        "standard deviations of mean test Dice, two-way analysis of variance; comparisons go seed "
+        "by seed, which takes out what a seed does to all models alike; with "
         f"{record.config.comparison.confidence:.0%} intervals"
     )
     title = "Do models differ by more than seeds do"
