@@ -13,14 +13,18 @@ import pytest
 import torch
 
 from distributed_iac.config.comparison import ADAPTED, ALL_CONTROLS, SKIP_MODULES
+from distributed_iac.config.headroom import HeadroomSettings
 from distributed_iac.config.run import RunConfig
+from distributed_iac.config.training import RetrainSettings
 from distributed_iac.deploy.from_run import FinishedRun
-from distributed_iac.errors import StoreError
+from distributed_iac.errors import RunError, StoreError
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.freeze import train_only, trainable
+from distributed_iac.report.headroom_files import stored_headroom, write_headroom
+from distributed_iac.report.run_record import read_run
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.cells import candidate_of, read_search, selected
 from distributed_iac.run.local_sweep import LocalSweep
@@ -388,6 +392,34 @@ def test_a_retraining_keeps_the_val_dice_of_every_case_that_its_own_is_the_mean_
             by_target.setdefault(row["target"], []).append(row["dice"])
         means = [np.nanmean(dice) for dice in by_target.values()]
         assert np.mean(means) == pytest.approx(read_result(adapted.result(job.key))["val_dice"])
+
+
+def test_headroom_shares_its_trainings_with_the_sweep_and_is_found_by_its_report(
+    adapted: LocalSweep,
+) -> None:
+    asked = HeadroomSettings(cells=2, seeds=1)
+    config = adapted.config.model_copy(update={"headroom": asked}).headroom_run()
+    sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
+    assert set(sweep.run().counts) == {"done"}
+    for name in ("random", "random.2"):  # with one seed all are the sweep's own
+        key = f"{UNET}/retrain/{name}/seed0"
+        assert (
+            sweep.result(key).joinpath("result.json").samefile(adapted.result(key) / "result.json")
+        )
+    text = write_headroom(config.folder)
+    assert "with one seed nobody can tell a better cell from a lucky one" in text
+    said = stored_headroom(adapted.config.folder, adapted.config)
+    assert said[UNET].code == "not known"
+    assert said[UNET].sentences[-1] in text
+    other = RetrainSettings(epochs=7)
+    changed = adapted.config.model_copy(update={"retrain": other})
+    assert stored_headroom(adapted.config.folder, changed) == {}
+    assert said == stored_headroom(config.folder, config)
+    assert read_run(adapted.config.folder).headroom == said
+    stored = config.folder / "headroom.json"
+    stored.write_text('{"groups": 3}')
+    with pytest.raises(RunError, match="distributed-iac headroom"):
+        stored_headroom(adapted.config.folder, adapted.config)
 
 
 def test_every_model_is_given_the_same_rates_and_keeps_the_best(adapted: LocalSweep) -> None:
