@@ -101,7 +101,7 @@ class RunConfig(Settings):
     selection: SelectionSettings = SelectionSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
-    headroom: HeadroomSettings = HeadroomSettings()
+    headroom: Annotated[HeadroomSettings, Before(HeadroomSettings())] = HeadroomSettings()
     question: Annotated[Question, Before("comparison")] = "comparison"
     """What the jobs are for: ``comparison``, all of the above; ``headroom``, random cells alone,
     each with several seeds, as ``distributed-iac headroom`` runs them: how much is there to find?

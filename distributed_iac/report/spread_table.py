@@ -62,7 +62,7 @@ def _row(record: RunRecord, group: str, scored: Sequence[ScoreRow]) -> tuple[Cel
         _text(between, 4),
         _text(within, 4),
         _text(ratio, 1),
-        _says(ratio, models, seeds),
+        says(ratio, models, seeds),
     )
 
 
@@ -78,7 +78,8 @@ def _dice(rows: Sequence[ScoreRow]) -> np.ndarray[tuple[int, int], np.dtype[np.f
     return values
 
 
-def _says(ratio: Figure, models: int, seeds: int) -> str:
+def says(ratio: Figure, models: int, seeds: int) -> str:
+    """What the spread between models over that between seeds tells."""
     if models < 2 or seeds < 2:
         return "nothing yet: it takes two models and two seeds"
     if ratio.low is None or ratio.high is None:
