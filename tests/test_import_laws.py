@@ -16,7 +16,7 @@ FLOORS = (
     *("transient", "errors", "files", "versions", "locks", "provenance", "seeds", "genotype"),
     # Settings, and the rules: pure functions of settings and of what was reported.
     *("config", "importance", "stability", "agreement", "pruning", "jobs", "verdict"),
-    *("selection", "comparison", "simulation"),
+    *("selection", "comparison", "headroom", "simulation"),
     # Data, from files to batches.
     *("data.contract", "data.faults", "data.problems", "data.workers", "data.targets"),
     "data.volumes",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import pyarrow.parquet as pq
 import pytest
 import typer
 import yaml
@@ -68,6 +69,7 @@ cell: {nodes: 1, partial_channels: 2}
 pretrain: {epochs: 1}
 search: {epochs: 3, warmup_epochs: 1}
 retrain: {epochs: 1}
+headroom: {cells: 2, seeds: 1}
 sweep: {cpus: 2, workers: reused}
 """,
     "another_hospital": """
@@ -346,7 +348,7 @@ def test_every_section_of_the_report_it_sends_readers_to_is_on_the_page() -> Non
     page = ROOT / "distributed_iac/report/page"
     text = "".join(path.read_text(encoding="utf-8") for path in page.iterdir() if path.is_file())
     named = re.findall(r"^\d\. \*([^*]+)\*:", README, flags=re.MULTILINE)
-    assert len(named) == 4
+    assert len(named) == 5
     assert not [title for title in named if title not in text]
 
 
@@ -425,12 +427,27 @@ def test_the_readmes_commands_do_what_it_says_one_after_another(place: Path) -> 
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     for path in ("figures/acdc", "runs/acdc/report.html", "runs/acdc/tensorboard", "models/acdc"):
         assert (place / path).exists(), path
+    _headroom_was_asked(place / "runs")
     for labels in ("labels", "labels_b"):
         assert len(list((place / labels).glob("heart?.nii.gz"))) == 2
     (code,) = blocks(README, "python")
     done = execute("-c", code, here=place)
     assert done.returncode == 0, done.stderr
     assert (place / "labels.nii.gz").exists()
+
+
+def _headroom_was_asked(runs: Path) -> None:
+    """Its trainings are jobs of the sweep, whose report repeats what it said."""
+    (group,) = json.loads((runs / "acdc-headroom/headroom.json").read_text())["groups"]
+    assert (group["group"], group["answer"]["code"]) == ("acdc/dynunet", "not known")
+    assert (runs / "acdc-headroom/headroom.svg").read_bytes().startswith(b"<?xml")
+    digests = [
+        {row["key"]: row["digest"] for row in pq.read_table(run / "jobs.parquet").to_pylist()}
+        for run in (runs / "acdc-headroom", runs / "acdc")
+    ]
+    for shared in ("pretrain", "retrain/random/seed0"):
+        assert digests[0][f"acdc/dynunet/{shared}"] == digests[1][f"acdc/dynunet/{shared}"]
+    assert group["sentences"][0] in (runs / "acdc/report.html").read_text()
 
 
 def execute(*arguments: str, here: Path) -> subprocess.CompletedProcess[str]:

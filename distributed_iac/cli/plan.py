@@ -77,6 +77,8 @@ def plan(
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
     for sentence in _what_is_moved(settings):
         typer.echo(sentence)
+    if settings.question == "comparison":
+        typer.echo(_headroom(settings, graph, config))
     if probes and not failed:
         typer.echo(_estimate(settings, graph, probes))
     for error in failed.values():
@@ -96,6 +98,18 @@ def _what_is_moved(config: RunConfig) -> list[str]:
     )
     said = frozen if unfreeze == "cells" else moved
     return [f"{one.key} comes trained and {said}" for one in config.backbones if one.is_trained]
+
+
+def _headroom(config: RunConfig, graph: JobGraph, path: Path) -> str:
+    """What would say beforehand whether the searches can be worth it."""
+    from distributed_iac.jobs.plan import plan_jobs
+
+    asked = [job for job in plan_jobs(config.headroom_run()).jobs() if job.kind == "retrain"]
+    shared = sum(job.key in graph for job in asked)
+    return (
+        f"can a search be worth its cost here? `distributed-iac headroom {path}` says so first: "
+        f"{len(asked)} retrainings of random cells, {shared} of them jobs of this sweep too"
+    )
 
 
 def _require_fit(config: RunConfig) -> None:

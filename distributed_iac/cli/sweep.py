@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,8 @@ from distributed_iac.cli.configuration import tell_doubts
 from distributed_iac.cli.system import interrupts
 
 if TYPE_CHECKING:
+    from distributed_iac.config.run import RunConfig
+    from distributed_iac.run.outcome import SweepOutcome
     from distributed_iac.run.sweep_folder import SweepFolder
 
 PLAIN_SECONDS = 10.0
@@ -42,15 +44,33 @@ def sweep(
     The same command continues a sweep that was interrupted or killed, and tries again what
     failed. Exits with 4 if a job failed; what does not need it is done all the same.
     """
-    from distributed_iac.cli.configuration import compare_stores, load_settled
-    from distributed_iac.tune.launch import run_sweep
+    from distributed_iac.cli.configuration import load_settled
 
+    if drive(load_settled(config, all_overrides(out, address, overrides))).failed:
+        raise typer.Exit(4)
+
+
+def all_overrides(
+    out: Path | None, address: str | None, overrides: Sequence[str] | None
+) -> list[str]:
+    """What the options of a sweep override."""
     given = list(overrides or ())
     if out is not None:
         given.append(f"out={json.dumps(str(out))}")
     if address is not None:
         given.append(f"sweep.address={json.dumps(address)}")
-    settings = load_settled(config, given)
+    return given
+
+
+def drive(settings: RunConfig) -> SweepOutcome:
+    """Run all jobs and show how far they are.
+
+    Raises:
+        KeyboardInterrupt: It was stopped before all of them were over.
+    """
+    from distributed_iac.cli.configuration import compare_stores
+    from distributed_iac.tune.launch import run_sweep
+
     told = tell_doubts(settings)
     compare_stores(settings)
     with _watching(settings.folder):
@@ -59,8 +79,7 @@ def sweep(
     tell_doubts(settings, told)  # more is known once the stores are there
     if outcome.unfinished:
         raise KeyboardInterrupt
-    if outcome.failed:
-        raise typer.Exit(4)
+    return outcome
 
 
 def _conclude(folder: Path) -> None:

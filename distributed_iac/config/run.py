@@ -23,6 +23,7 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, ComparisonSettings, Control
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.evaluation import EvaluationSettings
+from distributed_iac.config.headroom import BESIDE, HeadroomSettings, Question
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.selection import SelectionSettings
@@ -81,8 +82,9 @@ class RunConfig(Settings):
     controls: tuple[Control, ...] = CONTROLS
     """What the searched cells are compared with: ``plain``, the backbone as it is;
     ``plain_extra``, the backbone trained on for as long as a cell is retrained; ``random``, a
-    cell that nobody searched. Also what else adapts a trained network: ``normalisation``,
-    ``last_block``, ``decoder``, ``network`` train that part of it without cells;
+    cell that nobody searched; ``random_search``, the best on val of ``comparison.random_cells``
+    such cells, what a search must beat at equal cost. Also what else adapts a trained network:
+    ``normalisation``, ``last_block``, ``decoder``, ``network`` train that part of it without cells;
     ``squeeze_excitation``, ``attention_gate``, ``spatial_channel`` and ``convolution`` (with as
     many parameters as a cell) are implanted in the cells' place."""
 
@@ -99,6 +101,11 @@ class RunConfig(Settings):
     selection: SelectionSettings = SelectionSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
+    headroom: Annotated[HeadroomSettings, Before(HeadroomSettings())] = HeadroomSettings()
+    question: Annotated[Question, Before("comparison")] = "comparison"
+    """What the jobs are for: ``comparison``, all of the above; ``headroom``, random cells alone,
+    each with several seeds, as ``distributed-iac headroom`` runs them: how much is there to find?
+    """
     sweep: SweepSettings = SweepSettings()
 
     @model_validator(mode="after")
@@ -188,6 +195,20 @@ class RunConfig(Settings):
                 f"also_scored is for backbones that come trained ({fresh[0]} has no weights)"
             )
         return self
+
+    def headroom_run(self) -> RunConfig:
+        """The run that asks about the headroom of this one, in a folder beside it.
+
+        Its jobs are those that this one would train the same cells with. What has no say in them
+        is as it is by default, so that whoever changes it here can go on there. Of a run that asks
+        itself only that changes.
+        """
+        no_say = ("arms", "baselines", "also_scored", "search", "selection", "scheduler")
+        fields = type(self).model_fields
+        defaults = {name: fields[name].default for name in no_say}
+        name = self.name if self.question == "headroom" else f"{self.name}{BESIDE}"
+        changed = {"name": name, "question": "headroom", "controls": ()}
+        return self.model_copy(update={**defaults, **changed})
 
     @property
     def all_data(self) -> tuple[DatasetSettings, ...]:

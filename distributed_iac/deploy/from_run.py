@@ -251,7 +251,10 @@ class FinishedRun:
 
     def _weights(self, model: FinishedModel, group: Group) -> Mapping[str, Tensor]:
         trained = [model.job.key]
-        if model.job.kind == "evaluate":
+        chosen = model.result.get("chosen")
+        if chosen is not None:
+            trained = [str(chosen)]
+        elif model.job.kind == "evaluate":
             trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
         if not trained:  # the backbone came with its weights
             return group.backbone().state_dict()

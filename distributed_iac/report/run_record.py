@@ -30,6 +30,7 @@ from distributed_iac.errors import RunError
 from distributed_iac.evaluation.patients_table import merge_patients, read_patients
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.report.headroom_files import StoredHeadroom, stored_headroom
 from distributed_iac.report.timeline import Span, spans_of
 from distributed_iac.run.cells import SearchResult, candidate_of, read_search
 from distributed_iac.run.collect import RunTables, collect_run
@@ -73,6 +74,7 @@ class RunRecord:
         selections: Which cells were chosen, for every group and arm with a finished search.
         comparison: Candidate against reference, controls and baselines.
         spans: When which job ran.
+        headroom: What the headroom run of the same settings said, by group; empty without one.
     """
 
     config: RunConfig
@@ -84,6 +86,7 @@ class RunRecord:
     selections: tuple[Selection, ...]
     comparison: Comparison
     spans: tuple[Span, ...]
+    headroom: Mapping[str, StoredHeadroom]
 
     @property
     def job_rows(self) -> list[dict[str, Any]]:
@@ -147,6 +150,7 @@ def read_run(folder: Path) -> RunRecord:
         selections=tuple(_selections(config, searches)),
         comparison=_compare(config, tables, patients, searches),
         spans=spans_of(tables.replay),
+        headroom=stored_headroom(folder, config),
     )
 
 

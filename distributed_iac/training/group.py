@@ -181,11 +181,13 @@ class Group:
             device=self.device,
         )
 
-    def random_genotype(self, backbone: Backbone, seed: int) -> Genotype:
-        """A cell that nobody searched, of the shape that a search would have."""
+    def random_genotype(self, backbone: Backbone, seed: int, number: int = 1) -> Genotype:
+        """One of the cells that nobody searched, of the shape that a search would have."""
         cell = self.config.cell
         cells = len(backbone.taps) if cell.genotype_scope == "per_skip" else 1
-        generator = np.random.default_rng(self.seed("random", "genotype", seed))
+        # The first is drawn as it was when there was but one of every seed.
+        further = (number,) if number > 1 else ()
+        generator = np.random.default_rng(self.seed("random", "genotype", seed, *further))
         return random_genotype(cell.topology, generator, cell.genotype_scope, cells)
 
     def implanted(self, backbone: Backbone, genotype: Genotype, seed: int) -> DerivedNetwork:

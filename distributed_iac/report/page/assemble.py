@@ -23,6 +23,7 @@ from distributed_iac.report.page.blocks import (
 from distributed_iac.report.page.findings import (
     cells_section,
     cost_section,
+    headroom_section,
     patients_section,
     searches_section,
 )
@@ -55,6 +56,7 @@ def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures)
             setup_section(record, tables),
             cost_section(record, tables, figures),
             patients_section(record, tables, figures),
+            headroom_section(record, tables),
             searches_section(tables, figures),
             cells_section(record, tables, figures),
             _jobs_section(tables, figures),

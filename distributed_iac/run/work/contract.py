@@ -29,6 +29,7 @@ Row = Mapping[str, Scalar]
 EPOCHS = "epochs.parquet"
 WEIGHTS = "best.safetensors"
 PATIENTS = "patients.parquet"
+VALIDATION = "validation.parquet"
 PARITY = "parity.csv"
 GENOTYPE = "genotype.json"
 DECISIONS = "decisions.json"

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from distributed_iac.config.backbone import NnUnetSettings
@@ -23,7 +25,8 @@ from distributed_iac.run.work.once import OnceStage
 from distributed_iac.training.folds import unseen_in_store
 from distributed_iac.training.group import Group
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
-from distributed_iac.training.score import validation_dice
+from distributed_iac.training.outputs import write_rows
+from distributed_iac.training.score import case_dice, mean_dice
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.targets import TargetCoder
 
@@ -61,10 +64,27 @@ def _score(
 
 def val_dice(group: Group, network: nn.Module) -> float:
     """Dice on the ``val`` patients, as training measures it."""
+    return mean_dice(_val_cases(group, network))
+
+
+def write_validation(group: Group, network: nn.Module, path: Path) -> None:
+    """Keep the Dice of every ``val`` case and target, whose mean is what training measures."""
+    dice = _val_cases(group, network)
+    write_rows(
+        path,
+        [
+            {"patient_id": case.patient_id, "case_id": case.case_id, "target": name, "dice": value}
+            for case, row in zip(group.store.cases("val"), dice.tolist(), strict=True)
+            for name, value in zip(TargetCoder(group.scheme).target_names, row, strict=True)
+        ],
+    )
+
+
+def _val_cases(group: Group, network: nn.Module) -> NDArray[np.float64]:
     coder = TargetCoder(group.scheme).to(group.device)
     network.to(group.device).eval()
     size = group.config.evaluation.batch_size
-    return validation_dice(
+    return case_dice(
         lambda batch: network(batch.images), group.store, "val", coder, group.device, size
     )
 
@@ -76,10 +96,14 @@ class ScoringWork:
         group: Data set and backbone.
         job: The job.
         network: Trained.
+        told: What else is to be known about it.
     """
 
-    def __init__(self, group: Group, job: Job, network: nn.Module) -> None:
+    def __init__(
+        self, group: Group, job: Job, network: nn.Module, told: Mapping[str, Scalar] | None = None
+    ) -> None:
         self._group, self._job, self._network = group, job, network
+        self._told = told or {}
         self.stage = OnceStage(lambda: {"val_dice": val_dice(group, network)})
 
     def stops(self, report: StepReport) -> bool:
@@ -97,7 +121,7 @@ class ScoringWork:
         del rows
         group = self._group
         settings = group.settings
-        facts = dict(self.stage.facts or {})
+        facts = {**self._told, **(self.stage.facts or {})}
         if group.dataset in group.config.data:
             facts |= group.warnings
         facts["mirror"] = " and ".join(group.inference().mirror)

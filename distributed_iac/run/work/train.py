@@ -8,14 +8,16 @@ from typing import Literal
 
 from distributed_iac.jobs.job import Job
 from distributed_iac.nets.freeze import trainable
-from distributed_iac.run.work.contract import EPOCHS, WEIGHTS, Row, require_success
-from distributed_iac.run.work.evaluate import write_test_scores
+from distributed_iac.run.work.contract import EPOCHS, VALIDATION, WEIGHTS, Row, require_success
+from distributed_iac.run.work.evaluate import write_test_scores, write_validation
 from distributed_iac.run.work.once import OnceStage
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import write_rows, write_weights
 from distributed_iac.training.rates import RatesStage
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.training.supervised import SupervisedStage
+
+TestPatients = Literal["scored", "unseen"]
 
 NAMES = {"pretrain": "pre-training", "retrain": "retraining", "baseline": "training"}
 
@@ -27,8 +29,8 @@ class TrainingWork:
         group: Data set and network.
         job: The job.
         stage: The training, with one learning rate or with several in turn.
-        test: ``scored`` where the network is a result, ``unseen`` where others build upon it:
-            the test patients are for final models only.
+        test: ``scored`` where the network is a result, ``unseen`` where others build upon it or
+            choose from several: the test patients are for final models only.
         facts: What else is to be known about the job.
     """
 
@@ -37,7 +39,7 @@ class TrainingWork:
         group: Group,
         job: Job,
         stage: SupervisedStage | RatesStage,
-        test: Literal["scored", "unseen"],
+        test: TestPatients,
         facts: Mapping[str, Scalar] | None = None,
     ) -> None:
         self.stage = stage
@@ -55,8 +57,10 @@ class TrainingWork:
         require_success(stage.ending, NAMES[self._job.kind])
         write_rows(folder / EPOCHS, rows)
         write_weights(folder / WEIGHTS, stage.best.state)
+        stage.network.load_state_dict(stage.best.state)
+        if self._job.kind == "retrain":
+            write_validation(self._group, stage.network, folder / VALIDATION)
         if self._test == "scored":
-            stage.network.load_state_dict(stage.best.state)
             write_test_scores(self._group, self._job, stage.network, folder)
         facts = {"trained_parameters": trainable(stage.network), **self._facts}
         if isinstance(stage, RatesStage):
