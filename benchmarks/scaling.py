@@ -2,7 +2,8 @@
 
     python -m benchmarks.scaling --traces runs/NAME [--traces ...] [--gpu-speed 20]
 
-The sweep is ``configs/sweep_all.yaml``: four data sets, two backbones, full and lth, three seeds.
+The sweep is ``configs/sweep_all.yaml`` in one variant: four data sets, two backbones, full and lth,
+three seeds.
 Job graph, order and stopping rules are the real ones, the clock is not
 (:mod:`distributed_iac.simulation`). Jobs are ordered by the number of GPUs where it is known, as on
 one machine; what that is worth is measured as well. Recorded sweeps that ran in one piece are also
@@ -143,7 +144,7 @@ def main() -> None:
     parser.add_argument("--gpu-speed", type=float, default=1.0)
     parser.add_argument("--startup", type=float, default=STARTUP)
     given = parser.parse_args()
-    config = load_config(given.config)
+    config = load_config(given.config, ["variants={}"])
     assumed = Assumptions(given.gpu_speed, given.startup)
     scenario = recorded_scenario(config, given.traces, {}, assumed)
     begun = time.process_time()

@@ -35,6 +35,8 @@ def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
     from distributed_iac.nets.patch_fit import require_given_patches
 
     config = follow_backbones(load_config(path, overrides))
+    for note in config.idle_overrides():
+        typer.echo(f"note: {note}", err=True)
     require_given_patches(config)
     if not any(backbone.name == "nnunet" for backbone in config.backbones):
         return config

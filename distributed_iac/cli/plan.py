@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from distributed_iac.config.run import RunConfig
     from distributed_iac.jobs.graph import JobGraph
-    from distributed_iac.jobs.job import JobKind
+    from distributed_iac.jobs.job import Job, JobKind
     from distributed_iac.run.probe import Probe
+
+    Probes = Mapping[tuple[JobKind, str], Probe]
+    """What was measured, by kind of job and the variant that it is named after."""
 
 GIGABYTE = 1e9
 
@@ -75,7 +78,7 @@ def plan(
     probes, failed = _probes(settings, graph) if here else ({}, {})
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
-    for sentence in _what_is_moved(settings):
+    for sentence in (*_overrides(settings, graph), *_what_is_moved(settings)):
         typer.echo(sentence)
     if settings.question == "comparison":
         typer.echo(_headroom(settings, graph, config))
@@ -91,13 +94,47 @@ def plan(
 
 def _what_is_moved(config: RunConfig) -> list[str]:
     """Of every backbone that comes trained, whether it is still itself beside its cells."""
-    unfreeze = config.retrain.unfreeze
     frozen = "stays as it is, to the bit: retrain.unfreeze is cells"
-    moved = (
-        f"is trained on: retrain.unfreeze is {unfreeze}; cells would leave it as it is, to the bit"
-    )
-    said = frozen if unfreeze == "cells" else moved
-    return [f"{one.key} comes trained and {said}" for one in config.backbones if one.is_trained]
+    moved = "is trained on: retrain.unfreeze is {}; cells would leave it as it is, to the bit"
+    found: dict[str, list[str]] = {}
+    for place, view in config.views.items():
+        unfreeze = view.retrain.unfreeze
+        said = frozen if unfreeze == "cells" else moved.format(unfreeze)
+        found.setdefault(said, []).append(place)
+    return [
+        f"{one.key} comes trained and {said}"
+        + ("" if len(found) == 1 else f" ({', '.join(places)})")
+        for one in config.backbones
+        if one.is_trained
+        for said, places in found.items()
+    ]
+
+
+def _overrides(config: RunConfig, graph: JobGraph) -> list[str]:
+    """What data sets and variants have to themselves."""
+    from distributed_iac.config.overrides import described
+
+    told = [
+        f"settings of {one.name}: {described(one.settings)}" for one in config.data if one.settings
+    ]
+    told += [
+        f"variant {name}: {described(config.variants[name]) or 'the run as it is'}"
+        for name in (config.variant_names if config.variants else ())
+    ]
+    return [*told, *(_shared(graph) if config.variants else ())]
+
+
+def _shared(graph: JobGraph) -> list[str]:
+    """What several variants share, by who they are."""
+    found: dict[tuple[str, ...], Counter[str]] = {}
+    for job in graph.jobs():
+        found.setdefault(job.variants, Counter())[job.kind] += 1
+    return [
+        f"done once for {' and '.join(variants) or 'all variants'}: "
+        + ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        for variants, counts in found.items()
+        if len(variants) != 1
+    ]
 
 
 def _headroom(config: RunConfig, graph: JobGraph, path: Path) -> str:
@@ -132,49 +169,68 @@ def _require_fit(config: RunConfig) -> None:
 
 def _probes(
     config: RunConfig, graph: JobGraph
-) -> tuple[dict[JobKind, Probe], dict[JobKind, RunError]]:
-    """One measurement for each kind that trains, and why some could not be made.
+) -> tuple[Probes, dict[tuple[JobKind, str], RunError]]:
+    """A measurement for each kind that trains, in each variant, and why some could not be made.
 
     Both are empty while there is no store.
     """
+    from distributed_iac.jobs.settings import view_for
     from distributed_iac.run.probe import ProbedKind, probe
 
-    kinds = {job.kind for job in graph.jobs()}
-    found: dict[JobKind, Probe] = {}
-    failed: dict[JobKind, RunError] = {}
-    for kind in [one for one in get_args(ProbedKind) if one in kinds]:
-        typer.echo(f"measuring a few batches: {kind}", err=True)
+    first = config.data[0].name
+    planned = {(job.kind, job.variant): job for job in graph.jobs() if job.dataset == first}
+    found: dict[tuple[JobKind, str], Probe] = {}
+    failed: dict[tuple[JobKind, str], RunError] = {}
+    kinds: tuple[ProbedKind, ...] = get_args(ProbedKind)
+    for kind, variant in [(one, v) for one in kinds for k, v in planned if k == one]:
+        typer.echo(f"measuring a few batches: {_named(kind, variant)}", err=True)
         try:
-            found[kind] = probe(config, kind)
+            found[kind, variant] = probe(view_for(config, planned[kind, variant]), kind)
         except RunError as error:
-            failed[kind] = error
+            failed[kind, variant] = error
         except StoreError as error:
             typer.echo(f"memory and time are unknown: {error}", err=True)
             return {}, {}
     return found, failed
 
 
-def _table(config: RunConfig, graph: JobGraph, probes: Mapping[JobKind, Probe]) -> Table:
+def _named(kind: str, variant: str) -> str:
+    return f"{kind} @{variant}" if variant else kind
+
+
+def _table(config: RunConfig, graph: JobGraph, probes: Probes) -> Table:
     from rich.table import Table
 
     from distributed_iac.cli.live_progress import duration
+    from distributed_iac.jobs.settings import epochs_by_job
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("kind")
+    table.add_column("kind", no_wrap=True)
     for name in ("jobs", "reserved", "epochs", "an epoch", "a job", "memory", "GPU memory"):
         table.add_column(name, justify="right")
-    for kind, count in Counter(job.kind for job in graph.jobs()).items():
-        one = probes.get(kind)
+    kinds, headed = list(dict.fromkeys(job.kind for job in graph.jobs())), set[str]()
+    epochs: dict[tuple[JobKind, str], set[int]] = {}
+    for key, planned in epochs_by_job(config, graph).items():
+        epochs.setdefault((graph[key].kind, graph[key].variant), set()).add(planned)
+    rows = Counter((job.kind, job.variant) for job in graph.jobs())
+    for (kind, variant), count in sorted(rows.items(), key=lambda row: kinds.index(row[0][0])):
+        one, most = probes.get((kind, variant)), max(epochs[kind, variant])
         measured = ("", "", "", "", "")
         if one is not None:
             measured = (
-                str(one.epochs),
+                " to ".join(map(str, sorted({min(epochs[kind, variant]), most}))),
                 f"{one.epoch_seconds:.2g} s",
-                duration(one.seconds),
+                duration(one.epoch_seconds * most),
                 f"{one.peak_bytes / GIGABYTE:.1f} GB",
                 f"{one.gpu_bytes / GIGABYTE:.1f} GB" if one.gpu_bytes else "",
             )
-        table.add_row(kind, str(count), _reserved(config, kind), *measured)
+        if not variant:
+            table.add_row(kind, str(count), _reserved(config, kind), *measured)
+            continue
+        if kind not in headed:
+            table.add_row(kind, "", _reserved(config, kind))
+        headed.add(kind)
+        table.add_row(f"  @{variant}", str(count), "", *measured)
     return table
 
 
@@ -188,16 +244,30 @@ def _reserved(config: RunConfig, kind: JobKind) -> str:
     return ", ".join(parts)
 
 
-def _estimate(config: RunConfig, graph: JobGraph, probes: Mapping[JobKind, Probe]) -> str:
+def _estimate(config: RunConfig, graph: JobGraph, probes: Probes) -> str:
     """All work one after another, and what no number of machines makes shorter."""
     from distributed_iac.cli.live_progress import duration
+    from distributed_iac.jobs.settings import epochs_by_job
 
-    seconds: dict[JobKind, float] = {kind: one.seconds for kind, one in probes.items()}
-    total = sum(seconds.get(job.kind, 0.0) for job in graph.jobs())
-    chain = max(graph.critical_seconds(seconds).values())
+    epochs, seconds = epochs_by_job(config, graph), {}
+    for job in graph.jobs():
+        one = _probe_for(job, probes)
+        seconds[job.key] = 0.0 if one is None else one.epoch_seconds * epochs[job.key]
+    chain = max(graph.longest_ways(seconds).values())
     backbones = len(config.data) * len(config.backbones)
+    own = any("batches" in one.settings for one in config.data)
+    besides = ", each with its own epochs but as if with these batches" if own else ""
     return (
-        f"at most {duration(total)} one after another, at least {duration(chain)} on any number of "
-        f"machines; measured with {config.data[0].name}, taken to hold for all {backbones} groups; "
-        "without preparing, evaluating, and what early stops save"
+        f"at most {duration(sum(seconds.values()))} one after another, at least {duration(chain)} "
+        f"on any number of machines; measured with {config.data[0].name}, taken to hold for all "
+        f"{backbones} groups{besides}; without preparing, evaluating, and what early stops save"
     )
+
+
+def _probe_for(job: Job, probes: Probes) -> Probe | None:
+    """What was measured of a job's kind: in its variant, else in one that may share it."""
+    of_kind = {variant: one for (kind, variant), one in probes.items() if kind == job.kind}
+    for variant in (job.variant, *job.variants, ""):
+        if variant in of_kind:
+            return of_kind[variant]
+    return next(iter(of_kind.values()), None)

@@ -43,7 +43,7 @@ def show_simulation(
     console: Console,
     config: RunConfig,
     runs: Sequence[Path],
-    probes: Mapping[JobKind, Probe],
+    probes: Mapping[tuple[JobKind, str], Probe],
     given: Assumptions,
 ) -> None:
     """Simulate a sweep, and print a table with everything that was assumed.
@@ -72,7 +72,7 @@ def show_simulation(
 def recorded_scenario(
     config: RunConfig,
     runs: Sequence[Path],
-    probes: Mapping[JobKind, Probe],
+    probes: Mapping[tuple[JobKind, str], Probe],
     given: Assumptions,
 ) -> Scenario:
     """Read what is to be replayed in place of the planned jobs; raises as above."""
@@ -160,12 +160,12 @@ def assumptions(scenario: Scenario, runs: Sequence[Path], given: Assumptions) ->
     yield "not simulated: lost workers, too few CPU cores or too little memory, the network"
 
 
-def _steady(config: RunConfig, probes: Mapping[JobKind, Probe]) -> Iterator[Trace]:
+def _steady(config: RunConfig, probes: Mapping[tuple[JobKind, str], Probe]) -> Iterator[Trace]:
     """A measured epoch, over and over; the same for every arm."""
     from distributed_iac.simulation.trace import Trace
 
-    for kind, one in probes.items():
+    for (kind, variant), one in probes.items():
         names = tuple(config.arms) if kind == "search" else ("",)
         for name in names:
             seconds = (one.epoch_seconds,) * one.epochs
-            yield Trace(kind, "", "", name, None, seconds, one.epochs)
+            yield Trace(kind, "", "", name, None, seconds, one.epochs, variant=variant)

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,11 @@ from distributed_iac.comparison.likeness import (
     early_operations,
     likenesses,
 )
+from distributed_iac.comparison.ranking import Ranking, rankings
 from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.comparison.signed_rank import LARGEST_EXACT
 from distributed_iac.comparison.speed import SpeedUp, speed
+from distributed_iac.comparison.variants import VariantContrast, variant_contrasts
 from distributed_iac.config.comparison import ComparisonSettings
 
 METHODS: dict[str, str] = {
@@ -62,6 +65,8 @@ class Comparison:
         likeness: Agreement of genotypes within and between arms.
         early: How early the reference's final operations were among the strongest.
         warnings: What is missing, one sentence each.
+        variants: Every variant of the run against the first, model by model.
+        rankings: Whether the order of models holds between them.
     """
 
     settings: ComparisonSettings
@@ -70,6 +75,8 @@ class Comparison:
     likeness: tuple[Likeness, ...]
     early: tuple[EarlyOperations, ...]
     warnings: tuple[str, ...]
+    variants: tuple[VariantContrast, ...] = ()
+    rankings: tuple[Ranking, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form for ``comparison.json``; undefined numbers are null."""
@@ -82,6 +89,9 @@ class Comparison:
             "early_operations": [asdict(one) for one in self.early],
             "warnings": self.warnings,
         }
+        if self.variants or self.rankings:
+            value["variants"] = [asdict(one) for one in self.variants]
+            value["rankings"] = [asdict(one) for one in self.rankings]
         plain: dict[str, Any] = _plain(value)
         return plain
 
@@ -94,6 +104,8 @@ def compare(
     planned_epochs: int,
     controls: Sequence[str] = (),
     evidence: Sequence[SearchEvidence] = (),
+    variants: Sequence[str] = (),
+    cells: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Compare the candidate arm with the reference, and with everything else that was scored.
 
@@ -101,15 +113,18 @@ def compare(
         jobs: The jobs table.
         patients: The patients table.
         settings: Arms, margins and resampling.
-        planned_epochs: Epochs of a full-length search, from the run's configuration.
+        planned_epochs: Epochs of a full-length search whose row does not say.
         controls: Controls and baselines that the run was to have; those without patients are
             named. Others in the patients table are compared all the same.
         evidence: Genotypes and histories of the finished searches.
+        variants: Names of the run's variants, in order.
+        cells: Id of the genotype that a model was trained with, by the model's key.
 
     Raises:
         ConfigError: Genotypes of one group have different graphs.
     """
     labels = _labels(patients, settings, controls)
+    models = (settings.candidate, *labels)
     contrasts = tuple(
         row
         for label in labels
@@ -124,6 +139,10 @@ def compare(
         likeness=likenesses(evidence),
         early=early_operations(evidence, settings),
         warnings=gaps(jobs, patients, settings, labels, planned_epochs),
+        variants=variant_contrasts(
+            patients, variants, models, settings, lambda name: _generator(settings, name)
+        ),
+        rankings=rankings(patients, variants, models, _arms(patients), cells),
     )
 
 
@@ -133,6 +152,10 @@ def _labels(
     """What the candidate is compared with: the reference, what was planned, what else is there."""
     there = sorted({row.label for row in patients} - {settings.candidate})
     return tuple(dict.fromkeys((settings.reference, *controls, *there)))
+
+
+def _arms(patients: Sequence[ScoreRow]) -> list[str]:
+    return sorted({row.arm for row in patients if row.arm})
 
 
 def _generator(settings: ComparisonSettings, stream: str) -> np.random.Generator:

@@ -19,9 +19,9 @@ Per group and over all groups, for the mean over targets and for every target, f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -29,11 +29,13 @@ from distributed_iac.comparison.bootstrap import Block, Interval, mean_interval
 from distributed_iac.comparison.equivalence import Better, Equivalence, equivalence
 from distributed_iac.comparison.pairing import MEAN, Metric, Pairing, Undefined, pair
 from distributed_iac.comparison.remark import Remark
-from distributed_iac.comparison.rows import ScoreRow
+from distributed_iac.comparison.rows import ScoreRow, variants_among
 from distributed_iac.comparison.signed_rank import SignedRank, holm, signed_rank
 from distributed_iac.config.comparison import ComparisonSettings
+from distributed_iac.jobs.job import group_name
 
 ALL_GROUPS = "all groups"
+METRICS: tuple[Metric, ...] = get_args(Metric)
 BETTER: Mapping[Metric, Better] = {"dice": "higher", "hd95": "lower"}
 FEW_SEEDS = 5
 """Below this many seeds the bootstrap's spread between seeds counts for less than 80 %."""
@@ -101,9 +103,34 @@ def contrast(
         For each metric the rows of all groups, then one ``all groups`` row if there are several.
         Groups without a single defined pair have none.
     """
+    return contrast_pairs(
+        lambda metric: _pairings(rows, candidate, against, metric),
+        candidate,
+        against,
+        settings,
+        rng,
+    )
+
+
+def contrast_pairs(
+    pairs: Callable[[Metric], Mapping[str, Pairing]],
+    candidate: str,
+    against: str,
+    settings: ComparisonSettings,
+    rng: np.random.Generator,
+) -> tuple[Contrast, ...]:
+    """The same for pairs of values that are made already.
+
+    Args:
+        pairs: From a metric to pairs by group, each with a defined one.
+        candidate: What the first of every pair is called.
+        against: What the second is called.
+        settings: As above.
+        rng: As above.
+    """
     found: list[Contrast] = []
-    for metric in ("dice", "hd95"):
-        pairings = _pairings(rows, candidate, against, metric)
+    for metric in METRICS:
+        pairings = pairs(metric)
         context = _Context(candidate, against, metric, settings, rng)
         headline = [context.row(group, MEAN, [one]) for group, one in pairings.items()]
         found += _corrected(headline)
@@ -125,12 +152,15 @@ def _pairings(
     mine = [row for row in rows if row.label == candidate]
     yours = [row for row in rows if row.label == against]
     pairings = {}
-    for group in sorted({row.group for row in mine}):
-        own = [row for row in mine if row.group == group]
-        one = pair(own, [row for row in yours if row.is_rival_in(group)], metric)
-        if one.values:
-            pairings[group] = one
-    return pairings
+    for place in {(row.dataset, row.backbone) for row in mine}:
+        own = [row for row in mine if (row.dataset, row.backbone) == place]
+        rivals = [row for row in yours if row.is_rival_in(*place)]
+        for variant in variants_among((*own, *rivals)):
+            here = [row for row in own if row.is_in(variant)]
+            one = pair(here, [row for row in rivals if row.is_in(variant)], metric)
+            if one.values:
+                pairings[group_name(*place, variant)] = one
+    return dict(sorted(pairings.items()))
 
 
 @dataclass(frozen=True)

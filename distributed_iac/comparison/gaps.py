@@ -86,7 +86,7 @@ def _denominators(
 ) -> list[str]:
     references = [job for job in jobs if job.kind == "search" and job.arm == settings.reference]
     return [
-        f"{job.key} ran {job.epochs:g} of {planned_epochs} epochs"
+        f"{job.key} ran {job.epochs:g} of {job.planned or planned_epochs} epochs"
         + (f" ({job.stop_reason})" if job.stop_reason else "")
         + ": cut short, no denominator of a speed-up"
         for job in references
@@ -98,22 +98,25 @@ def _models(patients: Sequence[ScoreRow], candidate: str, labels: Sequence[str])
     """Groups without the candidate; labels that are nowhere, or not in all of its groups."""
     if not patients:
         return []
-    groups = {row.group: row.dataset for row in patients if row.label == candidate}
+    groups = {row.group: row for row in patients if row.label == candidate}
     if not groups:
         return [f"no patients were scored with {candidate}: there is nothing to compare"]
     found = []
-    without = sorted({row.group for row in patients if not row.is_baseline} - groups.keys())
+    without = sorted(
+        {
+            row.group
+            for row in patients
+            if not row.is_baseline and not any(one.is_rival_of(row) for one in groups.values())
+        }
+    )
     if without:
         found.append(
             f"no patients were scored with {candidate} in {', '.join(without)}: not compared there"
         )
     for label in labels:
         rows = [row for row in patients if row.label == label]
-        there = {row.dataset if row.is_baseline else row.group for row in rows}
         lacking = sorted(
-            group
-            for group, dataset in groups.items()
-            if group not in there and dataset not in there
+            group for group, own in groups.items() if not any(row.is_rival_of(own) for row in rows)
         )
         if lacking:
             where = "" if len(lacking) == len(groups) else f" in {', '.join(lacking)}"

@@ -12,11 +12,12 @@ are the same: not known. An undefined Dice or HD95 is NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from distributed_iac.errors import DataError
+from distributed_iac.jobs.job import group_name
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class JobRow:
         op_evaluations: Live operations executed, summed over steps.
         full_epochs: The same in epochs of the full supernet.
         error: What went wrong.
+        variants: Variants of the run that the job is part of; empty: all, or there are none.
+        planned: Epochs of it at the most; None: as the run says.
     """
 
     key: str
@@ -55,20 +58,32 @@ class JobRow:
     op_evaluations: float | None = None
     full_epochs: float | None = None
     error: str = ""
+    variants: tuple[str, ...] = ()
+    planned: int | None = None
 
     @property
     def group(self) -> str:
-        """``dataset/backbone``."""
-        return f"{self.dataset}/{self.backbone}"
+        """``dataset/backbone``, with the variant that it is named after if there is one."""
+        return group_name(self.dataset, self.backbone, first_of(self.variants))
 
     @classmethod
-    def from_mapping(cls, row: Mapping[str, object]) -> Self:
+    def from_mapping(
+        cls,
+        row: Mapping[str, object],
+        variants: tuple[str, ...] = (),
+        planned: int | None = None,
+    ) -> Self:
         """Read one row of the jobs table.
+
+        Args:
+            row: Of the table.
+            variants: Of its job.
+            planned: Of its job.
 
         Raises:
             DataError: A column is missing or holds another type.
         """
-        return cls(**_read(cls, row))
+        return cls(**_read(cls, row), variants=variants, planned=planned)
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,8 @@ class ScoreRow:
         target: Class or region.
         dice: In [0, 1], or NaN where undefined.
         hd95: In mm, or NaN where undefined.
+        variants: Variants of the run that the model is part of; empty: all of them, or there are
+            none.
     """
 
     model: str
@@ -100,11 +117,12 @@ class ScoreRow:
     target: str
     dice: float
     hd95: float
+    variants: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
-        """``dataset/backbone``."""
-        return f"{self.dataset}/{self.backbone}"
+        """``dataset/backbone``, with the variant that it is named after if there is one."""
+        return group_name(self.dataset, self.backbone, first_of(self.variants))
 
     @property
     def label(self) -> str:
@@ -116,23 +134,49 @@ class ScoreRow:
         """Whether it is a network of its own, to be compared with cells in any backbone."""
         return self.model.split("/")[2:3] == ["baseline"]
 
-    def is_rival_in(self, group: str) -> bool:
-        """Whether a group's models are compared with it: its own, and its data set's baselines."""
-        return self.dataset == group.partition("/")[0] if self.is_baseline else self.group == group
+    def is_in(self, variant: str) -> bool:
+        """Whether the model is part of a variant; an empty one stands for a run without any."""
+        return not self.variants or variant in self.variants
+
+    def is_rival_in(self, dataset: str, backbone: str) -> bool:
+        """Whether it is compared with models in a backbone: in its own, or as a baseline in all."""
+        return self.dataset == dataset and (self.is_baseline or self.backbone == backbone)
+
+    def is_rival_of(self, other: ScoreRow) -> bool:
+        """The same in a variant that both are part of."""
+        apart = self.variants and other.variants and not {*self.variants} & {*other.variants}
+        return self.is_rival_in(other.dataset, other.backbone) and not apart
 
     @classmethod
-    def from_mapping(cls, row: Mapping[str, object]) -> Self:
+    def from_mapping(cls, row: Mapping[str, object], variants: tuple[str, ...] = ()) -> Self:
         """Read one row of the patients table.
+
+        Args:
+            row: Of the table.
+            variants: Of the job that scored it.
 
         Raises:
             DataError: A column is missing or holds another type.
         """
-        return cls(**_read(cls, row))
+        return cls(**_read(cls, row), variants=variants)
+
+
+def first_of(variants: tuple[str, ...]) -> str:
+    """The variant that something shared is named after; empty where it is of all."""
+    return variants[0] if variants else ""
+
+
+def variants_among(rows: Iterable[JobRow | ScoreRow]) -> tuple[str, ...]:
+    """Variants in which these rows are set side by side; one that is empty where all share them."""
+    found = tuple(dict.fromkeys(first_of(row.variants) for row in rows))
+    named = tuple(name for name in found if name)
+    return named or found
 
 
 def _read(kind: type[JobRow] | type[ScoreRow], row: Mapping[str, object]) -> dict[str, Any]:
     """Every field's column; the field's type, which is text here, says what the column holds."""
-    return {one.name: _READ[str(one.type)](row, one.name) for one in fields(kind)}
+    columns = (one for one in fields(kind) if one.name not in ("variants", "planned"))
+    return {one.name: _READ[str(one.type)](row, one.name) for one in columns}
 
 
 def _value(row: Mapping[str, object], column: str) -> object:

@@ -98,7 +98,7 @@ def speed(
     Args:
         jobs: The jobs table.
         settings: Arms, confidence and resamples.
-        planned_epochs: Epochs of a full-length search.
+        planned_epochs: Epochs of a full-length search whose row does not say.
         rng: Of the bootstrap.
 
     Returns:
@@ -121,7 +121,7 @@ def cut_short(reference: JobRow, planned_epochs: int) -> bool:
     """Whether a full-length search is not one."""
     if reference.status != "done":
         return True
-    return reference.epochs is not None and reference.epochs < planned_epochs
+    return reference.epochs is not None and reference.epochs < (reference.planned or planned_epochs)
 
 
 def _pairs(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -69,3 +70,8 @@ class DatasetSettings(Settings):
 
     split: SplitSettings = SplitSettings()
     """The four-way split by patient."""
+
+    settings: Annotated[Mapping[str, Any], Before({})] = {}
+    """Settings of the run that are others for this data set, nested as in the configuration:
+    ``{batches: {batch_size: 32}, search: {epochs: 100}}``. Any of ``batches``, ``cell``,
+    ``pretrain``, ``search`` and ``retrain``; for all models trained on it."""

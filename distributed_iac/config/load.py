@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from distributed_iac.config.base import AS_STORED, Settings, to_plain
 from distributed_iac.config.merge import Layers, read_layers
+from distributed_iac.config.overrides import VARIED
 from distributed_iac.config.pydantic_errors import Finding, findings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.config.yaml_file import dump_yaml
@@ -118,6 +119,16 @@ def json_schema() -> dict[str, Any]:
         }
     }
     schema["properties"] = {**properties, **schema["properties"]}
+    # What is replaced for a data set or in a variant has the keys of what it replaces.
+    override = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: {"$ref": schema["properties"][name]["$ref"]} for name in VARIED},
+    }
+    schema["properties"]["variants"]["additionalProperties"] = override
+    of_data = schema["$defs"]["DatasetSettings"]["properties"]["settings"]
+    of_data.pop("additionalProperties", None)
+    of_data |= {name: value for name, value in override.items() if name != "type"}
     # A child inherits what its parent gives, so no key is required of a single file.
     schema.pop("required", None)
     return schema

@@ -4,6 +4,7 @@
 
     findings(error, RunConfig)                # (Finding("unknown_key", ("serch",), ...), ...)
     raise refusals("SearchSettings", [(("epochs",), True, "a number is wanted")])
+    raise found_again("RunConfig", found)     # what a validation within a validator has found
 
 pydantic documents the types of its errors, but neither their contexts nor its wordings, nor how
 it names the members of a union within a location. ``pyproject.toml`` bounds its version, and
@@ -44,6 +45,8 @@ EXPECTED = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
 TAG = "discriminator"
 NO_FIELD = ("extra_forbidden", "invalid_key")
 """Errors whose location ends with a key that no settings have."""
+FOUND = "found"
+"""Our type of an error that is a finding already."""
 RAISED = "Value error, "
 """What pydantic puts before the message of a ValueError that a validator raised."""
 
@@ -106,8 +109,29 @@ def refusals(title: str, wrong: Iterable[tuple[Place, Any, str]]) -> ValidationE
     return ValidationError.from_exception_data(title, details)
 
 
+def found_again(title: str, found: Iterable[Finding]) -> ValidationError:
+    """The error of a validator that has validated other settings, and found this.
+
+    Args:
+        title: What is validated, at the root.
+        found: By their places from the root.
+    """
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError(FOUND, "{message}", {"message": one.message, FOUND: one}),
+            loc=one.place,
+            input=one.came,
+        )
+        for one in found
+    ]
+    return ValidationError.from_exception_data(title, details)
+
+
 def _finding(entry: Any, model: type[BaseModel]) -> Finding:
     location, context, came = entry["loc"], entry.get("ctx", {}), entry.get("input")
+    if entry["type"] == FOUND:
+        found: Finding = context[FOUND]
+        return found
     kind = KINDS.get(entry["type"], "refused")
     key, allowed = "", tuple(_quoted(context.get(EXPECTED.get(entry["type"], ""), "")))
     of_no_field = entry["type"] in NO_FIELD

@@ -5,14 +5,16 @@
     config = load_config(Path("configs/quickstart.yaml"), ["search.epochs=40"])
     config.data[0].source
     config.arms["lth"]
+    config.view("acdc", "unaugmented").batches      # as they are for that data set and variant
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -24,7 +26,16 @@ from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, Comparison
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.evaluation import EvaluationSettings
 from distributed_iac.config.headroom import BESIDE, HeadroomSettings, Question
+from distributed_iac.config.overrides import (
+    VARIED,
+    Layer,
+    Override,
+    lay_over,
+    leaves,
+    value_at,
+)
 from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.pydantic_errors import Finding, found_again
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.selection import SelectionSettings
 from distributed_iac.config.sweep import SweepSettings
@@ -108,6 +119,14 @@ class RunConfig(Settings):
     """
     sweep: SweepSettings = SweepSettings()
 
+    variants: Annotated[Mapping[Name, Mapping[str, Any]], Before({})] = {}
+    """Named ways to set the same run, two or more, each carried out for every data set, backbone,
+    arm, control and seed: ``{augmented: {}, unaugmented: {batches: {augmentation: none}}}``. A
+    variant replaces what it names, nested as in the configuration, of ``batches``, ``cell``,
+    ``pretrain``, ``search`` and ``retrain``, whatever a data set's own ``settings`` say. Jobs that
+    are the same in several variants are done once for them. All are compared with the one that
+    changes nothing, or else with the first by name."""
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         networks = (*self.backbones, *self.baselines)
@@ -162,13 +181,7 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _controls_and_baselines_train_something(self) -> Self:
-        if "plain_extra" in self.controls and self.retrain.unfreeze == "cells":
-            others = [control for control in self.controls if control != "plain_extra"]
-            raise ValueError(
-                "retrain.unfreeze: cells trains nothing of the plain backbone, so there is no "
-                f"control plain_extra: use controls: [{', '.join(others)}], with network for the "
-                "whole backbone trained on"
-            )
+        _require_something_to_train(self.controls, self.retrain)
         trained = [baseline.key for baseline in self.baselines if baseline.is_trained]
         if trained:
             raise ValueError(
@@ -207,8 +220,30 @@ class RunConfig(Settings):
         fields = type(self).model_fields
         defaults = {name: fields[name].default for name in no_say}
         name = self.name if self.question == "headroom" else f"{self.name}{BESIDE}"
-        changed = {"name": name, "question": "headroom", "controls": ()}
+        changed = {"name": name, "question": "headroom", "controls": (), "variants": {}}
         return self.model_copy(update={**defaults, **changed})
+    @model_validator(mode="after")
+    def _overrides_give_runs_that_can_be(self, info: ValidationInfo) -> Self:
+        if any(other.settings for other in self.also_scored):
+            raise ValueError("nothing is trained on also_scored, so its data has no settings")
+        if len(self.variants) == 1:
+            raise ValueError(
+                f"variants are two or more, to be compared (came {next(iter(self.variants))} "
+                "alone): put its settings into the configuration itself"
+            )
+        wrong: dict[tuple[str | int, ...], Finding] = {}
+        for dataset, variant in self._places():
+            laid = lay_over(self._varied, self._layers(dataset, variant), info.context)
+            wrong |= {one.place: one for one in laid.wrong}
+        if wrong:
+            raise found_again(type(self).__name__, wrong.values())
+        for dataset, variant in self._places():
+            where = f"{dataset}, {variant}" if variant else dataset
+            _require_something_to_train(
+                self.controls, self.view(dataset, variant).retrain, f"{where}: "
+            )
+        _require_variants_to_differ(self)
+        return self
 
     @property
     def all_data(self) -> tuple[DatasetSettings, ...]:
@@ -219,6 +254,43 @@ class RunConfig(Settings):
         """The run with every data set changed."""
         data, also = tuple(map(change, self.data)), tuple(map(change, self.also_scored))
         return self.model_copy(update={"data": data, "also_scored": also})
+
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """Names of the variants; one that is empty where there are none.
+
+        The one that leaves everything as it is comes first: the others are compared with it. Else
+        the order is that of the names, for files of ours do not keep another one.
+        """
+        names = sorted(self.variants, key=lambda name: (bool(self.variants[name]), name))
+        return tuple(names) or ("",)
+
+    def view(self, dataset: str, variant: str = "") -> RunConfig:
+        """The run as it is for one data set, in one variant: what a job there is carried out with.
+
+        Args:
+            dataset: Name of a data set; one of ``also_scored`` is seen with the one worked on.
+            variant: Name of a variant; empty where there are none.
+
+        Returns:
+            A run of this data set alone, without overrides.
+        """
+        place = self._place(dataset)
+        laid = lay_over(self._varied, self._layers(dataset, variant))
+        alone = self.data[place].model_copy(update={"settings": {}})
+        return self.model_copy(update={**laid.branches, "data": (alone,), "variants": {}})
+
+    @property
+    def views(self) -> dict[str, RunConfig]:
+        """The run as it is in every place, by ``dataset`` or ``dataset@variant``."""
+        return {
+            f"{dataset}@{variant}" if variant else dataset: self.view(dataset, variant)
+            for dataset, variant in self._places()
+        }
+
+    def idle_overrides(self) -> tuple[str, ...]:
+        """Overrides that change nothing, a sentence each."""
+        return tuple(dict.fromkeys((*self._idle_settings(), *self._idle_variants())))
 
     def store_folder(self, dataset: DatasetSettings) -> Path:
         """Where a data set's store lies."""
@@ -234,6 +306,43 @@ class RunConfig(Settings):
         """The run folder."""
         return self.out / self.name
 
+    @property
+    def _varied(self) -> dict[str, Settings]:
+        return {name: getattr(self, name) for name in VARIED}
+
+    def _places(self) -> list[tuple[str, str]]:
+        """Every data set in every variant."""
+        return [(one.name, variant) for one in self.data for variant in self.variant_names]
+
+    def _place(self, dataset: str) -> int:
+        names = [one.name for one in self.data]
+        return names.index(dataset) if dataset in names else 0
+
+    def _layers(self, dataset: str, variant: str) -> list[Layer]:
+        place = self._place(dataset)
+        layers = [Layer(("data", place, "settings"), self.data[place].settings)]
+        if variant:
+            layers.append(Layer(("variants", variant), self.variants[variant]))
+        return layers
+
+    def _idle_settings(self) -> Iterator[str]:
+        for place, dataset in enumerate(self.data):
+            own = self._layers(dataset.name, "")
+            for path in _unchanged(self._varied, own, dataset.settings):
+                yield f"data.{place}.settings.{path} is what the run has anyway"
+
+    def _idle_variants(self) -> Iterator[str]:
+        for variant, given in self.variants.items():
+            idle: dict[str, list[str]] = {}
+            for dataset in self.data:
+                below, whole = self._layers(dataset.name, ""), self._layers(dataset.name, variant)
+                lower = lay_over(self._varied, below).branches
+                for path in _unchanged(lower, whole, given):
+                    idle.setdefault(path, []).append(dataset.name)
+            for path, names in idle.items():
+                where = "" if len(names) == len(self.data) else f" for {' and '.join(names)}"
+                yield f"variants.{variant}.{path} is what the run has anyway{where}"
+
 
 def _require_unique(where: str, names: Iterable[str]) -> None:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
@@ -241,3 +350,39 @@ def _require_unique(where: str, names: Iterable[str]) -> None:
         raise ValueError(
             f"names in {where} must differ from each other (twice: {', '.join(twice)})"
         )
+
+
+def _require_something_to_train(
+    controls: Iterable[Control], retrain: RetrainSettings, where: str = ""
+) -> None:
+    if "plain_extra" in controls and retrain.unfreeze == "cells":
+        others = [control for control in controls if control != "plain_extra"]
+        raise ValueError(
+            f"{where}retrain.unfreeze: cells trains nothing of the plain backbone, so there is no "
+            f"control plain_extra: use controls: [{', '.join(others)}], with network for the "
+            "whole backbone trained on"
+        )
+
+
+def _require_variants_to_differ(config: RunConfig) -> None:
+    found = {
+        name: [config.view(dataset.name, name) for dataset in config.data]
+        for name in config.variants
+    }
+    alike = [pair for pair in combinations(found, 2) if found[pair[0]] == found[pair[1]]]
+    if alike:
+        one, other = alike[0]
+        raise ValueError(
+            f"variants differ from each other for some data set ({one} and {other} do not): "
+            "leave one out, or say what it changes"
+        )
+
+
+def _unchanged(
+    below: Mapping[str, Settings], layers: list[Layer], given: Override
+) -> Iterator[str]:
+    """Key paths of an override whose values are as they were below it."""
+    above = lay_over(below, layers[-1:]).branches
+    for path in leaves(given):
+        if value_at(below, path) == value_at(above, path):
+            yield ".".join(path)

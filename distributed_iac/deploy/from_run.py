@@ -41,6 +41,7 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.jobs.settings import view_for
 from distributed_iac.nets.build import arrange
 from distributed_iac.nets.card import ModelCard, Scalar
 from distributed_iac.nets.expectation import agree
@@ -176,7 +177,7 @@ class FinishedRun:
             folder,
             backbone=group.settings,
             weights=self._weights(model, group),
-            cell=self.config.cell,
+            cell=group.config.cell,
             genotype=model.genotype,
             fingerprint=group.store.fingerprint,
             provenance=self._provenance(model),
@@ -212,7 +213,7 @@ class FinishedRun:
         require_untouched(backbone, own, folder)
         card = replace(
             base.card,
-            cell=self.config.cell,
+            cell=group.config.cell,
             genotype=model.genotype,
             fingerprint=group.store.fingerprint,
             provenance=self._provenance(model),
@@ -243,11 +244,11 @@ class FinishedRun:
         return model.job.kind == "evaluate" or WEIGHTS in model.result[FILES]
 
     def _group(self, job: Job) -> Group:
-        (dataset,) = [one for one in self.config.all_data if one.name == job.dataset]
-        networks = (*self.config.backbones, *self.config.baselines)
-        (settings,) = [one for one in networks if one.key == job.backbone]
-        store = Store.open(self.config.store_folder(dataset))
-        return Group(self.config, dataset, settings, store, torch.device("cpu"))
+        view = view_for(self.config, job)
+        (dataset,) = [one for one in view.all_data if one.name == job.dataset]
+        (settings,) = [one for one in (*view.backbones, *view.baselines) if one.key == job.backbone]
+        store = Store.open(view.store_folder(dataset))
+        return Group(view, dataset, settings, store, torch.device("cpu"))
 
     def _weights(self, model: FinishedModel, group: Group) -> Mapping[str, Tensor]:
         trained = [model.job.key]

@@ -15,6 +15,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import Job, JobKind
@@ -62,6 +63,18 @@ class JobGraph:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def of_variant(self, variant: str, **fields: Any) -> tuple[Job, ...]:
+        """Jobs of a variant, those that it shares with others too, that have these values.
+
+        Args:
+            variant: Its name; empty where there are none.
+            fields: Values of :class:`Job`.
+        """
+        own = (job for job in self.jobs() if not job.variants or variant in job.variants)
+        return tuple(
+            job for job in own if all(getattr(job, name) == one for name, one in fields.items())
+        )
+
     def ancestors(self, key: str) -> frozenset[str]:
         """Keys of all jobs that must be finished before this one, at any remove."""
         found: set[str] = set()
@@ -104,10 +117,14 @@ class JobGraph:
         Returns:
             Seconds by key; never less than a descendant's.
         """
+        return self.longest_ways({job.key: seconds.get(job.kind, 0.0) for job in self.jobs()})
+
+    def longest_ways(self, seconds: Mapping[str, float]) -> Mapping[str, float]:
+        """The same where every job has an expected duration of its own, by key."""
         longest: dict[str, float] = {}
         for job in reversed(self.jobs()):
             after = max((longest[child] for child in self._children[job.key]), default=0.0)
-            longest[job.key] = seconds.get(job.kind, 0.0) + after
+            longest[job.key] = seconds[job.key] + after
         return longest
 
 

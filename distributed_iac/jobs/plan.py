@@ -18,13 +18,17 @@ random cells alone, each with every seed.
 
 Where ``also_scored`` names data sets, every model is scored there too, when it is done.
 
+With ``variants`` all of that is planned for each of them, and what is the same in several of them,
+settings and all that it builds upon, is one job (:mod:`distributed_iac.jobs.variants`).
+
 Choosing cells is no job: a retraining needs the searches that its cell is chosen from, which
 under the rule ``each`` is the one of its own seed and otherwise all of its arm in the group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.run import RunConfig
@@ -37,6 +41,8 @@ from distributed_iac.jobs.random_cells import (
     own_cells,
     random_cell,
 )
+from distributed_iac.jobs.settings import settings_of
+from distributed_iac.jobs.variants import merged
 
 
 def plan_jobs(config: RunConfig) -> JobGraph:
@@ -45,7 +51,11 @@ def plan_jobs(config: RunConfig) -> JobGraph:
     A prepare job is always there: it takes no time where the store is finished.
     """
     asked = config if config.question == "comparison" else config.headroom_run()
-    return JobGraph(_all_jobs(asked))
+    jobs = tuple(_of_one_variant(asked))
+    if not asked.variants:
+        return JobGraph(jobs)
+    planned = {one: _with_settings(asked, jobs, one) for one in asked.variant_names}
+    return JobGraph(merged(planned))
 
 
 def model_names(config: RunConfig, arm: str) -> tuple[str, ...]:
@@ -56,7 +66,14 @@ def model_names(config: RunConfig, arm: str) -> tuple[str, ...]:
     return (arm,)
 
 
-def _all_jobs(config: RunConfig) -> Iterator[Job]:
+def _with_settings(
+    config: RunConfig, jobs: Sequence[Job], variant: str
+) -> list[tuple[Job, dict[str, Any]]]:
+    views = {name: config.view(name, variant) for name in {job.dataset for job in jobs}}
+    return [(job, settings_of(views[job.dataset], job)) for job in jobs]
+
+
+def _of_one_variant(config: RunConfig) -> Iterator[Job]:
     for dataset in config.data:
         prepare = Job("prepare", dataset.name)
         yield prepare

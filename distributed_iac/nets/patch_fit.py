@@ -52,12 +52,15 @@ def require_networks(
     """
     if min(patch) >= LARGE:
         return
+    views = [config.view(dataset.name, variant) for variant in config.variant_names]
+    sizes = sorted({view.batches.batch_size for view in views})
     for settings in (*config.backbones, *config.baselines):
         made = _built(settings, Fingerprint2d(patch, spacing))
         if made is not None:
             backbone, channels = made
-            batch = (config.batches.batch_size, channels, *patch)
-            require_patch(backbone, batch, f"{dataset.name}, {settings.key}")
+            for size in sizes:
+                batch = (size, channels, *patch)
+                require_patch(backbone, batch, f"{dataset.name}, {settings.key}")
 
 
 def require_given_patches(config: RunConfig) -> None:

@@ -79,11 +79,14 @@ def patient_table(comparison: Comparison, metric: Metric) -> Table:
         "p (Holm)", f"within {margin:g}",
     )  # fmt: skip
     rows = tuple(_patient_row(one) for one in own)
-    notes = notes_of(
-        [(NotePlace(one.group, one.against), (*_undefined(one), *one.warnings)) for one in own]
-    )
-    method = Note(_METHOD.format(margin=margin))
-    return Table(title, columns, rows, (method, *notes) if own else ())
+    places = [(NotePlace(one.group, one.against), one) for one in own]
+    return Table(title, columns, rows, notes_on(places, margin) if own else ())
+
+
+def notes_on(rows: Sequence[tuple[NotePlace, Contrast]], margin: float) -> tuple[Note, ...]:
+    """How the figures of contrasts were made, and what must be known of single ones."""
+    notes = notes_of([(place, (*_undefined(one), *one.warnings)) for place, one in rows])
+    return (Note(_METHOD.format(margin=margin)), *notes)
 
 
 _METHOD = (

@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from distributed_iac.comparison.pairing import mean_score
-from distributed_iac.comparison.rows import JobRow, ScoreRow
+from distributed_iac.comparison.rows import JobRow, ScoreRow, variants_among
+from distributed_iac.jobs.job import group_name
 from distributed_iac.report.search_curves import COLOURS, plain_log_ticks
 
 COLUMNS = 3
@@ -44,17 +45,16 @@ def cost_figure(jobs: Sequence[JobRow], patients: Sequence[ScoreRow]) -> Figure:
         The figure; one that says so where there is nothing to draw.
     """
     searches = [job for job in jobs if job.kind == "search" and job.status == "done"]
-    groups = sorted({job.group for job in searches})
+    groups = dict(sorted(_panels(searches, patients).items()))
     arms = sorted({job.arm for job in searches})
     others = sorted({row.label for row in patients} - set(arms))
     columns = 2 if len(groups) == 4 else min(COLUMNS, max(1, len(groups)))
     rows = max(1, math.ceil(len(groups) / columns))
     figure = Figure(figsize=(3.6 * columns, 3.0 * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
-    for axis, group in zip(axes.flat, groups, strict=False):
-        own = [job for job in searches if job.group == group]
-        _draw_searches(axis, own, patients, arms)
-        _draw_controls(axis, group, patients, others)
+    for axis, (group, (own, scored)) in zip(axes.flat, groups.items(), strict=False):
+        _draw_searches(axis, own, scored, arms)
+        _draw_controls(axis, scored, others)
         _widen(axis)
         axis.set_title(group, fontsize=9, loc="left")
         axis.set_xlabel("search cost: seconds", fontsize=8)
@@ -74,6 +74,23 @@ def cost_figure(jobs: Sequence[JobRow], patients: Sequence[ScoreRow]) -> Figure:
     else:
         figure.suptitle("No search has finished yet")
     return figure
+
+
+Panel = tuple[list[JobRow], list[ScoreRow]]
+"""The searches of a group in one variant, and all models that they are set beside."""
+
+
+def _panels(searches: Sequence[JobRow], patients: Sequence[ScoreRow]) -> dict[str, Panel]:
+    panels: dict[str, Panel] = {}
+    for place in {(job.dataset, job.backbone) for job in searches}:
+        own = [job for job in searches if (job.dataset, job.backbone) == place]
+        rivals = [row for row in patients if row.is_rival_in(*place)]
+        for variant in variants_among((*own, *rivals)):
+            found = [job for job in own if not job.variants or variant in job.variants]
+            if found:
+                scored = [row for row in rivals if row.is_in(variant)]
+                panels[group_name(*place, variant)] = (found, scored)
+    return panels
 
 
 def _handles(arms: Sequence[str], others: Sequence[str]) -> list[Line2D]:
@@ -117,11 +134,7 @@ def _draw_searches(
     for number, arm in enumerate(arms):
         points = []
         for job in searches:
-            own = [
-                row
-                for row in patients
-                if (row.group, row.arm, row.seed) == (job.group, arm, job.seed)
-            ]
+            own = [row for row in patients if (row.arm, row.seed) == (arm, job.seed)]
             if job.arm == arm and job.seconds and own:
                 points.append((job.seconds, mean_score(own, "dice")))
         if points:
@@ -131,11 +144,9 @@ def _draw_searches(
             plain_log_ticks(axis.xaxis)
 
 
-def _draw_controls(
-    axis: Axes, group: str, patients: Sequence[ScoreRow], labels: Sequence[str]
-) -> None:
+def _draw_controls(axis: Axes, patients: Sequence[ScoreRow], labels: Sequence[str]) -> None:
     for number, label in enumerate(labels):
-        own = [row for row in patients if row.label == label and row.is_rival_in(group)]
+        own = [row for row in patients if row.label == label]
         level = mean_score(own, "dice")
         if math.isfinite(level):
             axis.axhline(level, color=GREY, linewidth=1, linestyle=_style(number), label=label)

@@ -27,11 +27,11 @@ from distributed_iac.files import MALFORMED, json_text, write_atomically
 from distributed_iac.headroom.answer import ASSUMPTIONS, answer, told
 from distributed_iac.headroom.measured import Headroom, Trial, measure
 from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.settings import settings_of, view_for
 from distributed_iac.report.drawing import render
 from distributed_iac.report.headroom_figure import headroom_figure
 from distributed_iac.report.headroom_trials import read_trials
 from distributed_iac.run.collect import collect_run
-from distributed_iac.run.digest import settings_of
 from distributed_iac.run.run_folder import stored_config
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.transient import patiently
@@ -164,6 +164,8 @@ def _identities(config: RunConfig) -> dict[str, str]:
 
 
 def _identity(config: RunConfig, dataset: DatasetSettings, backbone: BackboneSettings) -> str:
-    settings = settings_of(config, Job("retrain", dataset.name, backbone.key, "random", 0))
-    before = None if backbone.is_trained else to_identity(config.pretrain)
+    job = Job("retrain", dataset.name, backbone.key, "random", 0)
+    view = view_for(config.headroom_run(), job)
+    settings = settings_of(view, job)
+    before = None if backbone.is_trained else to_identity(view.pretrain)
     return content_key(to_identity(dataset), to_identity(backbone), before, settings)

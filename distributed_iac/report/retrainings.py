@@ -29,7 +29,7 @@ def retraining_table(record: RunRecord) -> Table:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in record.job_rows:
         if row["kind"] == "retrain" and row["status"] == "done":
-            place = (f"{row['dataset']}/{row['backbone']}", row["name"])
+            place = (record.graph[row["key"]].group, row["name"])
             groups.setdefault(place, []).append(row)
     rows = tuple((*place, *_cells(own)) for place, own in groups.items())
     columns = (
@@ -56,7 +56,13 @@ def rates_sentence(settings: RetrainSettings) -> str:
 
 def rate_note(config: RunConfig) -> Note:
     """The same below a table."""
-    note = f"learning rates of retraining: {rates_sentence(config.retrain)}"
+    said: dict[str, list[str]] = {}
+    for place, view in config.views.items():
+        said.setdefault(rates_sentence(view.retrain), []).append(place)
+    note = "learning rates of retraining: " + "; ".join(
+        sentence if len(said) == 1 else f"{sentence} ({', '.join(places)})"
+        for sentence, places in said.items()
+    )
     if config.baselines:
         note += "; baselines are trained from scratch at pretrain.optimiser's rate"
     return Note(note)
@@ -66,11 +72,13 @@ def rate_doubts(record: RunRecord) -> Iterator[str]:
     """Comparisons that may show a learning rate instead of a cell."""
     config = record.config
     controls = [one for one in config.controls if one not in BY_CELL]
-    if len(config.retrain.rates) < 2 and controls:
+    fixed = [place for place, one in config.views.items() if len(one.retrain.rates) < 2]
+    where = "" if len(fixed) == len(config.views) else f"{', '.join(fixed)}: "
+    if fixed and controls:
         yield (
-            f"the learning rate of {' and '.join(controls)} was not chosen: a difference from it "
-            "may be the rate's (retrain.rates gives every arm and control the same few to choose "
-            "from)"
+            f"{where}the learning rate of {' and '.join(controls)} was not chosen: a difference "
+            "from it may be the rate's (retrain.rates gives every arm and control the same few to "
+            "choose from)"
         )
     if config.baselines:
         names = " and ".join(baseline.key for baseline in config.baselines)

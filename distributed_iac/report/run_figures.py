@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from distributed_iac.comparison.rows import JobRow
 from distributed_iac.config.run import RunConfig
 from distributed_iac.evaluation.overlay_file import OVERLAYS, read_overlays
 from distributed_iac.report.cell_drawing import draw_discretisation, draw_genotype
@@ -71,8 +70,7 @@ class RunFigures:
 
 def run_figures(record: RunRecord) -> RunFigures:
     """Draw everything that there is something to see of."""
-    jobs = [JobRow.from_mapping(row) for row in record.job_rows]
-    cost = cost_figure(jobs, record.patient_rows) if record.searches else None
+    cost = cost_figure(record.typed_job_rows, record.patient_rows) if record.searches else None
     return RunFigures(
         cost=None if cost is None else render(cost, "cost"),
         timeline=render(timeline(record.spans), "timeline") if record.spans else None,
@@ -132,12 +130,12 @@ def _voted_cells(record: RunRecord) -> Iterable[Titled]:
 def _overlays(record: RunRecord) -> Iterable[Titled]:
     """Of the first finished model of the candidate arm in each group."""
     candidate = record.config.comparison.candidate
-    for group in record.groups:
+    trained = [job for job, _ in record.results("retrain") if job.arm == candidate]
+    for group in dict.fromkeys(job.group for job in trained):
         pictured = [
             job
-            for job, _ in record.results("retrain")
-            if (job.group, job.arm) == (group, candidate)
-            and (record.tables.folders[job.key] / OVERLAYS).exists()
+            for job in trained
+            if job.group == group and (record.tables.folders[job.key] / OVERLAYS).exists()
         ]
         for job in pictured[:1]:
             overlays = read_overlays(record.tables.folders[job.key] / OVERLAYS)

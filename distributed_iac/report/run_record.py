@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from distributed_iac.errors import RunError
 from distributed_iac.evaluation.patients_table import merge_patients, read_patients
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.jobs.settings import epochs_by_job
 from distributed_iac.report.headroom_files import StoredHeadroom, stored_headroom
 from distributed_iac.report.timeline import Span, spans_of
 from distributed_iac.run.cells import SearchResult, candidate_of, read_search
@@ -97,7 +98,12 @@ class RunRecord:
     @cached_property
     def patient_rows(self) -> list[ScoreRow]:
         """The patients table as values."""
-        return [ScoreRow.from_mapping(row) for row in self.patients.to_pylist()]
+        return list(_scored(self.graph, self.patients))
+
+    @cached_property
+    def typed_job_rows(self) -> list[JobRow]:
+        """The jobs table as values."""
+        return list(_jobs(self.config, self.graph, self.tables))
 
     def results(self, *kinds: JobKind) -> Iterator[tuple[Job, dict[str, Any]]]:
         """Finished jobs of some kinds with their ``result.json``, in the graph's order."""
@@ -138,7 +144,7 @@ def read_run(folder: Path) -> RunRecord:
     graph = patiently(run.plan).graph
     config = patiently(lambda: stored_config(folder))
     tables = collect_run(folder)
-    patients = _patients(tables.folders.values())
+    patients = _patients(graph, tables.folders)
     searches = tuple(_searches(graph, tables.folders))
     return RunRecord(
         config=config,
@@ -148,7 +154,7 @@ def read_run(folder: Path) -> RunRecord:
         patients=patients,
         searches=searches,
         selections=tuple(_selections(config, searches)),
-        comparison=_compare(config, tables, patients, searches),
+        comparison=_compare(config, graph, tables, patients, searches),
         spans=spans_of(tables.replay),
         headroom=stored_headroom(folder, config),
     )
@@ -170,9 +176,32 @@ def _environment(path: Path) -> dict[str, Any]:
     return content
 
 
-def _patients(folders: Iterable[Path]) -> pa.Table:
-    paths = (folder / PATIENTS for folder in folders)
-    return merge_patients(read_patients(path) for path in paths if path.exists())
+def _patients(graph: JobGraph, folders: Mapping[str, Path]) -> pa.Table:
+    """All scores, by the keys that the jobs have in this run."""
+    parts = []
+    for key, folder in folders.items():
+        if (folder / PATIENTS).exists():
+            part = read_patients(folder / PATIENTS)
+            if graph[key].variants:  # a kept result knows nothing of them
+                part = part.set_column(
+                    part.schema.get_field_index("model"),
+                    part.schema.field("model"),
+                    pa.array([key] * len(part), pa.string()),
+                )
+            parts.append(part)
+    return merge_patients(parts)
+
+
+def _scored(graph: JobGraph, patients: pa.Table) -> Iterator[ScoreRow]:
+    for row in patients.to_pylist():
+        known = row["model"] in graph
+        yield ScoreRow.from_mapping(row, graph[row["model"]].variants if known else ())
+
+
+def _jobs(config: RunConfig, graph: JobGraph, tables: RunTables) -> Iterator[JobRow]:
+    epochs = epochs_by_job(config, graph)
+    for row in tables.jobs.to_pylist():
+        yield JobRow.from_mapping(row, graph[row["key"]].variants, epochs[row["key"]])
 
 
 def _searches(graph: JobGraph, folders: Mapping[str, Path]) -> Iterable[FoundCell]:
@@ -187,17 +216,21 @@ def _selections(config: RunConfig, searches: Sequence[FoundCell]) -> Iterable[Se
     places = dict.fromkeys((found.job.group, found.job.name) for found in searches)
     for group, arm in places:
         own = [one for one in searches if (one.job.group, one.job.name) == (group, arm)]
-        candidates = [candidate_of(one.result.folder) for one in own]
+        candidates = [replace(candidate_of(one.result.folder), key=one.job.key) for one in own]
         seeds = [one.job.seed for one in own] if config.selection.rule == "each" else [None]
         for seed in seeds:
             yield select(candidates, config.selection, seed=seed, planned=config.seeds)
 
 
 def _compare(
-    config: RunConfig, tables: RunTables, patients: pa.Table, searches: Sequence[FoundCell]
+    config: RunConfig,
+    graph: JobGraph,
+    tables: RunTables,
+    patients: pa.Table,
+    searches: Sequence[FoundCell],
 ) -> Comparison:
     own = {dataset.name for dataset in config.data}
-    scored = map(ScoreRow.from_mapping, patients.to_pylist())
+    scored = _scored(graph, patients)
     evidence = [
         SearchEvidence(
             one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
@@ -206,10 +239,16 @@ def _compare(
         if one.job.seed is not None
     ]
     return compare(
-        [JobRow.from_mapping(row) for row in tables.jobs.to_pylist()],
+        list(_jobs(config, graph, tables)),
         [row for row in scored if row.dataset in own],
         config.comparison,
         planned_epochs=config.search.epochs,
         controls=(*config.controls, *(baseline.key for baseline in config.baselines)),
         evidence=evidence,
+        variants=config.variant_names,
+        cells={
+            row["key"]: row["genotype_id"]
+            for row in tables.jobs.to_pylist()
+            if row["kind"] == "retrain" and row["genotype_id"]
+        },
     )

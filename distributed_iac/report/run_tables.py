@@ -26,6 +26,7 @@ from distributed_iac.report.retrainings import rate_note, retraining_table
 from distributed_iac.report.run_record import FoundCell, RunRecord
 from distributed_iac.report.spread_table import spread_table
 from distributed_iac.report.tables import Cell, Table
+from distributed_iac.report.variants import variant_tables
 
 MOST_NAMES = 4
 """Targets that are named in the table of data sets; the table of scores has them all."""
@@ -49,6 +50,7 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
         "selection": selection_table(record),
         "undecided": undecided_table(record),
         **({"parity": held} if held.rows else {}),
+        **variant_tables(record),
     }
 
 
@@ -122,7 +124,7 @@ def searches_table(record: RunRecord) -> Table:
     """Every search, finished or not."""
     found = {one.job.key: one for one in record.searches}
     rows = tuple(
-        _search_row(job, found.get(job["key"]))
+        _search_row(record.graph[job["key"]].group, job, found.get(job["key"]))
         for job in record.job_rows
         if job["kind"] == "search"
     )
@@ -175,7 +177,7 @@ def models_table(record: RunRecord) -> Table:
     found: dict[tuple[str, str, str], list[SummaryRow]] = {}
     for row in summarise(record.patients):
         if row.phase is None and row.metric in ("dice", "hd95"):
-            place = (f"{row.model.dataset}/{row.model.backbone}", row.model.name, row.target)
+            place = (record.graph[row.model.model].group, row.model.name, row.target)
             found.setdefault(place, []).append(row)
     rows = tuple((*place, *_scores(of_model)) for place, of_model in sorted(found.items()))
     columns = (
@@ -207,9 +209,9 @@ def _scores(rows: Sequence[SummaryRow]) -> tuple[Cell, ...]:
     )
 
 
-def _search_row(job: dict[str, Any], found: FoundCell | None) -> tuple[Cell, ...]:
+def _search_row(group: str, job: dict[str, Any], found: FoundCell | None) -> tuple[Cell, ...]:
     return (
-        f"{job['dataset']}/{job['backbone']}",
+        group,
         job["name"],
         job["seed"],
         job["status"],

@@ -69,12 +69,16 @@ several learning rates, as shares of the optimiser's, the one kept and the val D
 ``losses``: how often a worker was lost."""
 
 
+VARIANT = pa.field("variant", _TEXT)
+"""A column that there is where the run has variants, as in a job's key; null: of all of them."""
+
+
 @dataclass(frozen=True)
 class RunTables:
     """Tables of a sweep.
 
     Args:
-        jobs: A row a job, :data:`JOBS_SCHEMA`.
+        jobs: A row a job, :data:`JOBS_SCHEMA`, and :data:`VARIANT` where the run has any.
         epochs: A row a job and epoch: ``key`` and the epoch's scalars.
         folders: Local folder of the kept files by job key, finished jobs only.
         replay: What the journal says.
@@ -113,7 +117,10 @@ def collect_run(folder: Path) -> RunTables:
         status = {"status": "lost"} if key in lost.keys else {}
         jobs.append({**_job_row(history, plan, result, rows), **status})
         epochs += [{"key": key, **row} for row in rows]
-    table = pa.Table.from_pylist(jobs, JOBS_SCHEMA)
+    schema = JOBS_SCHEMA
+    if any(job.variants for job in plan.graph.jobs()):
+        schema = schema.insert(schema.get_field_index("backbone") + 1, VARIANT)
+    table = pa.Table.from_pylist(jobs, schema)
     return RunTables(table, _table(epochs), folders, replay, lost)
 
 
@@ -179,6 +186,8 @@ def _job_row(
     code, reason = _why(history, known)
     return {
         **history.job.columns(),
+        "key": history.job.key,
+        "variant": history.job.variant or None,
         "status": history.status,
         "stop_code": code,
         "stop_reason": reason,

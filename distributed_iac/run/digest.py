@@ -5,11 +5,12 @@
     digests = Digests(config, plan_jobs(config))        # files are read once
     digests[job.key]                                    # 64 hexadecimal digits
 
-A digest covers the job's key, the settings that it depends on, the identity of the data set's
+A digest covers the job's address, the settings that it depends on, the identity of the data set's
 store, the content (not the name) of given weights, and the digests of the jobs it needs. It does
 not cover how and where a job runs: name and folders of the run, device, threads, the sweep's
-settings, other seeds and arms. Results of different devices and numbers of threads agree only
-up to rounding; they are taken to be the same result, because a sweep mixes them anyway.
+settings, other seeds and arms, nor the name of its variant. Results of different devices and
+numbers of threads agree only up to rounding; they are taken to be the same result, because a sweep
+mixes them anyway.
 
 The digest of a prepare job names a description of the store. The store may have been deleted
 since, so whoever runs jobs carries it out even where that description is found.
@@ -22,8 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
-from distributed_iac.config.base import Settings, to_identity
-from distributed_iac.config.comparison import ADAPTED
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.identity import HOW_NOT_WHAT, content_key
@@ -32,6 +31,7 @@ from distributed_iac.errors import CheckpointError, ConfigError
 from distributed_iac.files import sha256_of
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.jobs.settings import identity_without, settings_of, view_for
 from distributed_iac.nets.card import CARD, WEIGHTS
 from distributed_iac.nets.nnunet_validation import summary_path
 
@@ -72,6 +72,7 @@ class Digests:
         self._store_identity = store_identity or self._from_manifest
         self._datasets = {dataset.name: dataset for dataset in config.all_data}
         self._networks = {one.key: one for one in (*config.backbones, *config.baselines)}
+        self._views: dict[tuple[str, str], RunConfig] = {}
         self._stores: dict[str, str] = {}
         self._backbones: dict[str, Mapping[str, Any]] = {}
         self._digests: dict[str, str] = {}
@@ -89,13 +90,21 @@ class Digests:
 
     def _compute(self, job: Job) -> str:
         if job.kind == "prepare":
-            return content_key(RESULTS[job.kind], job.key, _of_source(self._datasets[job.dataset]))
+            return content_key(
+                RESULTS[job.kind], job.address, _of_source(self._datasets[job.dataset])
+            )
         needs = [self[need] for need in job.needs if self._graph[need].kind not in GATES]
         store, backbone = self.store(job.dataset), self._backbone(job.backbone)
-        settings = settings_of(self._config, job)
+        settings = settings_of(self._view(job), job)
         if job.kind == "evaluate":
             settings |= _of_gate(self._networks[job.backbone])
-        return content_key(RESULTS[job.kind], job.key, store, backbone, settings, sorted(needs))
+        return content_key(RESULTS[job.kind], job.address, store, backbone, settings, sorted(needs))
+
+    def _view(self, job: Job) -> RunConfig:
+        place = (job.dataset, job.variant)
+        if place not in self._views:
+            self._views[place] = view_for(self._config, job)
+        return self._views[place]
 
     def store(self, name: str) -> str:
         """What results on a data set's store are known by.
@@ -132,65 +141,9 @@ class Digests:
         return self._backbones[key]
 
 
-def settings_of(config: RunConfig, job: Job) -> dict[str, Any]:
-    """The settings that a job's result depends on beside its store and its backbone's, plain."""
-    batches, shared = _plain(config.batches), config.shared_seed
-    evaluation = _plain(config.evaluation, "batch_size")
-    match job.kind:
-        case "prepare":
-            return {}
-        case "pretrain":
-            return {"seed": shared, "batches": batches, "pretrain": _plain(config.pretrain)}
-        case "evaluate":
-            return {"seed": shared, "evaluation": evaluation}
-        case "baseline":
-            return {
-                "seed": shared,
-                "batches": batches,
-                "evaluation": evaluation,
-                "pretrain": _plain(config.pretrain, "parts"),
-                "more_epochs": config.retrain.epochs,
-            }
-        case "search":
-            return {
-                "seed": shared,
-                "batches": batches,
-                "cell": _plain(config.cell),
-                "search": _plain(config.search),
-                "pruning": _plain(config.arms[job.name]),
-                "stopping": _stopping(config, job.name),
-            }
-        case "retrain":
-            return {
-                "seed": shared,
-                "batches": batches,
-                "evaluation": evaluation,
-                "retrain": _plain(config.retrain),
-                **_cells(config, job),
-            }
-
-
-def _cells(config: RunConfig, job: Job) -> dict[str, Any]:
-    """What decides on the cells of a retrained network, if it has any."""
-    if job.arm is None:
-        # Whether `none` was searched over says nothing about a cell that was drawn.
-        without = job.name in ("plain_extra", *ADAPTED)
-        return {} if without else {"cell": _plain(config.cell, "none")}
-    rule = config.selection.rule
-    selection = {"rule": rule} if rule == "each" else _plain(config.selection)
-    return {"cell": _plain(config.cell), "selection": selection}
-
-
-def _stopping(config: RunConfig, arm: str) -> dict[str, Any]:
-    """What a scheduler may stop a search for; of a protected arm only its divergence."""
-    if arm in config.scheduler.protect:
-        return {"divergence": _plain(config.scheduler.divergence)}
-    return _plain(config.scheduler, "protect")
-
-
 def _of_source(dataset: DatasetSettings) -> dict[str, Any]:
-    plain = _plain(dataset, "store")
-    plain["preprocess"] = _plain(dataset.preprocess, *HOW_NOT_WHAT)
+    plain = identity_without(dataset, "store", "settings")
+    plain["preprocess"] = identity_without(dataset.preprocess, *HOW_NOT_WHAT)
     return plain
 
 
@@ -199,7 +152,7 @@ def _of_backbone(settings: BackboneSettings) -> dict[str, Any]:
 
     A label is left out: what it names is the key, and that is in the digest already.
     """
-    plain = _plain(settings, "label", *GATE_SETTINGS)
+    plain = identity_without(settings, "label", *GATE_SETTINGS)
     for name, value in settings:
         if isinstance(value, Path):
             plain[name] = [_content(path) for path in _files(settings, value)]
@@ -234,7 +187,3 @@ def _content(path: Path) -> str:
             remedy="correct the path, or leave it out to train the backbone",
             where=path,
         ) from error
-
-
-def _plain(settings: Settings, *without: str) -> dict[str, Any]:
-    return {name: value for name, value in to_identity(settings).items() if name not in without}

@@ -75,13 +75,13 @@ class SweepPlan:
         return {
             "artifacts": self.artifacts,
             "reserved": {kind: asdict(one) for kind, one in self.reserved.items()},
-            "jobs": [asdict(job) for job in self.graph.jobs()],
+            "jobs": [job.to_plain() for job in self.graph.jobs()],
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> SweepPlan:
         """Read :meth:`to_plain`."""
-        jobs = [Job(**{**job, "needs": tuple(job["needs"])}) for job in plain["jobs"]]
+        jobs = [Job.from_plain(job) for job in plain["jobs"]]
         reserved = {kind: Reserved(**one) for kind, one in plain["reserved"].items()}
         return cls(JobGraph(jobs), plain["artifacts"], reserved)
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from distributed_iac.config.load import load_resolved
+from distributed_iac.jobs.settings import epochs_by_job
 from distributed_iac.run.collect import collect_run
-from distributed_iac.simulation.planned import planned_epochs
+from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.simulation.trace import Trace, traces_from_rows
+from distributed_iac.transient import patiently
 
 
 def read_traces(run: Path) -> tuple[Trace, ...]:
@@ -30,6 +32,6 @@ def read_traces(run: Path) -> tuple[Trace, ...]:
     return traces_from_rows(
         tables.jobs.to_pylist(),
         tables.epochs.to_pylist(),
-        planned_epochs(load_resolved(run / "config.yaml")),
+        epochs_by_job(load_resolved(run / "config.yaml"), patiently(SweepFolder(run).plan).graph),
         {key: one for key, one in closing.items() if one is not None},
     )

@@ -17,8 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from distributed_iac.config.run import RunConfig
-from distributed_iac.jobs.job import JobKind
 from distributed_iac.simulation.trace import Trace
 from distributed_iac.verdict.report import Report
 
@@ -36,18 +34,6 @@ class PlannedCourse:
     seconds: tuple[float, ...] = ()
     reports: tuple[Report | None, ...] = ()
     closing: float = 0.0
-
-
-def planned_epochs(config: RunConfig) -> dict[JobKind, int]:
-    """Epochs of a job of each kind at the most."""
-    return {
-        "prepare": 1,
-        "pretrain": config.pretrain.epochs,
-        "search": config.search.epochs,
-        "retrain": config.retrain.all_epochs,
-        "baseline": config.pretrain.epochs + config.retrain.epochs,
-        "evaluate": 1,
-    }
 
 
 def plan_course(trace: Trace | None, planned: int, speed: float) -> PlannedCourse:

@@ -16,7 +16,8 @@ from typing import Literal, get_args
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.job import JobKind
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.simulation.planned import plan_course, planned_epochs
+from distributed_iac.jobs.settings import epochs_by_job
+from distributed_iac.simulation.planned import plan_course
 from distributed_iac.simulation.simulate import PaperSweep
 from distributed_iac.simulation.stand_in import StandIn, stand_in_for
 from distributed_iac.simulation.trace import Trace
@@ -53,11 +54,11 @@ def plan_scenario(
     Raises:
         ConfigError: A kind of job, or the search of an arm, has no trace.
     """
-    graph, planned = plan_jobs(config), planned_epochs(config)
+    graph = plan_jobs(config)
+    epochs = epochs_by_job(config, graph)
     stand_ins = {job.key: stand_in_for(job, traces) for job in graph.jobs()}
     courses = {
-        key: plan_course(stand_in.trace, planned[graph[key].kind], speed)
-        for key, stand_in in stand_ins.items()
+        key: plan_course(stand_in.trace, epochs[key], speed) for key, stand_in in stand_ins.items()
     }
     unit = slot_unit(config)
     shares = slot_shares(config, unit)

@@ -22,7 +22,7 @@ from distributed_iac.errors import ConfigError
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.simulation.trace import Trace
 
-Difference = Literal["model", "backbone", "data set", "seed"]
+Difference = Literal["model", "backbone", "data set", "variant", "seed"]
 
 SHORT_KINDS: tuple[JobKind, ...] = ("prepare", "evaluate")
 """Kinds that may be missing from the traces. They have one epoch without training, and a run that
@@ -48,7 +48,8 @@ class StandIn:
 def stand_in_for(job: Job, traces: Sequence[Trace]) -> StandIn:
     """Choose the nearest trace.
 
-    The model counts more than the backbone, that more than the data set, that more than the seed.
+    The model counts more than the backbone, that more than the data set, that more than the
+    variant, that more than the seed.
     Where several are equally near, seeds take turns, so that their spread is kept.
 
     Args:
@@ -91,12 +92,13 @@ def _distance(trace: Trace, job: Job) -> tuple[bool, ...]:
         trace.name != job.name,
         trace.backbone != job.backbone,
         trace.dataset != job.dataset,
+        trace.variant != job.variant,
         trace.seed != job.seed,
     )
 
 
 def _differences(trace: Trace, job: Job) -> tuple[Difference, ...]:
-    names: tuple[Difference, ...] = ("model", "backbone", "data set", "seed")
+    names: tuple[Difference, ...] = ("model", "backbone", "data set", "variant", "seed")
     return tuple(
         name for name, other in zip(names, _distance(trace, job)[1:], strict=True) if other
     )

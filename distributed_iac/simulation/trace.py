@@ -3,7 +3,7 @@
 ::
 
     trace = Trace("search", "acdc", "basic_unet", "lth", 0, (3.1, 2.9), planned=30, reports=(a, b))
-    traces_from_rows(jobs, epochs, planned={"search": 30}, closing={"acdc/...": 4.0})
+    traces_from_rows(jobs, epochs, planned={"acdc/...": 30}, closing={"acdc/...": 4.0})
 
 Rows are those of ``jobs.parquet`` and ``epochs.parquet``; what a search reported is read as the
 scheduler reads it.
@@ -37,6 +37,7 @@ class Trace:
         reports: Of each epoch, for searches; empty where nothing may be decided.
         closing: Seconds between opening its data and its kept result that were no epoch's: opening
             the store, scoring test patients, writing. At least 0.
+        variant: That it is named after; empty if it is of all.
     """
 
     kind: JobKind
@@ -48,6 +49,7 @@ class Trace:
     planned: int
     reports: tuple[Report, ...] = ()
     closing: float = 0.0
+    variant: str = ""
 
     def __post_init__(self) -> None:
         assert 1 <= len(self.epoch_seconds) <= self.planned
@@ -61,7 +63,7 @@ ENDED = ("done", "lost")
 def traces_from_rows(
     jobs: Iterable[Row],
     epochs: Iterable[Row],
-    planned: Mapping[JobKind, int],
+    planned: Mapping[str, int],
     closing: Mapping[str, float],
 ) -> tuple[Trace, ...]:
     """Read the finished jobs of a run.
@@ -70,7 +72,7 @@ def traces_from_rows(
         jobs: A row a job; those that are not done, or whose result was found and not made, tell
             nothing about time and are left out.
         epochs: A row a job and epoch.
-        planned: Epochs of each kind at the most, from the run's configuration.
+        planned: Epochs of each job at the most, by key, from the run's configuration.
         closing: Seconds by job that were no epoch's; 0 where unknown.
     """
     by_job: defaultdict[str, list[Row]] = defaultdict(list)
@@ -78,7 +80,7 @@ def traces_from_rows(
         by_job[row["key"]].append(row)
     done = [row for row in jobs if row["status"] in ENDED and _is_timed(by_job[row["key"]])]
     return tuple(
-        _trace(row, by_job[row["key"]], planned[row["kind"]], closing.get(row["key"], 0.0))
+        _trace(row, by_job[row["key"]], planned[row["key"]], closing.get(row["key"], 0.0))
         for row in done
     )
 
@@ -100,4 +102,5 @@ def _trace(job: Row, epochs: list[Row], planned: int, closing: float) -> Trace:
         planned=max(planned, len(rows)),
         reports=tuple(REPORTED.read(row) for row in rows) if searched else (),
         closing=max(0.0, closing),
+        variant=job.get("variant") or "",
     )

@@ -286,6 +286,13 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 SETTINGS = (
     setting("unknown-section", "serch.epochs=3", "serch", "did you mean search?"),
     setting("unknown-key", "search.epoch=3", "did you mean", "epochs"),
+    setting("a-variant-of-the-device", "variants={a: {}, b: {device: cpu}}", "device", "nested"),
+    setting("a-variant-with-dots", "variants={a: {}, b: {batches.batch_size: 1}}", "nested"),
+    setting("variants-alike", "variants={a: {}, b: {pretrain: {epochs: 1}}}", "a and b do not"),
+    setting(
+        "settings-unknown", "data.0.settings.serch.epochs=3", "data.0.settings.serch", "search"
+    ),
+    Row("no-such-variant", ("search", "good.yaml", "--variant", "a"), 2, ("no variants", "leave")),
     setting("text-for-number", "search.epochs=many", "search.epochs", "many"),
     setting("no-epochs", "search.epochs=0", "search.epochs", "1"),
     setting("half-an-epoch", "search.epochs=1.5", "search.epochs"),

@@ -15,11 +15,11 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.jobs.job import JobKind
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.jobs.settings import planned_epochs
 from distributed_iac.run.journal import Journal
 from distributed_iac.run.run_folder import claim_run_folder
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.run.traces import read_traces
-from distributed_iac.simulation.planned import planned_epochs
 
 EPOCH, CLOSING = 2.0, 5.0
 SETTLED = 6

@@ -168,7 +168,14 @@ def test_the_published_schema_is_current() -> None:
 def test_the_schema_accepts_what_loads_and_refuses_a_typo(config_file: Path) -> None:
     values = yaml.safe_load(to_yaml(load_config(config_file)))
     values["base"] = "parent.yaml"
+    unaugmented = {"batches": {"augmentation": "none"}, "search": {"epochs": 50}}
+    values["variants"] = {"augmented": {}, "unaugmented": unaugmented}
+    values["data"][0]["settings"] = unaugmented
     jsonschema.validate(values, json_schema())
+    unaugmented["device"] = "cpu"
+    with pytest.raises(jsonschema.ValidationError, match="device"):
+        jsonschema.validate(values, json_schema())
+    del unaugmented["device"]
     values["serch"] = {}
     with pytest.raises(jsonschema.ValidationError, match="serch"):
         jsonschema.validate(values, json_schema())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from distributed_iac.config.load import load_config
+from distributed_iac.config.overrides import VARIED
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.config.yaml_file import read_yaml
 from distributed_iac.jobs.plan import plan_jobs
@@ -59,7 +60,7 @@ def test_a_real_run_compares_both_arms_with_every_control_over_three_seeds(name:
     assert config.arms["lth"].policy == "js"
     assert set(config.controls) == {"plain", "plain_extra", "random"}
     counts = Counter(job.kind for job in plan_jobs(config).jobs())
-    groups = len(config.data) * len(config.backbones)
+    groups = len(config.data) * len(config.backbones) * len(config.variant_names)
     assert counts["prepare"] == len(config.data)
     assert counts["pretrain"] == counts["evaluate"] == groups
     assert counts["search"] == groups * 2 * 3
@@ -68,15 +69,25 @@ def test_a_real_run_compares_both_arms_with_every_control_over_three_seeds(name:
 
 @pytest.mark.parametrize("name", [*REAL, "sweep_all"])
 def test_left_and_right_stay_apart_where_classes_have_sides(name: str) -> None:
-    config = load_config(CONFIGS / f"{name}.yaml")
-    if "amos" in {dataset.name for dataset in config.data}:
-        assert config.batches.mirror_axes == ("rows",)
+    for place, view in load_config(CONFIGS / f"{name}.yaml").views.items():
+        if place.startswith("amos"):
+            assert view.batches.mirror_axes == ("rows",)
 
 
 def test_the_sweep_takes_each_data_set_as_its_own_run_does() -> None:
-    swept = {dataset.name: dataset for dataset in load_config(CONFIGS / "sweep_all.yaml").data}
-    alone = {name: load_config(CONFIGS / f"{name}.yaml").data[0] for name in REAL}
-    assert swept == alone
+    """Settings and all: so that what one has done serves the other."""
+    sweep = load_config(CONFIGS / "sweep_all.yaml")
+    for name in REAL:
+        alone = load_config(CONFIGS / f"{name}.yaml").view(name)
+        swept = sweep.view(name, "augmented")
+        assert swept.data == alone.data
+        assert [getattr(swept, one) for one in VARIED] == [getattr(alone, one) for one in VARIED]
+
+
+def test_the_sweep_has_both_arms_of_augmentation() -> None:
+    sweep = load_config(CONFIGS / "sweep_all.yaml")
+    assert {view.batches.augmentation for view in sweep.views.values()} == {"strong", "none"}
+    assert sweep.idle_overrides() == ()
 
 
 def test_a_network_from_nnunet_is_searched_without_training_it_again() -> None:

@@ -37,6 +37,13 @@ from distributed_iac.training.outputs import write_cell, write_rows
 
 TOPOLOGY = CellTopology(2, 3)
 LEVELS = {"plain": 0.78, "plain_extra": 0.79, "random": 0.80, "full": 0.83, "lth": 0.828}
+VARIANTS: dict[str, Any] = {
+    "augmented": {},
+    "unaugmented": {"batches": {"augmentation": "none"}},
+    "longer": {"retrain": {"epochs": 150}},
+}
+SHIFTS = {"unaugmented": -0.03}
+"""By how much Dice is another one in a variant."""
 FULL, LTH = 40, 12
 HOSTILE = 'diverged in epoch 7 <script>alert(1)</script> & "more"'
 WORKERS = 3
@@ -77,6 +84,13 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("finished")
     data = [{"name": name, "source": place / name} for name in ("acdc", "kits")]
     return write_run(place, None, frozenset(), {"data": data, "seeds": [0, 1]})
+
+
+@pytest.fixture(scope="session")
+def varied_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data set and two seeds in three variants, everything done; not to be written to."""
+    values = {"seeds": [0, 1], "controls": ["plain", "random"], "variants": VARIANTS}
+    return write_run(tmp_path_factory.mktemp("varied"), None, frozenset(), values)
 
 
 @pytest.fixture(scope="session")
@@ -259,7 +273,7 @@ def scored(folder: Path, job: Job, rng: np.random.Generator) -> Kept:
 
 
 def score(folder: Path, job: Job, rng: np.random.Generator) -> None:
-    model = ScoredModel(job.key, job.dataset, job.backbone, job.name, job.arm, job.seed)
+    model = ScoredModel(job.address, job.dataset, job.backbone, job.name, job.arm, job.seed)
     rows = patient_rows(job, rng)
     write_patients(folder / PATIENTS, patients_table(model, rows))
     write_overlays(folder / OVERLAYS, overlays(rows))
@@ -267,7 +281,7 @@ def score(folder: Path, job: Job, rng: np.random.Generator) -> None:
 
 def patient_rows(job: Job, rng: np.random.Generator) -> list[CaseScore]:
     patients = np.random.default_rng(derive_seed(0, job.dataset)).normal(0, 0.05, 8)
-    level = LEVELS.get(job.name, 0.77)
+    level = LEVELS.get(job.name, 0.77) + SHIFTS.get(job.variant, 0.0)
     return [
         CaseScore(
             patient_id=f"{job.dataset}_{number:03d}",

@@ -135,7 +135,7 @@ def test_tables_become_traces_in_order_of_epochs() -> None:
         {"key": "p", "status": "done", **JOB, "kind": "prepare"},
         {"key": "q", "status": "done", **JOB, "kind": "prepare"},
     ]
-    (trace,) = traces_from_rows(jobs, EPOCHS, {"search": 40, "prepare": 1}, {"s": 4.0})
+    (trace,) = traces_from_rows(jobs, EPOCHS, {"s": 40, "p": 1, "q": 1}, {"s": 4.0})
     assert (trace.epoch_seconds, trace.planned, trace.closing) == ((1.0, 2.0), 40, 4.0)
     assert [report.converged for report in trace.reports] == [None, True]
     assert trace.reports[1].seconds == 3.0

@@ -16,6 +16,7 @@ import torch
 from distributed_iac.cli.board import Board
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.manifest import LOCK
+from distributed_iac.deploy.from_run import FinishedRun, choose_model
 from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.locks import locked, own_command
@@ -255,3 +256,31 @@ def test_storage_that_fails_while_a_result_is_read_costs_a_job_only_if_it_stays_
     losses = {row["key"]: row["losses"] for row in collect_run(config.folder).jobs.to_pylist()}
     assert losses[f"{UNET}/retrain/full/seed0"] == (1 if status == "done" else 0)
     assert finished.config.out == config.out, "its searches are the finished run's"
+
+
+def test_a_variant_does_only_what_is_its_own_and_its_cells_can_be_exported(
+    finished: LocalSweep, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    """What it shares with a run that has no variants was done by that."""
+    seen: list[tuple[str, object]] = []
+    one_epoch = {"retrain": {"epochs": 1, "rates": [1.0]}}
+    config = make_config(name="varied", baselines=[], variants={"same": {}, "one": one_epoch})
+    sweep = sweep_of(config, seen)
+    assert not sweep.run().unfinished
+    names = ("full", "lth", "plain_extra", "random")
+    cells = [f"{UNET}@one/retrain/{name}/seed0" for name in names]
+    assert list(dict.fromkeys(key for key, _ in seen)) == cells
+    ours, theirs = (
+        one.result(f"{UNET}{variant}/retrain/lth/seed0") / "best.safetensors"
+        for one, variant in ((sweep, "@same"), (finished, ""))
+    )
+    assert ours.read_bytes() == theirs.read_bytes()
+    table = pq.read_table(config.folder / "jobs.parquet").to_pylist()
+    assert {row["key"]: row["variant"] for row in table if row["kind"] == "retrain"} == {
+        f"{UNET}@{variant}/retrain/{name}/seed0": variant
+        for variant in ("same", "one")
+        for name in names
+    }
+    run = FinishedRun.open(config.folder)
+    card = run.export(choose_model(run.models(), key=cells[1]), tmp_path / "model")
+    assert card.provenance["job"] == cells[1]

@@ -34,6 +34,7 @@ from distributed_iac.report.retrainings import rate_doubts
 from distributed_iac.report.run_figures import RunFigures
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Table
+from distributed_iac.report.variants import variants_section
 
 
 def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures) -> Page:
@@ -57,6 +58,7 @@ def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures)
             cost_section(record, tables, figures),
             patients_section(record, tables, figures),
             headroom_section(record, tables),
+            *variants_section(record, tables),
             searches_section(tables, figures),
             cells_section(record, tables, figures),
             _jobs_section(tables, figures),
@@ -82,10 +84,12 @@ def _standing(record: RunRecord) -> tuple[State, str]:
 def _summary(record: RunRecord) -> str:
     config = record.config
     settings = config.comparison
+    names = " and ".join(config.variant_names)
+    variants = f", in the variants {names}" if config.variants else ""
     begun = (
         f"Implantable cells for trained segmentation U-Nets were searched in {len(record.groups)} "
         f"{_plural('group', len(record.groups))} of data set and backbone with "
-        f"{len(config.seeds)} {_plural('seed', len(config.seeds))}: by "
+        f"{len(config.seeds)} {_plural('seed', len(config.seeds))}{variants}: by "
     )
     if {settings.reference, settings.candidate} <= set(config.arms):
         return begun + (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from distributed_iac.config.load import to_yaml
+from distributed_iac.config.overrides import described
 from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.run import RunConfig
 from distributed_iac.report.page.blocks import Code, Facts, Listing, Prose, Section, ShownTable
 from distributed_iac.report.retrainings import rates_sentence
 from distributed_iac.report.run_record import RunRecord
@@ -109,16 +111,38 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
         names = ", ".join(baseline.key for baseline in config.baselines)
         yield "Baselines", f"{names}, trained from scratch"
     yield "Seeds", ", ".join(map(str, config.seeds))
-    tuned = len(config.retrain.rates) > 1
-    yield (
-        "Epochs",
-        f"{config.pretrain.epochs} of pre-training, at most {config.search.epochs} of search, "
-        f"{config.retrain.epochs} of retraining" + (" a learning rate" if tuned else ""),
-    )
-    yield "Retraining moves", config.retrain.unfreeze.replace("_", " ")
-    yield "Learning rates of retraining", rates_sentence(config.retrain)
+    for dataset in config.data:
+        if dataset.settings:
+            yield f"Settings of {dataset.name}", described(dataset.settings)
+    for variant in config.variant_names if config.variants else ():
+        said = described(config.variants[variant])
+        yield f"Variant {variant}", said or "the run as it is"
+    for name, sentence in (
+        ("Epochs", _epochs),
+        ("Retraining moves", lambda view: view.retrain.unfreeze.replace("_", " ")),
+        ("Learning rates of retraining", lambda view: rates_sentence(view.retrain)),
+    ):
+        yield name, _in_places(config, sentence)
     yield "Scores", "whole patients of the test part, in the geometry of their files; read once"
     yield from _machine(record.environment)
+
+
+def _epochs(config: RunConfig) -> str:
+    tuned = len(config.retrain.rates) > 1
+    return (
+        f"{config.pretrain.epochs} of pre-training, at most {config.search.epochs} of search, "
+        f"{config.retrain.epochs} of retraining" + (" a learning rate" if tuned else "")
+    )
+
+
+def _in_places(config: RunConfig, sentence: Callable[[RunConfig], str]) -> str:
+    """What is said of the run; where data sets or variants differ, with who it is about."""
+    said: dict[str, list[str]] = {}
+    for place, view in config.views.items():
+        said.setdefault(sentence(view), []).append(place)
+    if len(said) == 1:
+        return next(iter(said))
+    return "; ".join(f"{', '.join(places)}: {one}" for one, places in said.items())
 
 
 def _machine(environment: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -10,8 +10,8 @@ What is there already is left alone, so that updating a finished run costs next 
 doing it in two processes at once does no harm.
 
 Names of runs are made for TensorBoard's filter: ``/lth/`` picks all LTH searches, ``seed0$`` one
-seed, ``acdc/`` a data set. Each arm's means over its seeds have a run of their own,
-``means/lth``, so that each has a colour.
+seed, ``acdc/`` a data set, ``@augmented/`` a variant. Each arm's means over its seeds have a run of
+their own, ``means/lth``, so that each has a colour.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from distributed_iac.report.tensorboard.job_files import read_job_files, read_ro
 from distributed_iac.report.tensorboard.job_records import job_records
 from distributed_iac.report.tensorboard.means import SearchMeans, layout_record
 from distributed_iac.report.tensorboard.record import Record, digest, image, text
-from distributed_iac.report.tensorboard.trials import experiment, trial_settings
+from distributed_iac.report.tensorboard.trials import experiment, trial_settings, variant_of
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.replay import JobHistory, Replay
 from distributed_iac.run.run_folder import MARK
@@ -66,7 +66,11 @@ class RunBoard:
         self._means = SearchMeans(plan.graph)
         self._events = EventFolder(folder / TENSORBOARD)
         arms = _arms(folder)
-        self._settings = {job.key: trial_settings(job, arms) for job in self._jobs}
+        varied = any(job.variants for job in self._jobs)
+        self._settings = {
+            job.key: trial_settings(job, arms) | ({"variant": variant_of(job)} if varied else {})
+            for job in self._jobs
+        }
         self._due: dict[str, None] = {}
 
     def update(self) -> None:
@@ -156,7 +160,7 @@ def run_name(job: Job) -> str:
     An arm that is called like another kind of job gets the prefix ``search-``.
     """
     seed = "" if job.seed is None else f"seed{job.seed}"
-    return "/".join(part for part in (job.dataset, job.backbone, _middle(job), seed) if part)
+    return "/".join(part for part in (job.group, _middle(job), seed) if part)
 
 
 def _middle(job: Job) -> str:

@@ -60,7 +60,7 @@ _KINDS: Mapping[type[Setting], _Kind] = {
 
 ABSENT = "-"
 """Of a job without a model or an arm; an empty name could not be chosen on the page."""
-ADDRESS = ("backbone", "dataset", "kind", "model", "seed")
+ADDRESS = ("backbone", "dataset", "kind", "model", "seed", "variant")
 """Settings that tell one trial from another. TensorBoard shows the first five columns only."""
 DECIDES: Mapping[str, Sequence[str]] = {
     "none": (),
@@ -89,6 +89,11 @@ def trial_settings(job: Job, arms: Mapping[str, Mapping[str, Any]]) -> dict[str,
     arm = arms.get(job.arm or "", {})
     said = ("policy", *DECIDES[arm["policy"]]) if arm else ()
     return {**address, **dict(_flat("arm", {name: arm[name] for name in said if name in arm}))}
+
+
+def variant_of(job: Job) -> str:
+    """A job's variants, as a setting of its trial."""
+    return " and ".join(job.variants) or "shared"
 
 
 def experiment(trials: Iterable[Mapping[str, Setting]], at: float) -> Record:

@@ -22,6 +22,7 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import is_rehearsal, plan_jobs
 from distributed_iac.jobs.random_cells import random_cell
+from distributed_iac.jobs.settings import view_for
 from distributed_iac.nets.build import rearrange
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.patch_fit import require_networks
@@ -82,10 +83,11 @@ class Retrained:
 
 class _Builder:
     def __init__(self, config: RunConfig, job: Job, artifacts: Artifacts) -> None:
-        self._config, self._job, self._artifacts = config, job, artifacts
+        self._whole, self._job, self._artifacts = config, job, artifacts
+        self._config = view_for(config, job)
         self._graph = plan_jobs(config)
         self._digests = Digests(config, self._graph)
-        (self._dataset,) = [one for one in config.all_data if one.name == job.dataset]
+        (self._dataset,) = [one for one in self._config.all_data if one.name == job.dataset]
 
     def build(self) -> Work:
         job = self._job
@@ -94,7 +96,7 @@ class _Builder:
                 self._dataset,
                 self._config.store_folder(self._dataset),
                 lambda recipe: require_networks(
-                    self._config, self._dataset, recipe.patch, recipe.spacing
+                    self._whole, self._dataset, recipe.patch, recipe.spacing
                 ),
             )
         group = self._group()

@@ -41,7 +41,7 @@ def write_test_scores(
     Returns:
         A row a case and target.
     """
-    model = ScoredModel(job.key, job.dataset, job.backbone, job.name, job.arm, job.seed)
+    model = ScoredModel(job.address, job.dataset, job.backbone, job.name, job.arm, job.seed)
     network.to(group.device)
     splitter = BatchSplitter(group.config.evaluation.batch_size, remedy=ONE_SLICE)
     rows: list[CaseScore] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distributed_iac.cell.cost import derived_network_cost
 from distributed_iac.files import write_json
-from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.job import Job, group_name
 from distributed_iac.pruning.discretise import Discretisation
 from distributed_iac.run.work.contract import (
     DECISIONS,
@@ -59,7 +59,10 @@ class SearchWork:
         stage, last = self.stage, rows[-1]
         require_success(stage.ending, "search")
         cell = stage.discretise()
-        provenance = {"group": self._job.group, "arm": self._job.name, "seed": self._job.seed}
+        place = group_name(
+            self._job.dataset, self._job.backbone
+        )  # which variants use it: no matter
+        provenance = {"group": place, "arm": self._job.name, "seed": self._job.seed}
         write_rows(folder / EPOCHS, rows)
         write_cell(folder / GENOTYPE, cell, provenance)
         write_json(folder / DECISIONS, [one.to_dict() for one in stage.decisions])
