@@ -82,6 +82,12 @@ def _standing(record: RunRecord) -> tuple[State, str]:
 def _summary(record: RunRecord) -> str:
     config = record.config
     settings = config.comparison
+    if config.question == "headroom":
+        return (
+            f"{config.headroom.cells} random cells were retrained with {config.headroom.seeds} "
+            f"{_plural('seed', config.headroom.seeds)} each, and none was searched: how much is "
+            "there for a search to find? See Can these data tell? below."
+        )
     begun = (
         f"Implantable cells for trained segmentation U-Nets were searched in {len(record.groups)} "
         f"{_plural('group', len(record.groups))} of data set and backbone with "
