@@ -222,6 +222,7 @@ class RunConfig(Settings):
         name = self.name if self.question == "headroom" else f"{self.name}{BESIDE}"
         changed = {"name": name, "question": "headroom", "controls": (), "variants": {}}
         return self.model_copy(update={**defaults, **changed})
+
     @model_validator(mode="after")
     def _overrides_give_runs_that_can_be(self, info: ValidationInfo) -> Self:
         if any(other.settings for other in self.also_scored):

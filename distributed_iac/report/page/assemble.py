@@ -86,6 +86,12 @@ def _summary(record: RunRecord) -> str:
     settings = config.comparison
     names = " and ".join(config.variant_names)
     variants = f", in the variants {names}" if config.variants else ""
+    if config.question == "headroom":
+        return (
+            f"{config.headroom.cells} random cells were retrained with {config.headroom.seeds} "
+            f"{_plural('seed', config.headroom.seeds)} each, and none was searched: how much is "
+            "there for a search to find? See Can these data tell? below."
+        )
     begun = (
         f"Implantable cells for trained segmentation U-Nets were searched in {len(record.groups)} "
         f"{_plural('group', len(record.groups))} of data set and backbone with "
