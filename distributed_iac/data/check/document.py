@@ -37,8 +37,8 @@ from typing import Any
 from distributed_iac.data.check.case import CaseFacts
 from distributed_iac.data.check.report import CheckReport
 from distributed_iac.data.check.summary import AXES, IntensitySummary, Spread, Summary
-from distributed_iac.data.check.voxels import PERCENTILES, ImageStatistics
 from distributed_iac.data.contract import Problem, Source
+from distributed_iac.data.volumes.image_scan import PERCENTILES, ImageStatistics
 
 SCHEMA = "distributed-iac/check/1"
 """Name and version of the document."""
@@ -132,7 +132,7 @@ def _image(image: ImageStatistics) -> dict[str, Any]:
         "minimum": _number(image.minimum),
         "percentiles": _percentiles(image.percentiles),
         "maximum": _number(image.maximum),
-        "nonfinite": image.nonfinite,
+        "nonfinite": image.unsound,
         "fingerprint": image.fingerprint,
     }
 

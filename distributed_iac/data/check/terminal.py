@@ -16,9 +16,9 @@ from rich.text import Text
 
 from distributed_iac.data.check.report import CheckReport
 from distributed_iac.data.check.summary import AXES, Spread, Summary
-from distributed_iac.data.check.voxels import PERCENTILES
 from distributed_iac.data.contract import Problem, Source
 from distributed_iac.data.store.case_notes import meaning
+from distributed_iac.data.volumes.image_scan import PERCENTILES
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
 _PIPE_WIDTH = 160
