@@ -19,9 +19,9 @@ from distributed_iac.data.faults import FaultError
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.stage_runner import StageRunner
 from distributed_iac.data.store.case_notes import Skipped
+from distributed_iac.data.volumes.alignment import common_codes, odd_cases
 from distributed_iac.data.volumes.geometry import resolve_layout
 from distributed_iac.data.volumes.grid import Grid
-from distributed_iac.data.volumes.stored_axes import common_codes, odd_cases
 from distributed_iac.data.volumes.volume import read_grid_of
 from distributed_iac.errors import DataError, SourceError
 

@@ -1,5 +1,5 @@
-"""Statistics of blocks are those of the whole, however it is cut; a deviation that a few voxels make
-is seen, and background, air and small objects are no outliers."""
+"""Statistics of blocks are those of the whole, however it is cut; a deviation made by few voxels is
+seen, and background, air and small objects are no outliers."""
 
 from __future__ import annotations
 
