@@ -173,7 +173,7 @@ def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
         key=task.key,
         case_id=task.case.case_id,
         foreground=tuple(class_bits(prepared.labels, task.scheme.ignore)),
-        geometry=prepared.geometry.to_json(),
+        geometry=prepared.geometry,
         affine=tuple(prepared.affine.ravel().tolist()),
         counts=counts,
         notes=tuple(note_to_json(fault.of(task.case.case_id)) for fault in prepared.faults),

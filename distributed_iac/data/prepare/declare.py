@@ -157,4 +157,4 @@ def _native_labels(
 ) -> Iterator[tuple[str, tuple[int, int, int], bytes]]:
     for case in content.cases:
         packed = patiently(work.case_files(case.case_id).native.read_bytes)
-        yield case.case_id, content.records[case.case_id].native_shape, packed
+        yield case.case_id, content.records[case.case_id].geometry.slices.shape, packed

@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
+from distributed_iac.data.volumes.plane import CaseGeometry
 from distributed_iac.errors import StoreError
 from distributed_iac.files import FileDigest, write_json
 from distributed_iac.locks import locked, wait_aloud
@@ -42,7 +43,7 @@ class CaseRecord:
         key: Of the work.
         case_id: Of the case.
         foreground: Bit mask of the classes in each slice; as long as the case has slices.
-        geometry: JSON form of its CaseGeometry.
+        geometry: How it became slices, and comes back.
         affine: Of the image file, 16 numbers, rows first.
         counts: Per target, for training cases.
         notes: What it was taken with nevertheless, each in the JSON form of :mod:`.case_notes`.
@@ -52,17 +53,11 @@ class CaseRecord:
     key: str
     case_id: str
     foreground: tuple[int, ...]
-    geometry: Mapping[str, Any]
+    geometry: CaseGeometry
     affine: tuple[float, ...]
     counts: Mapping[str, TargetCounts]
     notes: tuple[Mapping[str, Any], ...]
     fingerprints: Mapping[str, str]
-
-    @property
-    def native_shape(self) -> tuple[int, int, int]:
-        """(X, Y, Z) of the files."""
-        x, y, z = self.geometry["slices"]["shape"]
-        return x, y, z
 
 
 @dataclass(frozen=True)
