@@ -28,6 +28,7 @@ from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.comparison import SkipModule
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
+from distributed_iac.config.training import PretrainSettings, SupervisedSettings
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.store import Store
 from distributed_iac.data.targets import output_values
@@ -44,7 +45,6 @@ from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.doubts import network_doubted
-from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import Groups, adapted, retrained
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.supervised import SupervisedStage
@@ -133,15 +133,7 @@ class Group:
 
     def pretrain_stage(self) -> SupervisedStage:
         """The training of the plain backbone."""
-        return pretrain_stage(
-            self.backbone(),
-            self.store,
-            self.scheme,
-            self.config.pretrain,
-            self.config.batches,
-            seed=self.seed("pretrain"),
-            device=self.device,
-        )
+        return self._plain(self.backbone(), self.config.pretrain, self.seed("pretrain"))
 
     def baseline_stage(self, seed: int) -> SupervisedStage:
         """The training of another network from scratch, with a seed of its own.
@@ -150,15 +142,9 @@ class Group:
         pre-training and retraining together, so that no model has had more training than it.
         """
         epochs = self.config.pretrain.epochs + self.config.retrain.epochs
-        return pretrain_stage(
-            self._build(self.seed("baseline", "network", seed)),
-            self.store,
-            self.scheme,
-            self.config.pretrain.model_copy(update={"epochs": epochs}),
-            self.config.batches,
-            seed=self.seed("baseline", "batches", seed),
-            device=self.device,
-        )
+        settings = self.config.pretrain.model_copy(update={"epochs": epochs})
+        network = self._build(self.seed("baseline", "network", seed))
+        return self._plain(network, settings, self.seed("baseline", "batches", seed))
 
     def search_stage(self, backbone: Backbone, arm: str, seed: int) -> SearchStage:
         """The search of one arm and seed in a trained backbone.
@@ -196,7 +182,7 @@ class Group:
         self, backbone: Backbone, genotype: Genotype, seed: int, rate: float
     ) -> SupervisedStage:
         """The training of a discrete cell in a trained backbone, with one learning rate."""
-        return self._retrain(self.implanted(backbone, genotype, seed), seed, rate)
+        return self._implanted(self.implanted(backbone, genotype, seed), seed, rate)
 
     def skip_network(self, backbone: Backbone, module: SkipModule, seed: int) -> ImplantedNetwork:
         """The backbone with a hand-made module at every tap, its weights fresh."""
@@ -210,26 +196,29 @@ class Group:
         self, backbone: Backbone, module: SkipModule, seed: int, rate: float
     ) -> SupervisedStage:
         """The training of a hand-made module in the cells' place."""
-        return self._retrain(self.skip_network(backbone, module, seed), seed, rate)
+        return self._implanted(self.skip_network(backbone, module, seed), seed, rate)
 
     def adapt_stage(
         self, backbone: Backbone, part: Trained, seed: int, rate: float
     ) -> SupervisedStage:
         """More training of a part of the plain backbone, with one learning rate."""
-        return self._supervised(backbone, adapted(backbone, part, rate), seed)
+        return self._retrain(backbone, adapted(backbone, part, rate), seed)
 
-    def _retrain(self, network: ImplantedNetwork, seed: int, rate: float) -> SupervisedStage:
+    def _implanted(self, network: ImplantedNetwork, seed: int, rate: float) -> SupervisedStage:
         groups = retrained(network, self.config.retrain.unfreeze, rate)
-        return self._supervised(network, groups, seed)
+        return self._retrain(network, groups, seed)
 
-    def _supervised(self, network: nn.Module, groups: Groups, seed: int) -> SupervisedStage:
+    def _retrain(self, network: nn.Module, groups: Groups, seed: int) -> SupervisedStage:
+        seed = self.seed("retrain", "batches", seed)
+        return self._supervised(network, groups, self.config.retrain, seed)
+
+    def _plain(self, network: nn.Module, settings: PretrainSettings, seed: int) -> SupervisedStage:
+        return self._supervised(network, [(list(network.parameters()), 1.0)], settings, seed)
+
+    def _supervised(
+        self, network: nn.Module, groups: Groups, settings: SupervisedSettings, seed: int
+    ) -> SupervisedStage:
+        batches, device = self.config.batches, self.device
         return SupervisedStage(
-            network,
-            groups,
-            self.store,
-            self.scheme,
-            self.config.retrain,
-            self.config.batches,
-            seed=self.seed("retrain", "batches", seed),
-            device=self.device,
+            network, groups, self.store, self.scheme, settings, batches, seed=seed, device=device
         )
