@@ -248,8 +248,6 @@ class Reader(Protocol):
             SourceError: If several data sets of this format are equally near, so that which one
                 is meant cannot be told, or if ``path`` cannot be listed.
         """
-        ...
 
     def read(self, detection: Detection) -> Source:
         """List everything found under a claimed root."""
-        ...

@@ -44,10 +44,8 @@ class StepRunner(Protocol):
     to the caller; after ``forget`` nothing that was recorded before is executed.
     """
 
-    @property
-    def stepping(self) -> Stepping:
-        """How optimisers must be built for it."""
-        ...
+    stepping: Stepping
+    """How optimisers must be built for it."""
 
     def run(self, name: StepName, step: Step, inputs: Sequence[Tensor]) -> Tensor:
         """Execute a step.
@@ -57,11 +55,9 @@ class StepRunner(Protocol):
             step: The tensors of a batch to the loss (a scalar, detached).
             inputs: The tensors of a batch.
         """
-        ...
 
     def forget(self) -> None:
         """Learn that the tensors which steps work on may be others from now on."""
-        ...
 
 
 class EagerRunner:
@@ -83,7 +79,6 @@ class Capture(Protocol):
 
     def warm(self, step: Step, inputs: Sequence[Tensor]) -> Tensor:
         """Execute a step in the surroundings in which one will be recorded."""
-        ...
 
     def record(self, step: Step, inputs: Sequence[Tensor]) -> Replay:
         """Record a step on these very tensors, without executing it.
@@ -91,7 +86,6 @@ class Capture(Protocol):
         Raises:
             RuntimeError: Something in the step cannot be recorded.
         """
-        ...
 
 
 @dataclass

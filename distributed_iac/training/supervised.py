@@ -49,7 +49,6 @@ class SegmentationNetwork(Protocol):
 
     def training_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits at every supervised scale, finest first."""
-        ...
 
 
 class SupervisedStage(EpochStage):

@@ -15,9 +15,9 @@ Whoever runs the work (this process, a Ray worker) measures time and keeps check
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from distributed_iac.errors import RunError
 from distributed_iac.training.epochs import FAILURES, Ending, EndingCode
@@ -35,22 +35,25 @@ DECISIONS = "decisions.json"
 HISTORY = "history.json"
 
 
-class Work(Protocol):
-    """What a job does."""
+class Work(ABC):
+    """What a job does.
 
-    @property
-    def stage(self) -> Stage:
-        """The loop to run."""
-        ...
+    Attributes:
+        stage: The loop to run.
+    """
+
+    stage: Stage
 
     def stops(self, report: StepReport) -> bool:
         """Whether the job has nothing to gain from going on, though its stage is not done.
 
         For runners without a scheduler. Reports are those of the stage, with ``total_seconds``
-        where the runner knows them.
+        where the runner knows them. Never, unless a work says otherwise.
         """
-        ...
+        del report
+        return False
 
+    @abstractmethod
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
         """Write what the job leaves behind.
 
@@ -64,7 +67,6 @@ class Work(Protocol):
         Raises:
             RunError: The work failed: it diverged, or ran out of memory.
         """
-        ...
 
 
 REMEDIES: Mapping[EndingCode, str] = {

@@ -17,14 +17,14 @@ from distributed_iac.evaluation.overlay_file import OVERLAYS, write_overlays
 from distributed_iac.evaluation.patients_table import ScoredModel, patients_table, write_patients
 from distributed_iac.evaluation.score_patients import evaluate_patients
 from distributed_iac.jobs.job import Job
-from distributed_iac.run.work.contract import PATIENTS, Row
+from distributed_iac.run.work.contract import PATIENTS, Row, Work
 from distributed_iac.run.work.nnunet_parity import held_parity
 from distributed_iac.run.work.once import OnceStage
 from distributed_iac.training.folds import unseen_in_store
 from distributed_iac.training.group import Group
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.score import validation_dice
-from distributed_iac.training.stage import Scalar, StepReport
+from distributed_iac.training.stage import Scalar
 from distributed_iac.training.targets import TargetCoder
 
 
@@ -69,7 +69,7 @@ def val_dice(group: Group, network: nn.Module) -> float:
     )
 
 
-class ScoringWork:
+class ScoringWork(Work):
     """Scores a network as it is: the plain backbone, or a model on a data set of its past.
 
     Args:
@@ -78,14 +78,11 @@ class ScoringWork:
         network: Trained.
     """
 
+    stage: OnceStage
+
     def __init__(self, group: Group, job: Job, network: nn.Module) -> None:
         self._group, self._job, self._network = group, job, network
         self.stage = OnceStage(lambda: {"val_dice": val_dice(group, network)})
-
-    def stops(self, report: StepReport) -> bool:
-        """Never: there is but one step."""
-        del report
-        return False
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
         """Score the test patients; of a network that nnU-Net trained, compare with its own scores.

@@ -16,6 +16,7 @@ from distributed_iac.run.work.contract import (
     HISTORY,
     WEIGHTS,
     Row,
+    Work,
     require_success,
 )
 from distributed_iac.run.work.discrete import discrete_val_dice
@@ -29,7 +30,7 @@ from distributed_iac.verdict.role import Role
 from distributed_iac.verdict.verdict import Verdict
 
 
-class SearchWork:
+class SearchWork(Work):
     """Searches a cell.
 
     Without a scheduler the search is stopped by the same rules, as far as they look at one search
@@ -40,6 +41,8 @@ class SearchWork:
         job: The job.
         stage: The search.
     """
+
+    stage: SearchStage
 
     def __init__(self, group: Group, job: Job, stage: SearchStage) -> None:
         self.stage = stage
