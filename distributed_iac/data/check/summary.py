@@ -98,17 +98,17 @@ class Summary:
     cases: int
     patients: int
     labelled: int
+    slices: int
+    label_files: int
     modalities: Mapping[str, int]
     parts: Mapping[str, int]
     phases: Mapping[str, int]
     orientations: Mapping[str, int]
+    problems: Mapping[str, int]
     size: tuple[Spread, ...]
     spacing: tuple[Spread, ...]
-    slices: int
     intensities: tuple[IntensitySummary, ...]
     labels: tuple[LabelSummary, ...]
-    label_files: int
-    problems: Mapping[str, int]
 
 
 def summarise(report: CheckReport) -> Summary:

@@ -16,12 +16,13 @@ import contextlib
 import errno
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from distributed_iac.data.contract import Problem
 from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
 from distributed_iac.data.volumes.plane import CaseGeometry
@@ -46,7 +47,7 @@ class CaseRecord:
         geometry: How it became slices, and comes back.
         affine: Of the image file, 16 numbers, rows first.
         counts: Per target, for training cases.
-        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.case_notes`.
+        notes: What it was taken with nevertheless.
         fingerprints: Of the voxels of each channel.
     """
 
@@ -56,7 +57,7 @@ class CaseRecord:
     geometry: CaseGeometry
     affine: tuple[float, ...]
     counts: Mapping[str, TargetCounts]
-    notes: tuple[Mapping[str, Any], ...]
+    notes: tuple[Problem, ...]
     fingerprints: Mapping[str, str]
 
 
@@ -188,7 +189,7 @@ def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    write_json(path, asdict(record))
+    write_json(path, TypeAdapter(type(record)).dump_python(record, mode="json"))
 
 
 def _read(kind: type[Record], path: Path) -> Record | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from distributed_iac.data.contract import Problem
 from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.prepare.work import CaseRecord, WorkFolder, write_record
 from distributed_iac.data.volumes.geometry import SliceGeometry
@@ -22,7 +23,7 @@ RECORD = CaseRecord(
     ),
     affine=tuple(map(float, range(16))),
     counts={"ring": TargetCounts(*range(len(TargetCounts.__dataclass_fields__)))},
-    notes=({"code": "x"},),
+    notes=(Problem("oblique", "warning", Path("a.nii"), "it is", "turn it", "case_1"),),
     fingerprints={"t1": "5f0c"},
 )
 
