@@ -23,7 +23,7 @@ from distributed_iac.deploy.images import Images
 from distributed_iac.deploy.label_image import LabelDtype, label_image, write_image
 from distributed_iac.deploy.model import Model
 from distributed_iac.deploy.predictions import Predictions, origin_of
-from distributed_iac.errors import ConfigError, DataError, RunError, SourceError
+from distributed_iac.errors import ConfigError, DataError, RunError, SourceError, raised_as
 
 Existing = Literal["keep", "replace"]
 Status = Literal["written", "present", "refused"]
@@ -77,15 +77,9 @@ def predict_images(
 
 def _make(out: Path) -> None:
     """Fail before the long work rather than after it."""
-    try:
+    message, remedy = "label maps go to a folder that can be created", "name another folder"
+    with raised_as(ConfigError, message, remedy=remedy, where=out):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "label maps go to a folder that can be created",
-            came=error.strerror or str(error),
-            remedy="name another folder",
-            where=out,
-        ) from error
 
 
 def _outcomes(
@@ -108,7 +102,7 @@ def _outcomes(
             else:
                 yield _predict_one(model, case, path, dtype, record, origin)
         except DataError as error:
-            refusal = Skipped.from_error(case, error)
+            refusal = Skipped.from_error(case.case_id, case.channels[0].path, error)
             yield CaseOutcome(case.case_id, "refused", path, refusal)
 
 
@@ -136,16 +130,10 @@ def _predict_one(
     """Segment a case; a refusal is raised."""
     found = model.segment(case)
     image = label_image(found.labels, case.channels[0].path, dtype)
-    try:
+    remedy = "free some space or name another folder, and run the same command again: it continues"
+    message = "the label map must be written completely"
+    with raised_as(RunError, message, remedy=remedy, where=path):
         write_image(image, path, lambda whole: record.add(case.case_id, origin, whole))
-    except OSError as error:
-        raise RunError(
-            "the label map must be written completely",
-            came=error.strerror or str(error),
-            remedy="free some space or name another folder, and run the same command again: it "
-            "continues",
-            where=path,
-        ) from error
     return CaseOutcome(case.case_id, "written", path, faults=found.faults)
 
 

@@ -79,7 +79,7 @@ def unless_unusable(case: Case, work: Callable[[], Result]) -> Result | Skipped:
     except DataError as error:
         if error.retriable:
             raise
-        return Skipped.from_error(case, error)
+        return Skipped.from_error(case.case_id, case.channels[0].path, error)
 
 
 @dataclass(frozen=True, eq=False)
