@@ -73,10 +73,8 @@ def export_model(
     plan = None
     if isinstance(backbone, NnUnetSettings):
         plan = read_nnunet_plan(backbone.folder).architecture
-    message, remedy = (
-        "the exported model must be written completely",
-        "free some space or name another folder",
-    )
+    message = "the exported model must be written completely"
+    remedy = "free some space or name another folder"
     try:
         with raised_as(RunError, message, remedy=remedy, where=folder):
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -95,9 +93,8 @@ def export_model(
             )
             write_card(unfinished, card)
             if genotype is not None:
-                write_json(
-                    unfinished / GENOTYPE, {"id": genotype.id, "genotype": genotype.to_dict()}
-                )
+                plain = {"id": genotype.id, "genotype": genotype.to_dict()}
+                write_json(unfinished / GENOTYPE, plain)
             write_atomically(unfinished / README, describe_model(card, folder.name).encode())
             load_model(unfinished, device="cpu")
             if folder.exists():

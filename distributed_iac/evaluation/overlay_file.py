@@ -106,9 +106,10 @@ def read_overlays(path: Path) -> tuple[Overlay, ...]:
 
 def _overlay(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[np.uint8]]) -> Overlay:
     """Undo what JSON does to tuples and to keys."""
-    plain = {
+    plain: dict[str, Any] = {
         **facts,
         "spacing": tuple(facts["spacing"]),
         "classes": {int(value): name for value, name in facts["classes"].items()},
+        **arrays,
     }
-    return Overlay(**plain, **arrays)
+    return Overlay(**plain)

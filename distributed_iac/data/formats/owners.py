@@ -167,9 +167,8 @@ def _listed(
 
 def _read(table: Path) -> Mapping[str, str]:
     """Case to patient; of a .json an object, else two columns with a header."""
-    with raised_as(
-        ConfigError, "patients.table must be readable", remedy="correct it", where=table
-    ):
+    message = "patients.table must be readable"
+    with raised_as(ConfigError, message, remedy="correct it", where=table):
         content = table.read_bytes()
     message, remedy = "a table of patients is UTF-8 text", "save it as UTF-8"
     with raised_as(DataError, message, remedy=remedy, where=table, caught=UnicodeDecodeError):

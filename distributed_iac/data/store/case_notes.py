@@ -50,7 +50,7 @@ class Skipped:
 
     @classmethod
     def from_error(cls, case_id: str, path: Path, error: DataError) -> Self:
-        """From what reading or preparing a case raised; ``path`` is named where the error has none."""
+        """From what reading or preparing a case raised; of ``path`` where it does not say."""
         came = "" if error.came is None else f"; came {error.came}"
         where = path if error.where is None else error.where
         return cls(case_id, str(where), f"{error.message}{came}", error.remedy or "")
