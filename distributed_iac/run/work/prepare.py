@@ -19,8 +19,7 @@ from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
 from distributed_iac.errors import OccupiedError, StoreError
-from distributed_iac.run.work.contract import Row, Work
-from distributed_iac.run.work.once import OnceStage
+from distributed_iac.run.work.contract import OnceStage, Row, Work
 from distributed_iac.training.stage import Scalar
 from distributed_iac.transient import patiently
 

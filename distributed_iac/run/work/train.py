@@ -8,9 +8,8 @@ from typing import Literal
 
 from distributed_iac.jobs.job import Job
 from distributed_iac.nets.freeze import trainable
-from distributed_iac.run.work.contract import EPOCHS, WEIGHTS, Row, Work, require_success
+from distributed_iac.run.work.contract import EPOCHS, WEIGHTS, OnceStage, Row, Work, require_success
 from distributed_iac.run.work.evaluate import write_test_scores
-from distributed_iac.run.work.once import OnceStage
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import write_rows, write_weights
 from distributed_iac.training.rates import RatesStage
