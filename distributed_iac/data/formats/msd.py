@@ -46,10 +46,8 @@ from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
-NAME, LOOK = (
-    "msd",
-    "imagesTr/<case>.nii.gz with a dataset.json that has modality and a training list",
-)
+NAME = "msd"
+LOOK = "imagesTr/<case>.nii.gz with a dataset.json that has modality and a training list"
 
 LAYOUT = SliceLayout("LPS", slice_axis=None)
 BRAIN_LAYOUT = SliceLayout("LPS", slice_axis=2)
