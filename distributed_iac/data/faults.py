@@ -170,6 +170,11 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "every voxel of an image has the same value",
             "Export the image again from its origin",
         ),
+        "faint_image": ProblemCode(
+            "error",
+            "intensities differ by less than the smallest deviation that a z-score divides by",
+            "Multiply them by one factor for all images, or export them in a smaller unit",
+        ),
         "identical_channels": ProblemCode(
             "warning",
             "two channels of a case hold the same voxels",

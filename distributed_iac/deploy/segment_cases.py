@@ -22,7 +22,7 @@ from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.deploy.images import Images
 from distributed_iac.deploy.label_image import LabelDtype, label_image, write_image
 from distributed_iac.deploy.model import Model
-from distributed_iac.deploy.predictions import Predictions, origin_of
+from distributed_iac.deploy.predictions import RECORD, Predictions, origin_of
 from distributed_iac.errors import ConfigError, DataError, RunError, SourceError, raised_as
 
 Existing = Literal["keep", "replace"]
@@ -67,11 +67,13 @@ def predict_images(
         dtype: Data type of the label maps.
 
     Raises:
-        ConfigError: A label map would overwrite an image, or the folder cannot be created.
+        ConfigError: A label map would overwrite an image, the folder cannot be created, or a
+            directory has the name of a file that belongs there.
         RunError: A label map cannot be written.
     """
     _require_apart(images, out)
     _make(out)
+    _require_files(images, out)
     return _outcomes(model, images, out, existing, dtype)
 
 
@@ -80,6 +82,17 @@ def _make(out: Path) -> None:
     message, remedy = "label maps go to a folder that can be created", "name another folder"
     with raised_as(ConfigError, message, remedy=remedy, where=out):
         out.mkdir(parents=True, exist_ok=True)
+
+
+def _require_files(images: Images, out: Path) -> None:
+    for path in (out / RECORD, *(_path(out, case.case_id) for case in images.cases)):
+        if path.is_dir():
+            raise ConfigError(
+                "label maps and their record are files",
+                came="a directory of that name",
+                remedy="move it away, or name another folder",
+                where=path,
+            )
 
 
 def _outcomes(

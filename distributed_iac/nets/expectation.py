@@ -248,13 +248,15 @@ def _mismatch(
         only += [f"only the network has {_list(spare)}"] if spare else []
         came = "; ".join([came, *only])
         remedy = f"take a network and a data set of the same {kind}s"
-        if lost and not strangers and kind == "label" and len(theirs) > len(ours):
+        if lost and kind == "label" and len(theirs) > len(ours):
             remedy = "if it is the network's under another name, say so, store to network: "
             remedy += f"label_names: {{{_quoted(lost[0])}: {_quoted(spare[0])}}}"
     else:
         pairs = ", ".join(f"{_quoted(a)}: {_quoted(b)}" for a, b in zip(lost, spare, strict=False))
         remedy = "if they are the same under other names, say which is which, store to network: "
         remedy += f"{kind}_names: {{{pairs}}} in the backbone's settings"
+    if strangers:
+        remedy = f"correct {kind}_names; what both call alike need not stand there"
     return ConfigError(
         f"the {kind}s of a trained network must be those of the store, by name",
         came=came,

@@ -11,6 +11,7 @@ read in neither has no doubts here: the job that prepares it says what is wrong 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,11 +21,12 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.owners import doubts as patients_doubted
 from distributed_iac.data.formats.owners import remedy_of_doubts
 from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.prepare.source_files import UNREADABLE, describe_cases
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.manifest import MANIFEST
-from distributed_iac.errors import DataError
+from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
+from distributed_iac.errors import ConfigError, DataError
 from distributed_iac.nets.expectation import NetworkCard, differences
 from distributed_iac.nets.trained import (
     card_of_backbone,
@@ -33,16 +35,59 @@ from distributed_iac.nets.trained import (
     named_for,
     spare_outputs,
 )
+from distributed_iac.transient import patiently
 
 
 def doubts(config: RunConfig) -> tuple[str, ...]:
     """Say what to look at before trusting a run, one sentence each.
 
     Raises:
-        ConfigError: A trained network is of other channels or labels than a data set.
+        ConfigError: A trained network is of other channels or labels than a data set, or images
+            that are to show what is forgotten are among those to learn from.
         CheckpointError: An exported model is damaged.
     """
+    require_other_images(config)
     return tuple(_doubts(config))
+
+
+def require_other_images(config: RunConfig) -> None:
+    """Refuse images that a data set of ``also_scored`` shares with ``data``, by their content.
+
+    Raises:
+        ConfigError: There are such images.
+    """
+    if not config.also_scored:
+        return
+    learnt = dict(_marked_images(config, config.data[0]))
+    for other in config.also_scored:
+        shared = [(case, learnt[m]) for m, case in _marked_images(config, other) if m in learnt]
+        if shared:
+            theirs, ours = shared[0]
+            raise ConfigError(
+                "also_scored is other data than data: patients that the models are trained on say "
+                "nothing of what is forgotten",
+                came=f"{len(shared)} images that both have, such as {theirs} of {other.name}, "
+                f"which is {ours} of {config.data[0].name}",
+                remedy="take these patients out of one of the two folders",
+            )
+
+
+def _marked_images(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, str]]:
+    """Size and checksum of every image that can be read, and its case."""
+    store = config.store_folder(dataset)
+    try:
+        if (store / MANIFEST).exists():
+            identity = json.loads(patiently((store / IDENTITY).read_bytes))
+            cases = identity["source"]["cases"]
+        else:
+            source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+            cases = describe_cases(source, source.cases)
+    except DataError:  # the job that opens it says why, with its own exit code
+        return
+    for name, case in cases.items():
+        for path in dict.fromkeys(path for _, path, _ in case["channels"]):
+            if case["files"][path] != UNREADABLE:
+                yield case["files"][path], name
 
 
 def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ same holds for retrainings: all models of a seed see the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,12 @@ from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.comparison import SkipModule
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
-from distributed_iac.config.training import PretrainSettings, SupervisedSettings
+from distributed_iac.config.training import (
+    TRAINING_PARTS,
+    PretrainSettings,
+    SupervisedSettings,
+    TrainingPart,
+)
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.store import Store
 from distributed_iac.data.targets import output_values
@@ -50,6 +55,7 @@ from distributed_iac.training.search import SearchStage
 from distributed_iac.training.supervised import SupervisedStage
 
 Weights = Mapping[str, Tensor]
+Parts = Sequence[TrainingPart]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +139,8 @@ class Group:
 
     def pretrain_stage(self) -> SupervisedStage:
         """The training of the plain backbone."""
-        return self._plain(self.backbone(), self.config.pretrain, self.seed("pretrain"))
+        settings, seed = self.config.pretrain, self.seed("pretrain")
+        return self._plain(self.backbone(), settings, seed, settings.parts)
 
     def baseline_stage(self, seed: int) -> SupervisedStage:
         """The training of another network from scratch, with a seed of its own.
@@ -144,7 +151,9 @@ class Group:
         epochs = self.config.pretrain.epochs + self.config.retrain.epochs
         settings = self.config.pretrain.model_copy(update={"epochs": epochs})
         network = self._build(self.seed("baseline", "network", seed))
-        return self._plain(network, settings, self.seed("baseline", "batches", seed))
+        return self._plain(
+            network, settings, self.seed("baseline", "batches", seed), TRAINING_PARTS
+        )
 
     def search_stage(self, backbone: Backbone, arm: str, seed: int) -> SearchStage:
         """The search of one arm and seed in a trained backbone.
@@ -212,13 +221,32 @@ class Group:
         seed = self.seed("retrain", "batches", seed)
         return self._supervised(network, groups, self.config.retrain, seed)
 
-    def _plain(self, network: nn.Module, settings: PretrainSettings, seed: int) -> SupervisedStage:
-        return self._supervised(network, [(list(network.parameters()), 1.0)], settings, seed)
+    def _plain(
+        self,
+        network: nn.Module,
+        settings: PretrainSettings,
+        seed: int,
+        parts: Parts = TRAINING_PARTS,
+    ) -> SupervisedStage:
+        groups = [(list(network.parameters()), 1.0)]
+        return self._supervised(network, groups, settings, seed, parts)
 
     def _supervised(
-        self, network: nn.Module, groups: Groups, settings: SupervisedSettings, seed: int
+        self,
+        network: nn.Module,
+        groups: Groups,
+        settings: SupervisedSettings,
+        seed: int,
+        parts: Parts = TRAINING_PARTS,
     ) -> SupervisedStage:
-        batches, device = self.config.batches, self.device
         return SupervisedStage(
-            network, groups, self.store, self.scheme, settings, batches, seed=seed, device=device
+            network,
+            groups,
+            self.store,
+            self.scheme,
+            settings,
+            self.config.batches,
+            seed=seed,
+            device=self.device,
+            parts=parts,
         )

@@ -9,7 +9,8 @@
         report = stage.step()
     stage.best.state                     # of the epoch with the best val Dice
 
-All training patients are used (parts ``weights`` and ``architecture``); ``val`` picks the epoch.
+All training patients are used (parts ``weights`` and ``architecture``) unless parts are named;
+``val`` picks the epoch.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from distributed_iac.config.batches import BatchSettings
-from distributed_iac.config.training import SupervisedSettings
+from distributed_iac.config.training import TRAINING_PARTS, SupervisedSettings, TrainingPart
 from distributed_iac.data.batches.loader import Batch, Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.training.device import autocast
@@ -37,8 +38,6 @@ from distributed_iac.training.optimisers import (
     set_rate_factor,
 )
 from distributed_iac.training.stage import StepReport
-
-TRAINING_PARTS = ("weights", "architecture")
 
 
 class SegmentationNetwork(Protocol):
@@ -60,6 +59,7 @@ class SupervisedStage(EpochStage):
         batches: Batch size, steps an epoch, augmentation.
         seed: Of the batches' order and augmentation.
         device: Where to train; the network is moved there.
+        parts: Of the split, those whose slices it learns from.
     """
 
     def __init__(
@@ -73,12 +73,13 @@ class SupervisedStage(EpochStage):
         *,
         seed: int,
         device: torch.device,
+        parts: Sequence[TrainingPart] = TRAINING_PARTS,
     ) -> None:
         super().__init__(network, source, scheme, settings, batches, seed=seed, device=device)
         self._supervised = cast(SegmentationNetwork, network).training_outputs
         self.settings = settings
         self._loss = SegmentationLoss(settings.loss, self._coder.activation)
-        self._batches = Batches(source, TRAINING_PARTS, batches, seed=seed, device=device)
+        self._batches = Batches(source, parts, batches, seed=seed, device=device)
         self._optimiser = build_optimiser(settings.optimiser, groups, batches.batch_size)
         self._trained = [parameter for parameters, _ in groups for parameter in parameters]
         self.splitter = BatchSplitter(LARGEST_SPLIT)

@@ -215,6 +215,16 @@ def test_a_folder_that_cannot_be_written_ends_the_work(
         list(predict_images(model, found, tmp_path / "out"))
 
 
+@pytest.mark.parametrize("name", ["good.nii.gz", RECORD])
+def test_a_directory_in_a_file_s_place_is_told_before_the_work(
+    tmp_path: Path, model: Model, folder: Path, name: str
+) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    found = find_images(folder, model.card.fingerprint)
+    with pytest.raises(ConfigError, match=f"{name}: label maps and their record are files"):
+        list(predict_images(model, found, tmp_path / "out", existing="replace"))
+
+
 def test_labels_of_a_data_set_are_not_looked_at(
     tmp_path: Path, model: Model, trained: Callable[..., Any]
 ) -> None:

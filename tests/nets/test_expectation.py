@@ -114,7 +114,7 @@ def test_what_the_user_says_goes_before_names() -> None:
         (NETWORK, replace(STORE, channels=("t1", "T-1", "flair")), Names(), ("t1, T-1, flair",)),
         # the user's names: of nobody, or two for one
         (NETWORK, STORE, Names({"t3": "T1"}), ("channel_names says t3",)),
-        (NETWORK, STORE, Names({"t1": "T9"}), ("channel_names says T9",)),
+        (NETWORK, STORE, Names({"t1": "T9"}), ("channel_names says T9", "correct channel_names")),
         (NETWORK, STORE, Names({"t1": "FLAIR"}), ("channel",)),
         # classes against regions
         (NETWORK, replace(STORE, activation="sigmoid"), Names(), ("classes, or as regions",)),

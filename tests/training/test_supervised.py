@@ -41,9 +41,11 @@ def pretrain(
 ) -> Callable[..., SupervisedStage]:
     def stage(**settings: Any) -> SupervisedStage:
         values = PretrainSettings(**{"epochs": 6, "optimiser": ADAM, **settings})
-        network = backbone()
+        network, parts = backbone(), values.parts
         groups = [(list(network.parameters()), 1.0)]
-        return SupervisedStage(network, groups, store, scheme, values, BATCHES, seed=0, device=CPU)
+        return SupervisedStage(
+            network, groups, store, scheme, values, BATCHES, seed=0, device=CPU, parts=parts
+        )
 
     return stage
 
@@ -111,6 +113,21 @@ def test_training_learns_what_the_discs_look_like(
     assert rows[-1]["loss"] < rows[0]["loss"] / 2
     assert stage.best.score > 0.6
     assert stage.best.score == max(row["val_dice"] for row in rows)
+
+
+def test_a_network_learns_from_the_parts_that_it_is_given_alone(
+    pretrain: Callable[..., SupervisedStage], store: MemoryStore
+) -> None:
+    states = []
+    for values in ("as they are", "others"):
+        if values == "others":
+            store._images[store.rows("architecture")] += 1
+        for parts in (["weights"], ["weights", "architecture"]):
+            stage = pretrain(epochs=2, parts=parts)
+            finish(stage)
+            states.append(stage.network.state_dict())
+    assert equal(states[0], states[2])
+    assert not equal(states[1], states[3])
 
 
 def test_patience_ends_the_training_and_says_so(pretrain: Callable[..., SupervisedStage]) -> None:

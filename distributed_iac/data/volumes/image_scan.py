@@ -14,9 +14,10 @@ the preparation ask it alike.
 
 Programs mark voxels that they know nothing of by values such as -3.4e38, 1e20 or -32768. One of
 them is enough to make the deviation of a volume, by which a z-score divides: all tissue is then
-next to equal. Two rules:
+next to equal. Three rules:
 
 * A value above :data:`LARGEST` in size has a square beyond 32-bit floats and counts as not finite.
+* A deviation that is smaller than what a z-score divides by at least makes nothing of an image.
 * A deviation is made by few voxels where it is longer than the shortest interval that holds
   :data:`CROWD` of them: after the z-score these would lie within one unit, where those of a normal
   distribution fill five. A background of one value that alone is that much is left out first, so
@@ -34,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.volumes.duplicates import VoxelHash
+from distributed_iac.data.volumes.intensity import SMALLEST_DEVIATION
 from distributed_iac.data.volumes.nifti import BLOCK_VOXELS
 
 PERCENTILES = (0.5, 50.0, 99.5)
@@ -61,6 +63,7 @@ class ImageStatistics:
         maximum: Likewise.
         unsound: Number of voxels that are NaN, infinite or larger than :data:`LARGEST`, as 32-bit
             floats.
+        is_faint: Whether they differ, but deviate by less than a z-score divides by at least.
         core: Where all but a few voxels lie, if those few make the deviation; else None.
         percentiles: At :data:`PERCENTILES`, from an even sample of the sound voxels.
         fingerprint: Hash of shape and values as 32-bit floats; data type, scaling, compression
@@ -70,6 +73,7 @@ class ImageStatistics:
     minimum: float
     maximum: float
     unsound: int
+    is_faint: bool
     core: tuple[float, float] | None
     percentiles: tuple[float, ...]
     fingerprint: str
@@ -124,6 +128,7 @@ class ImageScan:
             minimum=self._minimum + 0.0 if has_values else math.nan,  # -0.0 equals 0.0
             maximum=self._maximum + 0.0 if has_values else math.nan,
             unsound=self._unsound,
+            is_faint=0 < self._moments.deviation < SMALLEST_DEVIATION,
             core=_core(sample, self._moments.deviation),
             percentiles=tuple(float(quantile) for quantile in quantiles),
             fingerprint=self._hash.result(),

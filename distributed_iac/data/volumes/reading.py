@@ -22,6 +22,7 @@ from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.faults import Fault, refuse_errors
 from distributed_iac.data.volumes.duplicates import channel_faults
 from distributed_iac.data.volumes.image_scan import CROWD, LARGEST, ImageStatistics, scan_of
+from distributed_iac.data.volumes.intensity import SMALLEST_DEVIATION
 from distributed_iac.data.volumes.label_values import scheme_faults
 from distributed_iac.data.volumes.volume import Volume, load_case
 from distributed_iac.transient import patiently
@@ -69,6 +70,10 @@ def image_faults(path: Path, channels: Mapping[str, ImageStatistics]) -> list[Fa
     constant = [name for name, one in channels.items() if one.is_constant]
     if constant:
         return [Fault("constant_image", path, f"{', '.join(constant)} has one value throughout")]
+    faint = [name for name, one in channels.items() if one.is_faint]
+    if faint:
+        reason = f"{', '.join(faint)} deviates by less than {SMALLEST_DEVIATION:g}"
+        return [Fault("faint_image", path, reason)]
     outlying = [
         f"{CROWD:.0%} of {name} lie within {one.core[0]:.5g} and {one.core[1]:.5g}, the others "
         f"reach from {one.minimum:.5g} to {one.maximum:.5g} and make its deviation"

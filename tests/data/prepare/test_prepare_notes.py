@@ -124,6 +124,7 @@ ERRORS: dict[str, Spoil] = {
     "affine_mismatch": shift,
     "axis_codes_differ": lambda case: [turn(path) for path in case.files],
     "nonfinite": lambda case: rewrite(image_of(case), lambda v, a: (np.full_like(v, np.nan), a)),
+    "faint_image": lambda case: rewrite(image_of(case), lambda v, a: (v * np.float32(1e-15), a)),
     "noninteger_labels": lambda case: patch(label_of(case), 112, np.float32(1 / 255).tobytes()),
     "unexpected_labels": lambda case: rewrite(label_of(case), lambda v, a: (v * np.uint8(7), a)),
     "duplicate_case": lambda case: copy_of(case, "p2_v0"),

@@ -180,3 +180,9 @@ def test_the_fingerprint_sees_values_and_shape_alone() -> None:
 
 def test_values_beyond_32_bits_count_as_not_finite() -> None:
     assert scan_line(np.array([0.0, 1e300])).unsound == 1
+
+
+@pytest.mark.parametrize(("factor", "faint"), [(1.0, False), (1e-9, False), (1e-11, True)])
+def test_intensities_below_what_a_z_score_divides_by_are_faint(factor: float, faint: bool) -> None:
+    assert scan(TISSUE * factor).is_faint is faint
+    assert not scan(np.full(SIZE, factor)).is_faint
