@@ -30,7 +30,6 @@ from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.config.training import (
     TRAINING_PARTS,
-    PretrainSettings,
     SupervisedSettings,
     TrainingPart,
 )
@@ -139,8 +138,9 @@ class Group:
 
     def pretrain_stage(self) -> SupervisedStage:
         """The training of the plain backbone."""
-        settings, seed = self.config.pretrain, self.seed("pretrain")
-        return self._plain(self.backbone(), settings, seed, settings.parts)
+        backbone, settings = self.backbone(), self.config.pretrain
+        seed = self.seed("pretrain")
+        return self._supervised(backbone, _whole(backbone), settings, seed, settings.parts)
 
     def baseline_stage(self, seed: int) -> SupervisedStage:
         """The training of another network from scratch, with a seed of its own.
@@ -151,9 +151,8 @@ class Group:
         epochs = self.config.pretrain.epochs + self.config.retrain.epochs
         settings = self.config.pretrain.model_copy(update={"epochs": epochs})
         network = self._build(self.seed("baseline", "network", seed))
-        return self._plain(
-            network, settings, self.seed("baseline", "batches", seed), TRAINING_PARTS
-        )
+        seed = self.seed("baseline", "batches", seed)
+        return self._supervised(network, _whole(network), settings, seed)
 
     def search_stage(self, backbone: Backbone, arm: str, seed: int) -> SearchStage:
         """The search of one arm and seed in a trained backbone.
@@ -221,16 +220,6 @@ class Group:
         seed = self.seed("retrain", "batches", seed)
         return self._supervised(network, groups, self.config.retrain, seed)
 
-    def _plain(
-        self,
-        network: nn.Module,
-        settings: PretrainSettings,
-        seed: int,
-        parts: Parts = TRAINING_PARTS,
-    ) -> SupervisedStage:
-        groups = [(list(network.parameters()), 1.0)]
-        return self._supervised(network, groups, settings, seed, parts)
-
     def _supervised(
         self,
         network: nn.Module,
@@ -250,3 +239,8 @@ class Group:
             device=self.device,
             parts=parts,
         )
+
+
+def _whole(network: nn.Module) -> Groups:
+    """All of a network, with the optimiser's learning rate."""
+    return [(list(network.parameters()), 1.0)]
