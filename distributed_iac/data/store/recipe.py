@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
-
-from pydantic import TypeAdapter
+from typing import Any, Literal
 
 from distributed_iac.data.contract import Modality, Reorient, SliceLayout
 from distributed_iac.data.volumes.intensity import Normaliser
@@ -64,13 +62,8 @@ class Recipe:
         return height * width * (2 * channels + 1)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; :meth:`from_json` is the inverse."""
+        """Plain values, as a fingerprint holds them."""
         plain = asdict(self)
         return (
             plain if self.slices is not None else {n: v for n, v in plain.items() if n != "slices"}
         )
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Rebuild from :meth:`to_json`."""
-        return TypeAdapter(cls).validate_python(value)
