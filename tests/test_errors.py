@@ -49,7 +49,7 @@ def test_exit_codes_follow_the_branches(kind: type[errors.DistributedIacError], 
 def test_what_storage_raises_is_told_as_an_error_of_ours(tmp_path: Path) -> None:
     path = tmp_path / "absent"
     with (
-        pytest.raises(errors.ConfigError, match="split.file must be readable") as caught,
+        pytest.raises(errors.ConfigError, match=r"split\.file must be readable") as caught,
         errors.raised_as(errors.ConfigError, "split.file must be readable", where=path),
     ):
         path.read_bytes()
