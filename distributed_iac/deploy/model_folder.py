@@ -74,7 +74,7 @@ def export_model(
     if isinstance(backbone, NnUnetSettings):
         plan = read_nnunet_plan(backbone.folder).architecture
     message = "the exported model must be written completely"
-    remedy = "free some space or name another folder"
+    remedy = "see that the folder can be written to and has space, or name another one"
     try:
         with raised_as(RunError, message, remedy=remedy, where=folder):
             shutil.rmtree(unfinished, ignore_errors=True)
