@@ -31,9 +31,8 @@ from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result
 from distributed_iac.run.work.build import build_work
 from distributed_iac.run.work.contract import WEIGHTS
-from distributed_iac.run.work.discrete import discrete_val_dice, structure_of
 from distributed_iac.run.work.evaluate import val_dice, write_test_scores
-from distributed_iac.run.work.search import SearchWork
+from distributed_iac.run.work.search import SearchWork, discrete_val_dice, structure_of
 from distributed_iac.run.work.train import TrainingWork
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.group import Group
