@@ -62,7 +62,7 @@ def rate_note(config: RunConfig) -> Note:
 def rate_doubts(record: RunRecord) -> Iterator[str]:
     """Comparisons that may show a learning rate instead of a cell."""
     config = record.config
-    controls = [one for one in config.controls if one not in ("plain", "random")]
+    controls = [one for one in config.controls if one not in ("plain", "random", "given")]
     if len(config.retrain.rates) < 2 and controls:
         yield (
             f"the learning rate of {' and '.join(controls)} was not chosen: a difference from it "

@@ -96,6 +96,11 @@ class RunRecord:
         """The patients table as values."""
         return [ScoreRow.from_mapping(row) for row in self.patients.to_pylist()]
 
+    @property
+    def evidence(self) -> list[SearchEvidence]:
+        """What the finished searches left behind, for comparing them."""
+        return _evidence(self.searches)
+
     def results(self, *kinds: JobKind) -> Iterator[tuple[Job, dict[str, Any]]]:
         """Finished jobs of some kinds with their ``result.json``, in the graph's order."""
         for job in self.graph.jobs():
@@ -194,18 +199,21 @@ def _compare(
 ) -> Comparison:
     own = {dataset.name for dataset in config.data}
     scored = map(ScoreRow.from_mapping, patients.to_pylist())
-    evidence = [
-        SearchEvidence(
-            one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
-        )
-        for one in searches
-        if one.job.seed is not None
-    ]
     return compare(
         [JobRow.from_mapping(row) for row in tables.jobs.to_pylist()],
         [row for row in scored if row.dataset in own],
         config.comparison,
         planned_epochs=config.search.epochs,
         controls=(*config.controls, *(baseline.key for baseline in config.baselines)),
-        evidence=evidence,
+        evidence=_evidence(searches),
     )
+
+
+def _evidence(searches: Sequence[FoundCell]) -> list[SearchEvidence]:
+    return [
+        SearchEvidence(
+            one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
+        )
+        for one in searches
+        if one.job.seed is not None
+    ]

@@ -19,6 +19,7 @@ from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.adaptation import adaptation_table
 from distributed_iac.report.comparison_tables import paper_tables
+from distributed_iac.report.given_table import given_table
 from distributed_iac.report.notes import Note
 from distributed_iac.report.parity_table import parity_table
 from distributed_iac.report.retrainings import rate_note, retraining_table
@@ -32,7 +33,7 @@ STATUSES: tuple[JobStatus, ...] = ("done", "running", "waiting", "failed", "skip
 
 def run_tables(record: RunRecord) -> dict[str, Table]:
     """All tables for people, by a name that can be a file's."""
-    held = parity_table(record)
+    held, given = parity_table(record), given_table(record)
     return {
         "data": data_table(record),
         "jobs": jobs_table(record),
@@ -45,6 +46,7 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
         "selection": selection_table(record),
         "undecided": undecided_table(record),
         **({"parity": held} if held.rows else {}),
+        **({"given": given} if given.rows else {}),
     }
 
 

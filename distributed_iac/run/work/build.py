@@ -142,6 +142,9 @@ class _Builder:
         seed = _seed(self._job)
         if control == "random":
             return self._implant(group, group.random_genotype(self._trained(group), seed))
+        if control == "given":
+            assert self._config.given is not None, "the settings see to that"
+            return self._implant(group, self._config.given.genotype)
         module = _module_named(control)
         if module is not None:
             return self._train(
