@@ -91,7 +91,9 @@ def _worth(
     found: FoundOfGiven, rows: Sequence[ScoreRow], settings: ComparisonSettings
 ) -> FoundOfGiven:
     """The same with what the test patients say."""
-    of = {label: [row for row in rows if row.label == label] for label in (found.arm, GIVEN, RANDOM)}
+    of = {
+        label: [row for row in rows if row.label == label] for label in (found.arm, GIVEN, RANDOM)
+    }
     gained = pair(of[found.arm], of[RANDOM], "dice")
     gap = pair(of[GIVEN], of[RANDOM], "dice")
     if not gained.values or gained.values.keys() != gap.values.keys():

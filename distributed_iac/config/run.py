@@ -82,10 +82,10 @@ class RunConfig(Settings):
     controls: tuple[Control, ...] = CONTROLS
     """What the searched cells are compared with: ``plain``, the backbone as it is;
     ``plain_extra``, the backbone trained on for as long as a cell is retrained; ``random``, a
-    cell that nobody searched; ``given``, the cell under ``given``. Also what else adapts a trained network: ``normalisation``,
-    ``last_block``, ``decoder``, ``network`` train that part of it without cells;
-    ``squeeze_excitation``, ``attention_gate``, ``spatial_channel`` and ``convolution`` (with as
-    many parameters as a cell) are implanted in the cells' place."""
+    cell that nobody searched; ``given``, the cell under ``given``. Also what else adapts a trained
+    network: ``normalisation``, ``last_block``, ``decoder``, ``network`` train that part of it
+    without cells; ``squeeze_excitation``, ``attention_gate``, ``spatial_channel`` and
+    ``convolution`` (with as many parameters as a cell) are implanted in the cells' place."""
 
     given: Annotated[GivenGenotype | None, Before(None)] = None
     """A cell found elsewhere, or planted, written out: the control ``given`` retrains it beside the

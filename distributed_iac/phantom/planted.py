@@ -205,9 +205,7 @@ def _head(backbone: nn.Module) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def _labels(
-    teacher: DerivedNetwork, images: FloatImages, plan: PlantedPlan
-) -> NDArray[np.uint8]:
+def _labels(teacher: DerivedNetwork, images: FloatImages, plan: PlantedPlan) -> NDArray[np.uint8]:
     """The teacher's most likely class, its logits disturbed by a smooth field if asked for."""
     logits = teacher(torch.from_numpy(images)).numpy()
     if plan.noise:

@@ -90,7 +90,9 @@ def write_planted(out: Path, plan: PlantedPlan) -> PlantedDataset:
         write_weights(folder / "network.safetensors", problem.backbone.state_dict())
         found = problem.genotype
         write_json(folder / GENOTYPE, {"id": found.id, "genotype": found.to_dict()})
-        text = HEADER.format(plan=plan, hanging=hanging) + dump_yaml(_config(out, plan.seed, problem))
+        text = HEADER.format(plan=plan, hanging=hanging) + dump_yaml(
+            _config(out, plan.seed, problem)
+        )
         write_atomically(folder / CONFIG, text.encode())
     return PlantedDataset(out / CONFIG, out / "data", len(set(problem.patients)), hanging)
 

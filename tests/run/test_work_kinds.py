@@ -39,6 +39,8 @@ from distributed_iac.training.stage import StepReport
 MakeConfig = Callable[..., RunConfig]
 
 UNET = "acdc/basic_unet-tiny"
+GENES = [[0, "sep_conv_3x3"], [1, "skip_connect"]]
+GIVEN = {"scope": "shared", "cells": [{"inputs": 2, "nodes": [GENES, GENES]}]}
 TRAINED = {"result.json", "epochs.parquet", "best.safetensors"}
 SEARCHED = TRAINED | {"genotype.json", "decisions.json", "history.json"}
 SCORED = TRAINED | {"patients.parquet", "overlays.npz"}
@@ -327,7 +329,8 @@ def adapted(make_config: MakeConfig) -> LocalSweep:
     """A run with every control, cells alone trained."""
     controls = [control for control in ALL_CONTROLS if control != "plain_extra"]
     retrain = {"epochs": 2, "unfreeze": "cells", "optimiser": {"kind": "adam"}}
-    config = make_config(name="adapted", controls=controls, retrain=retrain, baselines=[])
+    values = {"controls": controls, "given": GIVEN, "retrain": retrain, "baselines": []}
+    config = make_config(name="adapted", **values)
     sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
     outcome = sweep.run()
     assert set(outcome.counts) == {"done"}, outcome.failed
@@ -342,8 +345,9 @@ def test_every_control_trains_its_part_and_is_scored(adapted: LocalSweep) -> Non
     group = group_of(adapted)
     network: Any = group.backbone()
     results = {job.name: read_result(adapted.result(job.key)) for job in retrainings(adapted)}
-    assert set(results) == {"full", "lth", "random", *ADAPTED, *SKIP_MODULES}
+    assert set(results) == {"full", "lth", "random", "given", *ADAPTED, *SKIP_MODULES}
     assert all("patients.parquet" in one["files"] for one in results.values())
+    assert results["given"]["genotype"] == Genotype.from_dict(GIVEN).to_json()
     for part in ADAPTED:
         train_only(network, part)
         assert results[part]["trained_parameters"] == trainable(network), part
