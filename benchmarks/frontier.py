@@ -34,7 +34,17 @@ import numpy as np
 import torch
 
 from benchmarks.blind_pruning import BlindPolicy
-from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, RANKS, STOPS, TRIES, Arm, random_cell
+from benchmarks.frontier_arms import (
+    ARMS,
+    DEFAULT,
+    FULL,
+    RANKS,
+    STOPS,
+    TRIES,
+    Arm,
+    made_of,
+    random_cell,
+)
 from benchmarks.frontier_table import HELD_OUT, chosen, last_line, show
 from benchmarks.harness import RESULTS, options
 from benchmarks.memory_store import MemoryStore
@@ -246,7 +256,7 @@ class Journal:
                 continue
             if "environment" in record and record["settings"] != self.settings:
                 sys.exit(f"{path} was made with other settings: name another with --out")
-            if "kind" in record:
+            if "kind" in record and _is_of_today(record):
                 self.records[record["teacher"], record["kind"], record["name"]] = record
 
     def add(self, unit: Unit, found: Record) -> None:
@@ -302,10 +312,18 @@ def units_of(teacher: Teacher, arms: Sequence[str], journal: Journal) -> Iterato
         yield Unit(teacher.seed, "worth", cell.id, cell.to_json())
 
 
+def _is_of_today(record: Record) -> bool:
+    """Whether a search was one of an arm as it is now; cells are worth what they were."""
+    if record["kind"] != "search":
+        return True
+    return record["name"] in ARMS and record["made_of"] == made_of(record["name"])
+
+
 def compute(unit: Unit, teacher: Teacher, journal: Journal) -> Record:
     """Do a unit."""
     if unit.kind == "search":
-        return teacher.search(ARMS[unit.name], journal.searches(teacher.seed))
+        found = teacher.search(ARMS[unit.name], journal.searches(teacher.seed))
+        return {"made_of": made_of(unit.name), **found}
     return teacher.worth(Genotype.from_json(unit.genotype))
 
 
@@ -335,7 +353,9 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--teachers", default="0:24", metavar="A:B", help="seeds from A to below B")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), help="only these")
-    parser.add_argument("--share", type=float, default=1.0, help="how loudly the cell speaks")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of the cell; with an --out of its own"
+    )
     parser.add_argument("--noise", type=float, default=0.0, help="of the labels")
     parser.add_argument("--budget-minutes", type=float, default=float("inf"))
     parser.add_argument("--list", action="store_true", help="the units, and what each takes")

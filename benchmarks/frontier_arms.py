@@ -7,12 +7,15 @@ there is the same to the bit.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from distributed_iac.config.base import to_identity
 from distributed_iac.config.pruning import (
     JsSettings,
     PruningSettings,
@@ -113,6 +116,15 @@ RANKS: Mapping[str, RankSettings] = {
 
 TRIES = (1, 2, 4, 8, 16)
 """Random cells that random search trains and takes the best of, by val."""
+
+
+def made_of(name: str) -> str:
+    """What an arm's searches are known by: another one as soon as a setting of it is another."""
+    arm = ARMS[name]
+    settings = [to_identity(arm.pruning), dict(arm.search), arm.to_the_end]
+    like = None if arm.like is None else made_of(arm.like)
+    text = json.dumps([settings, like], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def random_cell(teacher: int, number: int) -> Genotype:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.frontier import Journal, Unit
-from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, TRIES, random_cell
+from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, TRIES, made_of, random_cell
 from benchmarks.frontier_table import HELD_OUT, chosen, last_line, rows_of
 from distributed_iac.genotype import Genotype
 
@@ -77,6 +77,11 @@ def test_a_line_that_was_cut_short_is_computed_again_and_the_next_is_whole(tmp_p
     again.begin()
     again.add(Unit(0, "worth", "b"), {"seconds": 3.0})
     assert Journal(journal.path, {"share": 1.0}).records[0, "worth", "b"]["seconds"] == 3.0
+    search = {"seconds": 1.0, "made_of": made_of(FULL)}
+    again.add(Unit(0, "search", FULL), search)
+    again.add(Unit(1, "search", FULL), search | {"made_of": "another policy"})
+    assert set(Journal(journal.path, {"share": 1.0}).searches(0)) == {FULL}
+    assert not Journal(journal.path, {"share": 1.0}).searches(1), "its settings have changed since"
     with pytest.raises(SystemExit, match="other settings"):
         Journal(journal.path, {"share": 0.5})
 
