@@ -41,8 +41,10 @@ def prepare(
     preprocess.on_bad_case is skip; every such case is listed.
     """
     from distributed_iac.cli.configuration import load_settled
+    from distributed_iac.training.doubts import require_other_images
 
     run = load_settled(config, overrides or ())
+    require_other_images(run)
     failures: list[DistributedIacError] = []
     for dataset in _chosen(run, datasets):
         try:

@@ -38,6 +38,7 @@ KINDS: Mapping[str, Kind] = {
 """pydantic's types of errors that are told apart."""
 
 TOO_SHORT = "too_short"
+NO_SUCH_WORD = "literal_error"
 EXPECTED = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
 """Where the context of an error lists what is allowed, as ``'a', 'b' or 'c'``."""
 TAG = "discriminator"
@@ -76,12 +77,14 @@ def findings(error: ValidationError, model: type[BaseModel]) -> tuple[Finding, .
         model: The settings at the root.
     """
     entries = error.errors(include_url=False)
-    places = [entry["loc"] for entry in entries]
+    found = [(entry["type"], _finding(entry, model)) for entry in entries]
+    # A list is also called too short where it only lacks an entry that is itself refused, and no
+    # word of those allowed where it can be a list as well.
     return tuple(
-        _finding(entry, model)
-        for entry in entries
-        # A list is also called too short where it only lacks an entry that is itself refused.
-        if entry["type"] != TOO_SHORT or not any(_is_below(one, entry["loc"]) for one in places)
+        one
+        for kind, one in found
+        if kind not in (TOO_SHORT, NO_SUCH_WORD)
+        or not any(_is_below(other.place, one.place) for _, other in found)
     )
 
 

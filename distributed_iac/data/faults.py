@@ -170,6 +170,11 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "every voxel of an image has the same value",
             "Export the image again from its origin",
         ),
+        "faint_image": ProblemCode(
+            "error",
+            "intensities differ by less than the smallest deviation that a z-score divides by",
+            "Multiply them by one factor for all images, or export them in a smaller unit",
+        ),
         "identical_channels": ProblemCode(
             "warning",
             "two channels of a case hold the same voxels",
@@ -186,6 +191,11 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "error",
             "voxels are NaN, infinite, or beyond what 32-bit floats can square",
             "Replace them by the background value, or export the file again",
+        ),
+        "absent_label": ProblemCode(
+            "warning",
+            "no label map holds a value that the source declares",
+            "Correct the declared labels, or the label maps: a class without voxels is not learned",
         ),
         "noninteger_labels": ProblemCode(
             "error",
@@ -244,8 +254,8 @@ class Fault:
     reason: str
     remedy: str | None = None
 
-    def of(self, case_id: str) -> Problem:
-        """Return the contract's value, blamed on a case."""
+    def of(self, case_id: str | None) -> Problem:
+        """Return the contract's value, blamed on a case, or on the source."""
         kind = CODES[self.code]
         return Problem(
             code=self.code,

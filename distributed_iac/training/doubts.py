@@ -11,8 +11,11 @@ read in neither has no doubts here: the job that prepares it says what is wrong 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.dataset import DatasetSettings
@@ -20,29 +23,74 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.owners import doubts as patients_doubted
 from distributed_iac.data.formats.owners import remedy_of_doubts
 from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.prepare.source_files import UNREADABLE, describe_cases
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.manifest import MANIFEST
-from distributed_iac.errors import DataError
+from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
+from distributed_iac.errors import ConfigError, DataError
 from distributed_iac.nets.expectation import NetworkCard, differences
 from distributed_iac.nets.trained import (
     card_of_backbone,
     card_of_source,
     card_of_store,
+    has_a_cell,
     named_for,
     spare_outputs,
 )
+from distributed_iac.transient import patiently
 
 
 def doubts(config: RunConfig) -> tuple[str, ...]:
     """Say what to look at before trusting a run, one sentence each.
 
     Raises:
-        ConfigError: A trained network is of other channels or labels than a data set.
+        ConfigError: A trained network is of other channels or labels than a data set, or images
+            that are to show what is forgotten are among those to learn from.
         CheckpointError: An exported model is damaged.
     """
+    require_other_images(config)
     return tuple(_doubts(config))
+
+
+def require_other_images(config: RunConfig) -> None:
+    """Refuse images that a data set of ``also_scored`` shares with ``data``, by their content.
+
+    Raises:
+        ConfigError: There are such images.
+    """
+    if not config.also_scored:
+        return
+    learnt = dict(_marked_images(config, config.data[0]))
+    for other in config.also_scored:
+        shared = [(case, learnt[m]) for m, case in _marked_images(config, other) if m in learnt]
+        if shared:
+            theirs, ours = shared[0]
+            raise ConfigError(
+                "also_scored is other data than data: patients that the models are trained on say "
+                "nothing of what is forgotten",
+                came=f"{len(shared)} images that both have, such as {theirs} of {other.name}, "
+                f"which is {ours} of {config.data[0].name}",
+                remedy="take these patients out of one of the two folders",
+            )
+
+
+def _marked_images(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, str]]:
+    """Size and checksum of every image that can be read, and its case."""
+    store = config.store_folder(dataset)
+    try:
+        if (store / MANIFEST).exists():
+            identity = json.loads(patiently((store / IDENTITY).read_bytes))
+            cases = identity["source"]["cases"]
+        else:
+            source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+            cases = describe_cases(source, source.cases)
+    except DataError:  # the job that opens it says why, with its own exit code
+        return
+    for name, case in cases.items():
+        for path in dict.fromkeys(path for _, path, _ in case["channels"]):
+            if case["files"][path] != UNREADABLE:
+                yield case["files"][path], name
 
 
 def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
@@ -62,6 +110,11 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
         )
     spare = spare_outputs(settings, store)
     told = [str(one) for one in differences(network, store)]
+    if has_a_cell(settings):
+        told.append(
+            f"{settings.weights} was exported with a cell, which is left out: the network beneath "
+            "it is taken, and scores otherwise than both together"
+        )
     if spare:
         told.append(
             f"the network also knows {', '.join(spare)}, of which the data set has no labels: "
@@ -79,8 +132,10 @@ class _Seen:
 
 
 def _doubts(config: RunConfig) -> Iterator[str]:
+    targets: set[str] = set()
     for dataset in config.all_data:
         seen = _look_at(config, dataset)
+        targets |= set(() if seen is None else seen.card.outputs)
         if seen is None:
             continue
         yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
@@ -88,6 +143,9 @@ def _doubts(config: RunConfig) -> Iterator[str]:
             network = settings if dataset in config.data else named_for(settings, seen.card)
             told = network_doubted(network, seen.card)
             yield from (f"{dataset.name}: {sentence}" for sentence in told)
+    unknown = sorted(set(config.evaluation.tolerances_mm) - targets)
+    if targets and unknown:
+        yield f"evaluation.tolerances_mm names {', '.join(unknown)}, which no data set has"
 
 
 def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
@@ -97,7 +155,7 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
             store = Store.open(folder)
             patients = {case.patient_id for part in PARTS for case in store.cases(part)}
             told = _of_patients(dataset, patients)
-            told = (*told, *store.doubts, *store.fingerprint.left_out)
+            told = (*told, *store.doubts, *store.fingerprint.left_out, *_unseen_targets(store))
             return _Seen(card_of_store(store.fingerprint), told)
         source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
     except DataError:  # the job that opens it says why, with its own exit code
@@ -105,6 +163,16 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
     others = [problem for problem in source.problems if problem.code != "alike_patients"]
     told = (*_of_patients(dataset, source.patients), *warnings_in_brief(others))
     return _Seen(card_of_source(source), told)
+
+
+def _unseen_targets(store: Store) -> Iterator[str]:
+    """Targets that a part of the split does not show: they are not learned, chosen by or scored."""
+    shown = {part: int(np.bitwise_or.reduce(store.foreground(store.rows(part)))) for part in PARTS}
+    for target in store.fingerprint.labels.targets:
+        wanted = sum(1 << value for value in target.values)
+        without = [part for part in PARTS if not shown[part] & wanted]
+        if without:
+            yield f"no patient of {' and '.join(without)} has {target.name}"
 
 
 def _of_patients(dataset: DatasetSettings, patients: Iterable[str]) -> tuple[str, ...]:

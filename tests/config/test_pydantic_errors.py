@@ -167,6 +167,16 @@ def test_a_list_is_not_too_short_where_its_entry_is_refused() -> None:
     assert findings(refused({"entries": []}, Listed), Listed)[0].kind == "refused"
 
 
+def test_a_list_is_not_called_the_wrong_word() -> None:
+    class Sized(Settings):
+        patch: Literal["auto"] | tuple[Annotated[int, Field(ge=8)], int] = "auto"
+
+    (finding,) = findings(refused({"patch": [1, 1000]}, Sized), Sized)
+    assert finding.place == ("patch", 0)
+    found = findings(refused({"patch": "small"}, Sized), Sized)
+    assert ("auto",) in {one.allowed for one in found}
+
+
 def test_a_validator_quotes_itself_without_pydantics_words() -> None:
     assert findings(refused({"even": 3}), Root) == (
         Finding("refused", ("even",), "even must be even", 3),

@@ -54,7 +54,9 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, trained: Callable[..., An
     for part in ("imagesTr", "labelsTr"):
         (raw / part).mkdir(parents=True)
     for case in network.source.cases:
-        image, label = nib.load(case.channels[0].path), nib.load(case.label)
+        known, label = nib.load(case.channels[0].path), nib.load(case.label)
+        # Another patient's, by their content; a z-score leaves nothing of the difference.
+        image = nib.Nifti1Image(np.asarray(known.dataobj) * np.float32(2), known.affine)
         nib.save(image, raw / "imagesTr" / f"{case.case_id}_0000.nii.gz")
         left = (np.asarray(label.dataobj) == LV).astype(np.uint8)
         nib.save(nib.Nifti1Image(left, label.affine), raw / "labelsTr" / f"{case.case_id}.nii.gz")
@@ -195,6 +197,24 @@ def test_what_cannot_be_forgotten_is_not_asked_for(
         one["source"] = one["source"].replace("SAME", str(hospital.data[0].source))
     with pytest.raises(ValidationError, match=said):
         RunConfig.model_validate(hospital.model_dump() | change)
+
+
+def test_images_to_learn_from_cannot_show_what_is_forgotten(
+    hospital: RunConfig, tmp_path: Path, iac: Iac
+) -> None:
+    other = tmp_path / "again"
+    shutil.copytree(hospital.data[0].source, other)
+    again = hospital.also_scored[0].model_copy(
+        update={"name": "again", "source": other, "store": tmp_path / "store"}
+    )
+    path = tmp_path / "run.yaml"
+    path.write_text(to_yaml(hospital.model_copy(update={"also_scored": (again,)})))
+    for command in ("prepare", "plan", "sweep"):
+        code, said = iac(command, path)
+        assert code == 2, said
+        assert "images that both have" in said
+        assert "of again, which is" in said
+    assert not (tmp_path / "store").exists()
 
 
 def test_what_is_also_scored_is_prepared_with_the_rest(hospital: RunConfig, iac: Iac) -> None:

@@ -114,7 +114,7 @@ def test_what_the_user_says_goes_before_names() -> None:
         (NETWORK, replace(STORE, channels=("t1", "T-1", "flair")), Names(), ("t1, T-1, flair",)),
         # the user's names: of nobody, or two for one
         (NETWORK, STORE, Names({"t3": "T1"}), ("channel_names says t3",)),
-        (NETWORK, STORE, Names({"t1": "T9"}), ("channel_names says T9",)),
+        (NETWORK, STORE, Names({"t1": "T9"}), ("channel_names says T9", "correct channel_names")),
         (NETWORK, STORE, Names({"t1": "FLAIR"}), ("channel",)),
         # classes against regions
         (NETWORK, replace(STORE, activation="sigmoid"), Names(), ("classes, or as regions",)),
@@ -149,6 +149,14 @@ def test_every_difference_has_both_values_and_the_setting_that_makes_them_equal(
     assert "preprocess.patch: [512, 448]" in found["patch"]
     assert "ct, none" in found["normalisation"]
     assert "from_backbone" in found["orientation"]
+
+
+def test_files_cut_as_they_are_stored_are_so_whatever_their_axes() -> None:
+    network = replace(NETWORK, orientation="as_stored along array axes 2, 1, 0")
+    store = replace(STORE, orientation="RAS along array axes 2, 1, 0", cut=network.orientation)
+    for card in (store, replace(store, cut="LPS")):
+        told = [one.what for one in differences(network, card)]
+        assert ("orientation" in told) is (card is not store)
 
 
 def test_ct_intensities_that_shift_the_images_are_a_difference() -> None:

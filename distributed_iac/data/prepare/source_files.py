@@ -24,6 +24,9 @@ GZIP_TRAILER = 8
 EMPTY_TRAILER = bytes(GZIP_TRAILER)
 """Block-wise gzip (bgzip) closes with an empty member, whose trailer says nothing."""
 
+UNREADABLE = "unreadable"
+"""In place of the mark of a file that cannot be read."""
+
 CHUNK = 2**22
 READERS = 8
 """Threads that read source files; checksums release the interpreter lock."""
@@ -61,7 +64,7 @@ def content_mark(path: Path) -> str:
                 where=path,
                 remedy="see to the disk it lies on",
             ) from error
-        return "unreadable"
+        return UNREADABLE
 
 
 def _mark(path: Path) -> str:

@@ -19,7 +19,7 @@ standard (nifti1.h, "ORIENTATION AND LOCATION IN SPACE"):
   ``pixdim``, the columns are taken: ``spacing_contradiction``.
 * ``xyzt_units``: metres and micrometres are converted to mm, ``unit_converted``. No unit means mm,
   as in nibabel and ITK; so does one that the standard does not define, ``undefined_field``. Edges
-  that no scanner makes are ``implausible_spacing``.
+  that no scanner makes, and three of which no two are alike, are ``implausible_spacing``.
 * ``pixdim[0]`` is the direction of qform's third axis, 1 or -1. By the standard 0 is 1; anything
   else is taken as 1, as in nibabel, ``undefined_field`` where there is a qform.
 * ``pixdim`` is positive by the standard. A sign is ignored, ``negative_spacing``; zero, NaN and
@@ -33,8 +33,9 @@ Shapes: X x Y x Z the array on disk.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,11 @@ PLACE_TOLERANCE = 0.1
 
 PLAUSIBLE_MM = (0.01, 100.0)
 """Voxel edges of scans of people, generously: micro-CT to scout views. Our choice."""
+
+ALIKE = 4.0
+"""Largest ratio of the two of three voxel edges that are nearest to each other. Our choice: pixels
+are square but for a factor of two or so, and a slab that is cut along its short axis has two long
+edges; three edges of which no two are alike are a misplaced point or exchanged fields."""
 
 SHEAR = 0.01
 """Largest cosine between axes that counts as perpendicular, about 0.6 degrees: a column of 512
@@ -257,13 +263,19 @@ def _in_millimetres(path: Path, grid: Grid, unit: int) -> Grid:
         affine[:3] *= factor
         grid = replace(grid, affine=affine, zooms=(dx, dy, dz))
     edges = [zoom for zoom, size in zip(grid.zooms, grid.shape, strict=True) if size > 1]
-    if any(not PLAUSIBLE_MM[0] <= edge <= PLAUSIBLE_MM[1] for edge in edges):
+    if any(not PLAUSIBLE_MM[0] <= edge <= PLAUSIBLE_MM[1] for edge in edges) or _unlike(edges):
         known = (
             f"the unit is {name}" if unit in _UNITS else "no known unit is stated, mm is assumed"
         )
         reason = f"the voxel size is {_lengths(grid.zooms)}; {known}"
         faults.append(Fault("implausible_spacing", path, reason))
     return replace(grid, faults=tuple(faults))
+
+
+def _unlike(edges: Sequence[float]) -> bool:
+    """Whether slices would be cut from three edges of which no two are alike."""
+    ordered = sorted(edges)
+    return len(ordered) == 3 and min(b / a for a, b in pairwise(ordered)) > ALIKE
 
 
 def _lengths(zooms: Zooms) -> str:

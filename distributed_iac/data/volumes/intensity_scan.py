@@ -10,9 +10,10 @@
 
 Programs mark voxels that they know nothing of by values such as -3.4e38, 1e20 or -32768. One of
 them is enough to make the deviation of a volume, by which a z-score divides: all tissue is then
-next to equal. Two rules:
+next to equal. Three rules:
 
 * A value above :data:`LARGEST` in size has a square beyond 32-bit floats and counts as not finite.
+* A deviation that is smaller than what a z-score divides by at least makes nothing of an image.
 * A deviation is made by few voxels where it is longer than the shortest interval that holds
   :data:`CROWD` of them: after the z-score these would lie within one unit, where those of a normal
   distribution fill five. A background of one value that alone is that much is left out first, so
@@ -27,6 +28,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from distributed_iac.data.volumes.intensity import SMALLEST_DEVIATION
 
 LARGEST = math.sqrt(float(np.finfo(np.float32).max))
 """About 1.8e19."""
@@ -49,12 +52,14 @@ class Intensities:
         minimum: Of the sound voxels; NaN if there is none.
         maximum: Likewise.
         unsound: Number of voxels that are NaN, infinite or larger than :data:`LARGEST`.
+        is_faint: Whether they differ, but deviate by less than a z-score divides by at least.
         core: Where all but a few voxels lie, if those few make the deviation; else None.
     """
 
     minimum: float
     maximum: float
     unsound: int
+    is_faint: bool
     core: tuple[float, float] | None
 
     @property
@@ -105,6 +110,7 @@ class IntensityScan:
             minimum=self._minimum + 0.0 if has_values else math.nan,  # -0.0 equals 0.0
             maximum=self._maximum + 0.0 if has_values else math.nan,
             unsound=self._unsound,
+            is_faint=0 < self._moments.deviation < SMALLEST_DEVIATION,
             core=_core(np.sort(self.sample()), self._moments.deviation),
         )
 

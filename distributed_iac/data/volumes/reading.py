@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.faults import Fault, refuse_errors
 from distributed_iac.data.volumes.duplicates import channel_faults, fingerprint_of
+from distributed_iac.data.volumes.intensity import SMALLEST_DEVIATION
 from distributed_iac.data.volumes.intensity_scan import (
     CROWD,
     LARGEST,
@@ -80,6 +81,10 @@ def image_faults(path: Path, channels: Mapping[str, Intensities]) -> list[Fault]
     constant = [name for name, one in channels.items() if one.is_constant]
     if constant:
         return [Fault("constant_image", path, f"{', '.join(constant)} has one value throughout")]
+    faint = [name for name, one in channels.items() if one.is_faint]
+    if faint:
+        reason = f"{', '.join(faint)} deviates by less than {SMALLEST_DEVIATION:g}"
+        return [Fault("faint_image", path, reason)]
     outlying = [
         f"{CROWD:.0%} of {name} lie within {one.core[0]:.5g} and {one.core[1]:.5g}, the others "
         f"reach from {one.minimum:.5g} to {one.maximum:.5g} and make its deviation"

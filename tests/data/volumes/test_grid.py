@@ -111,6 +111,24 @@ def test_other_units_are_converted(tmp_path: Path, unit: str, factor: float) -> 
     assert len(grid.faults) == 1
 
 
+@pytest.mark.parametrize(
+    ("edges", "plausible"),
+    [
+        ((0.05, 5.0, 40.0), False),
+        ((5.0, 0.05, 0.6), False),
+        ((0.05, 0.05, 5.0), True),
+        ((0.5, 5.0, 5.0), True),
+        ((0.7, 1.4, 8.0), True),
+        ((1.0, 3.9, 3.9), True),
+    ],
+)
+def test_three_edges_of_which_no_two_are_alike_are_no_scanner_s(
+    tmp_path: Path, edges: tuple[float, float, float], plausible: bool
+) -> None:
+    found = said(grid_of(tmp_path, header(np.diag([*edges, 1.0]))))
+    assert ("implausible_spacing" not in found) is plausible
+
+
 def test_no_unit_means_mm_until_the_edges_are_impossible(tmp_path: Path) -> None:
     plain = header()
     plain.header["xyzt_units"] = 0

@@ -101,3 +101,9 @@ def test_values_whose_squares_are_no_32_bit_floats_are_unsound(value: float) -> 
     found = scan(filled(3, value))
     assert (found.unsound, found.core) == (3, None)
     assert found.maximum == np.float32(filled(3, 100.0).max())
+
+
+@pytest.mark.parametrize(("factor", "faint"), [(1.0, False), (1e-9, False), (1e-11, True)])
+def test_intensities_below_what_a_z_score_divides_by_are_faint(factor: float, faint: bool) -> None:
+    assert scan(TISSUE * factor).is_faint is faint
+    assert not scan(np.full(SIZE, factor)).is_faint
