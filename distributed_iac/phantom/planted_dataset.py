@@ -82,9 +82,9 @@ def write_planted(out: Path, plan: PlantedPlan) -> PlantedDataset:
         ConfigError: ``out`` is in use.
         OSError: The folder cannot be written. Nothing is left behind then.
     """
-    problem = plant_problem(plan)
-    hanging = hanging_on_cells(problem)
     with new_folder(out) as folder:
+        problem = plant_problem(plan)
+        hanging = hanging_on_cells(problem)
         _write_source(folder / "data", problem)
         write_json(folder / "split.json", {k: list(v) for k, v in problem.parts.items()})
         write_weights(folder / "network.safetensors", problem.backbone.state_dict())
