@@ -176,8 +176,9 @@ def _cells(config: RunConfig, job: Job) -> dict[str, Any]:
         # Whether `none` was searched over says nothing about a cell that was drawn.
         without = job.name in ("plain_extra", *ADAPTED)
         cell = {} if without else {"cell": _plain(config.cell, "none")}
-        given = job.name == "given" and config.given is not None
-        return {**cell, "given": config.given.genotype.id} if given else cell
+        if job.name == "given" and config.given is not None:
+            return {**cell, "given": config.given.genotype.id}
+        return cell
     rule = config.selection.rule
     selection = {"rule": rule} if rule == "each" else _plain(config.selection)
     return {"cell": _plain(config.cell), "selection": selection}
