@@ -102,6 +102,7 @@ ARMS: Mapping[str, Arm] = {
     "schedule-4": Arm("schedule", _schedule(4)),
     "schedule-8": Arm("schedule", _schedule(8)),
     "schedule-15": Arm("schedule", _schedule(15)),
+    "random like schedule-2": Arm("random pruning", like="schedule-2"),
     "random like schedule-4": Arm("random pruning", like="schedule-4"),
     "random like search_small": Arm("random pruning", like="search_small"),
 }
