@@ -29,18 +29,18 @@ output layer, its decoder, or all of it, whatever ``retrain.unfreeze`` is."""
 SkipModule = Literal["squeeze_excitation", "attention_gate", "spatial_channel", "convolution"]
 """What people put into a skip by hand, in the cells' place and trained as they are."""
 
-Control = Literal["plain", "plain_extra", "random", "random_search", Adapted, SkipModule]
+Control = Literal["plain", "plain_extra", "random", "random_search", "given", Adapted, SkipModule]
 """``plain``: the pre-trained backbone as it is. ``plain_extra``: the same, trained on as the one
 around a cell is. ``random``: a cell that nobody searched, retrained like the others.
-``random_search``: the best on val of several such cells. Then the other ways to adapt a trained
-network."""
+``random_search``: the best on val of several such cells. ``given``: the cell written out under
+``given``. Then the other ways to adapt a trained network."""
 
 CONTROLS: tuple[Control, ...] = ("plain", "plain_extra", "random")
 """Those of every run that names none."""
 
 ADAPTED: tuple[Adapted, ...] = get_args(Adapted)
 SKIP_MODULES: tuple[SkipModule, ...] = get_args(SkipModule)
-ALL_CONTROLS: tuple[Control, ...] = (*CONTROLS, "random_search", *ADAPTED, *SKIP_MODULES)
+ALL_CONTROLS: tuple[Control, ...] = (*CONTROLS, "random_search", "given", *ADAPTED, *SKIP_MODULES)
 
 ResampledUnits = Literal["patients", "patients_and_seeds"]
 

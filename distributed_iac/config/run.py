@@ -25,6 +25,7 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, ComparisonSettings, Control
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.evaluation import EvaluationSettings
+from distributed_iac.config.given import GivenGenotype
 from distributed_iac.config.headroom import BESIDE, HeadroomSettings, Question
 from distributed_iac.config.overrides import (
     VARIED,
@@ -94,10 +95,15 @@ class RunConfig(Settings):
     """What the searched cells are compared with: ``plain``, the backbone as it is;
     ``plain_extra``, the backbone trained on for as long as a cell is retrained; ``random``, a
     cell that nobody searched; ``random_search``, the best on val of ``comparison.random_cells``
-    such cells, what a search must beat at equal cost. Also what else adapts a trained network:
-    ``normalisation``, ``last_block``, ``decoder``, ``network`` train that part of it without cells;
+    such cells, what a search must beat at equal cost; ``given``, the cell under ``given``. Also
+    what else adapts a trained network: ``normalisation``, ``last_block``, ``decoder``, ``network``
+    train that part of it without cells;
     ``squeeze_excitation``, ``attention_gate``, ``spatial_channel`` and ``convolution`` (with as
     many parameters as a cell) are implanted in the cells' place."""
+
+    given: Annotated[GivenGenotype | None, Before(None)] = None
+    """A cell found elsewhere, or planted, written out: the control ``given`` retrains it beside the
+    others, and the report says how much of it each arm found."""
 
     baselines: tuple[BackboneSettings, ...] = ()
     """Other networks to compare with, trained from scratch for as many epochs as pre-training
@@ -188,6 +194,24 @@ class RunConfig(Settings):
                 f"baselines are trained from scratch: {trained[0]} comes with weights; put it "
                 "into backbones, or take the weights out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _given_is_named_and_fits(self) -> Self:
+        if (self.given is None) != ("given" not in self.controls):
+            raise ValueError(
+                "the control given and the cell under given belong together "
+                f"(controls {list(self.controls)}, given {'set' if self.given else 'not set'})"
+            )
+        if self.given is not None:
+            genotype, wanted = self.given.genotype, self.cell
+            graphs = {cell.topology for cell in genotype.cells}
+            if graphs != {wanted.topology} or genotype.scope != wanted.genotype_scope:
+                raise ValueError(
+                    f"given is a {wanted.genotype_scope} genotype of cells with "
+                    f"{wanted.topology.inputs} inputs and {wanted.topology.nodes} nodes, as cell "
+                    f"says (came {genotype.to_json()})"
+                )
         return self
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from distributed_iac.report.notes import Note
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Cell, Table
 
-BY_CELL = ("plain", "random", "random_search")
+BY_CELL = ("plain", "random", "random_search", "given")
 """Controls that are not trained, or as the searched cells are."""
 
 

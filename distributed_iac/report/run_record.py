@@ -105,6 +105,11 @@ class RunRecord:
         """The jobs table as values."""
         return list(_jobs(self.config, self.graph, self.tables))
 
+    @property
+    def evidence(self) -> list[SearchEvidence]:
+        """What the finished searches left behind, for comparing them."""
+        return _evidence(self.searches)
+
     def results(self, *kinds: JobKind) -> Iterator[tuple[Job, dict[str, Any]]]:
         """Finished jobs of some kinds with their ``result.json``, in the graph's order."""
         for job in self.graph.jobs():
@@ -231,20 +236,13 @@ def _compare(
 ) -> Comparison:
     own = {dataset.name for dataset in config.data}
     scored = _scored(graph, patients)
-    evidence = [
-        SearchEvidence(
-            one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
-        )
-        for one in searches
-        if one.job.seed is not None
-    ]
     return compare(
         list(_jobs(config, graph, tables)),
         [row for row in scored if row.dataset in own],
         config.comparison,
         planned_epochs=config.search.epochs,
         controls=(*config.controls, *(baseline.key for baseline in config.baselines)),
-        evidence=evidence,
+        evidence=_evidence(searches),
         variants=config.variant_names,
         cells={
             row["key"]: row["genotype_id"]
@@ -252,3 +250,13 @@ def _compare(
             if row["kind"] == "retrain" and row["genotype_id"]
         },
     )
+
+
+def _evidence(searches: Sequence[FoundCell]) -> list[SearchEvidence]:
+    return [
+        SearchEvidence(
+            one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
+        )
+        for one in searches
+        if one.job.seed is not None
+    ]

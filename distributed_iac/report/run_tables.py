@@ -19,6 +19,7 @@ from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.adaptation import adaptation_table
 from distributed_iac.report.comparison_tables import paper_tables
+from distributed_iac.report.given_table import given_table
 from distributed_iac.report.model_costs import model_costs
 from distributed_iac.report.notes import Note
 from distributed_iac.report.parity_table import parity_table
@@ -35,7 +36,7 @@ STATUSES: tuple[JobStatus, ...] = ("done", "running", "waiting", "failed", "skip
 
 def run_tables(record: RunRecord) -> dict[str, Table]:
     """All tables for people, by a name that can be a file's."""
-    held = parity_table(record)
+    held, given = parity_table(record), given_table(record)
     return {
         "data": data_table(record),
         "jobs": jobs_table(record),
@@ -51,6 +52,7 @@ def run_tables(record: RunRecord) -> dict[str, Table]:
         "undecided": undecided_table(record),
         **({"parity": held} if held.rows else {}),
         **variant_tables(record),
+        **({"given": given} if given.rows else {}),
     }
 
 

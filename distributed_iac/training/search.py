@@ -42,7 +42,7 @@ from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.importance.measures import perturbation, ranking
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.pruning.discretise import Discretisation, discretise
-from distributed_iac.pruning.policy import policy_from
+from distributed_iac.pruning.policy import PrunePolicy, policy_from
 from distributed_iac.stability import assess
 from distributed_iac.training.bilevel import Bilevel
 from distributed_iac.training.device import lay_out
@@ -66,6 +66,7 @@ class SearchStage(EpochStage):
         pruning: The arm: when to prune what, and when the search has converged.
         seed: Of the batches; initial weights come with the network.
         device: Where to search.
+        policy: What prunes instead of the policy that ``pruning`` names.
     """
 
     network: SearchNetwork
@@ -81,13 +82,14 @@ class SearchStage(EpochStage):
         *,
         seed: int,
         device: torch.device,
+        policy: PrunePolicy | None = None,
     ) -> None:
         super().__init__(network, source, scheme, settings, batches, seed=seed, device=device)
         lay_out(network.backbone, device)
         self.settings = settings
         self.decisions: list[PruneDecision] = []
         self._pruning = pruning
-        self._policy = policy_from(pruning)
+        self._policy = policy or policy_from(pruning)
         self.features = FeatureCache(
             network.encode, _unchanging(source, batches), int(settings.feature_cache * 2**30)
         )

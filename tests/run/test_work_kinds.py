@@ -44,6 +44,8 @@ from distributed_iac.training.stage import StepReport
 MakeConfig = Callable[..., RunConfig]
 
 UNET = "acdc/basic_unet-tiny"
+GENES = [[0, "sep_conv_3x3"], [1, "skip_connect"]]
+GIVEN = {"scope": "shared", "cells": [{"inputs": 2, "nodes": [GENES, GENES]}]}
 TRAINED = {"result.json", "epochs.parquet", "best.safetensors"}
 SEARCHED = TRAINED | {"genotype.json", "decisions.json", "history.json"}
 SCORED = TRAINED | {"patients.parquet", "overlays.npz"}
@@ -333,7 +335,7 @@ def adapted(make_config: MakeConfig) -> LocalSweep:
     controls = [control for control in ALL_CONTROLS if control != "plain_extra"]
     retrain = {"epochs": 2, "unfreeze": "cells", "optimiser": {"kind": "adam"}}
     settings = {"retrain": retrain, "baselines": [], "comparison": {"random_cells": 3}}
-    config = make_config(name="adapted", controls=controls, **settings)
+    config = make_config(name="adapted", controls=controls, given=GIVEN, **settings)
     sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
     outcome = sweep.run()
     assert set(outcome.counts) == {"done"}, outcome.failed
@@ -349,9 +351,10 @@ def test_every_control_trains_its_part_and_is_scored(adapted: LocalSweep) -> Non
     network: Any = group.backbone()
     results = {job.name: read_result(adapted.result(job.key)) for job in retrainings(adapted)}
     rehearsed = {"random.2", "random.3"}
-    assert set(results) == {"full", "lth", "random", *rehearsed, *ADAPTED, *SKIP_MODULES}
+    assert set(results) == {"full", "lth", "random", "given", *rehearsed, *ADAPTED, *SKIP_MODULES}
     scored = {name for name, one in results.items() if "patients.parquet" in one["files"]}
     assert scored == set(results) - rehearsed
+    assert results["given"]["genotype"] == Genotype.from_dict(GIVEN).to_json()
     for part in ADAPTED:
         train_only(network, part)
         assert results[part]["trained_parameters"] == trainable(network), part

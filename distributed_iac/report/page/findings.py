@@ -166,6 +166,7 @@ def cells_section(record: RunRecord, tables: Mapping[str, Table], figures: RunFi
         "Cells",
         (
             Prose(sentence if record.searches else "No search has finished yet."),
+            *([ShownTable("given", tables["given"])] if "given" in tables else []),
             *_galleries(figures.cells),
             ShownTable("selection", tables["selection"]),
             ShownTable("undecided", tables["undecided"], "folded"),

@@ -183,6 +183,9 @@ class _Builder:
         if cell is not None:
             trained = self._trained(group)
             return self._implant(group, group.random_genotype(trained, cell.seed, cell.number))
+        if control == "given":
+            assert self._config.given is not None, "the settings see to that"
+            return self._implant(group, self._config.given.genotype)
         module = _module_named(control)
         if module is not None:
             return self._train(
