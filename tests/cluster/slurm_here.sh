@@ -81,8 +81,8 @@ trap 'exit 130' INT TERM
 export IAC_HERE="$here" # how power_off knows this Slurm's processes
 
 start_slurm() {
-    local control ports
-    read -r control -a ports < <(python -c '
+    local ports
+    read -r -a ports < <(python -c '
 import socket
 held = [socket.create_server(("", 0)) for _ in range(4)]
 print(*(one.getsockname()[1] for one in held))')
@@ -93,7 +93,7 @@ print(*(one.getsockname()[1] for one in held))')
         cat <<CONF
 ClusterName=here
 SlurmctldHost=$(hostname -s)(127.0.0.1)
-SlurmctldPort=$control
+SlurmctldPort=${ports[3]}
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthInfo=socket=$here/munge.socket,cred_expire=15
