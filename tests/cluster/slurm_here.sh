@@ -149,7 +149,7 @@ sweep: {checkpoint_epochs: 3, max_failures: 20}
 YAML
 }
 
-reports() { grep -c '"report"' "$run/journal.jsonl" 2>/dev/null || true; }
+reports() { cat "$run/journal.jsonl" 2>/dev/null | grep -c '"report"' || true; }
 
 # Waits for epochs beyond those that there are now. NUMBER
 wait_for_epochs() {
@@ -179,7 +179,7 @@ done
 start_slurm
 say "Slurm $(sinfo --version): $(sinfo --noheader --format='%D nodes %T')"
 cd "$IAC_SHARED"
-job=$(sbatch --parsable --nodes=1-3 --gres=gpu:1 --cpus-per-task=2 --mem=1G --time=4 \
+job=$(sbatch --parsable --nodes=3 --gres=gpu:1 --cpus-per-task=2 --mem=1G --time=4 \
     --signal=B:USR1@60 --output="$here/job.log" "$root/configs/slurm.sh" config.yaml)
 wait_for_start 1
 
