@@ -40,9 +40,9 @@ set -m # else what is started with & never hears of an interrupt
 : "${IAC_SCRATCH:=/tmp}"             # of each node, for Ray's sockets and logs: at most 40 letters
 : "${IAC_VENV:=$IAC_SHARED/.venv}"   # with bin/ray and bin/distributed-iac
 
-SAVING=200    # seconds for jobs to save in, of the 300 that --signal leaves
-HEADS_LOST=5  # times that a head may be lost (mostly for want of memory) before that is an error
-WORKER_TRIES=3
+SAVING=200     # seconds for jobs to save in, of the 300 that --signal leaves
+HEADS_LOST=5   # times that a head may be lost (mostly for want of memory) before that is an error
+WORKER_TRIES=5 # of a node's Ray, likewise
 
 usage="usage: sbatch configs/slurm.sh CONFIG.yaml [options of distributed-iac sweep]"
 : "${1:?$usage}"
@@ -98,25 +98,32 @@ on_node() {
         --dashboard-agent-listen-port=0 "$@"
 }
 
+log_of() {
+    echo "$state/ray-$start-${nodes[$1]}.log"
+}
+
 # A step for each node rather than one for all (which a lost node would end), and rather than
 # `ray symmetric-run`, which refuses a node where anybody's Ray runs, stops all of this user's Ray on
 # it when it ends, and waits no longer than 30 s for exactly so many nodes. NUMBER OPTIONS...
 start_ray() {
-    local number=$1 node=${nodes[$1]}
+    local number=$1
     shift
-    srun --nodes=1 --ntasks=1 --nodelist="$node" --cpus-per-task="$SLURM_CPUS_PER_TASK" \
-        --output="$state/ray-$node.log" --open-mode=append bash -c "$(declare -f on_node); on_node \"\$@\"" on_node \
+    srun --nodes=1 --ntasks=1 --nodelist="${nodes[$number]}" --cpus-per-task="$SLURM_CPUS_PER_TASK" \
+        --output="$(log_of "$number")" --open-mode=append \
+        bash -c "$(declare -f on_node); on_node \"\$@\"" on_node \
         "$IAC_SCRATCH/iac-$SLURM_JOB_ID.$number" "${addresses[$number]}" "$@"
 }
 
 start_worker() {
+    local try
     for ((try = 1; try <= WORKER_TRIES; try++)); do
         start_ray "$1" --address="$head_address" || true
         sleep 10
     done
-    echo "$(date +%T) node ${nodes[$1]} is not used any more: $state/ray-${nodes[$1]}.log"
+    echo "$(date +%T) node ${nodes[$1]} is not used any more, see $(log_of "$1")"
 }
 
+start=$((${SLURM_RESTART_COUNT:-0} + 1))
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 addresses=()
 for node in "${nodes[@]}"; do
@@ -124,7 +131,7 @@ for node in "${nodes[@]}"; do
 done
 read -r port client_port < <(free_ports)
 head_address="${addresses[0]}:$port"
-echo "$(date +%T) job $SLURM_JOB_ID, start $((${SLURM_RESTART_COUNT:-0} + 1)): ${nodes[*]}, head $head_address"
+echo "$(date +%T) job $SLURM_JOB_ID, start $start: ${nodes[*]}, head $head_address"
 
 why=""
 driver=""
@@ -154,7 +161,7 @@ trap clean EXIT
 
 start_ray 0 --head --port="$port" --ray-client-server-port="$client_port" --include-dashboard=false &
 head=$!
-until (exec 3<>"/dev/tcp/${addresses[0]}/$port") 2>/dev/null || ! kill -0 "$head" 2>/dev/null; do
+until grep -q "Ray runtime started" "$(log_of 0)" 2>/dev/null || ! kill -0 "$head" 2>/dev/null; do
     sleep 1
 done
 for ((number = 1; number < ${#nodes[@]}; number++)); do
@@ -176,9 +183,9 @@ again=""
 if ((status)) && [[ $why == "the time is nearly over" ]]; then
     again=$why
 elif ((status)) && [[ -z $why ]] && ! kill -0 "$head" 2>/dev/null; then
-    echo "$(date +%T) start $((${SLURM_RESTART_COUNT:-0} + 1))" >>"$state/heads-lost"
+    echo "$(date +%T) start $start" >>"$state/heads-lost"
     if (($(wc -l <"$state/heads-lost") <= HEADS_LOST)); then
-        again="Ray's head was lost, see $state/ray-${nodes[0]}.log"
+        again="Ray's head was lost, see $(log_of 0)"
     fi
 fi
 clean

@@ -179,7 +179,7 @@ done
 start_slurm
 say "Slurm $(sinfo --version): $(sinfo --noheader --format='%D nodes %T')"
 cd "$IAC_SHARED"
-job=$(sbatch --parsable --nodes=3 --gres=gpu:1 --cpus-per-task=2 --mem=1G --time=4 \
+job=$(sbatch --parsable --nodes=3 --gres=gpu:1 --cpus-per-task=2 --mem=1G --time=5 \
     --signal=B:USR1@60 --output="$here/job.log" "$root/configs/slurm.sh" config.yaml)
 wait_for_start 1
 

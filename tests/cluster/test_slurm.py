@@ -90,6 +90,13 @@ def test_options_that_ray_start_is_given_exist(script: Any) -> None:
     assert {"--head", "--port", "--temp-dir", "--num-gpus"} <= given <= known
 
 
+def test_ray_says_that_it_has_started_in_the_words_that_are_waited_for(script: Any) -> None:
+    from ray.scripts import scripts
+
+    (words,) = re.findall(r'until grep -q "([^"]+)"', script.text)
+    assert words in Path(scripts.__file__).read_text(encoding="utf-8")
+
+
 def test_commands_and_configurations_exist(script: Any, commands: set[str], root: Path) -> None:
     named = set(re.findall(r"distributed-iac ([a-z]+) ", script.unwrapped))
     assert {"plan", "sweep", "status"} <= named <= commands
