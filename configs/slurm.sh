@@ -42,7 +42,7 @@ set -m # else what is started with & never hears of an interrupt
 
 SAVING=200     # seconds for jobs to save in, of the 300 that --signal leaves
 HEADS_LOST=5   # times that a head may be lost (mostly for want of memory) before that is an error
-WORKER_TRIES=5 # of a node's Ray, likewise
+TRIES=5        # of a node's Ray
 
 usage="usage: sbatch configs/slurm.sh CONFIG.yaml [options of distributed-iac sweep]"
 : "${1:?$usage}"
@@ -116,7 +116,7 @@ start_ray() {
 
 start_worker() {
     local try
-    for ((try = 1; try <= WORKER_TRIES; try++)); do
+    for ((try = 1; try <= TRIES; try++)); do
         start_ray "$1" --address="$head_address" || true
         sleep 10
     done
@@ -159,17 +159,21 @@ clean() {
 }
 trap clean EXIT
 
-start_ray 0 --head --port="$port" --ray-client-server-port="$client_port" --include-dashboard=false &
-head=$!
-until grep -q "Ray runtime started" "$(log_of 0)" 2>/dev/null || ! kill -0 "$head" 2>/dev/null; do
-    sleep 1
-done
-for ((number = 1; number < ${#nodes[@]}; number++)); do
-    start_worker "$number" &
+# Ray gives its own helpers 15 s to start, which no setting changes and a busy node may miss.
+for ((try = 1; try <= TRIES; try++)); do
+    start_ray 0 --head --port="$port" --ray-client-server-port="$client_port" --include-dashboard=false &
+    head=$!
+    until grep -q "Ray runtime started" "$(log_of 0)" 2>/dev/null || ! kill -0 "$head" 2>/dev/null; do
+        sleep 1
+    done
+    if [[ -n $why ]] || kill -0 "$head" 2>/dev/null; then break; fi
 done
 
 status=1
 if [[ -z $why ]] && kill -0 "$head" 2>/dev/null; then
+    for ((number = 1; number < ${#nodes[@]}; number++)); do
+        start_worker "$number" &
+    done
     distributed-iac sweep "$@" --address "$head_address" &
     driver=$!
     while kill -0 "$driver" 2>/dev/null; do # a signal ends `wait`, not the sweep
