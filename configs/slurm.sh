@@ -95,7 +95,7 @@ on_node() {
     ray start --block --temp-dir="$folder" --node-ip-address="$address" \
         --num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" \
         --object-store-memory=500000000 --min-worker-port=0 --max-worker-port=0 \
-        --dashboard-agent-listen-port=0 "$@"
+        --dashboard-agent-listen-port=0 --include-log-monitor=false "$@"
 }
 
 log_of() {
@@ -159,9 +159,11 @@ clean() {
 }
 trap clean EXIT
 
-# Ray gives its own helpers 15 s to start, which no setting changes and a busy node may miss.
+# Ray gives its own helpers 15 s to start, which no setting changes and a busy node may miss. Those
+# that have nothing to do here are left out: dashboard, autoscaler, and what copies logs to the driver.
 for ((try = 1; try <= TRIES; try++)); do
-    start_ray 0 --head --port="$port" --ray-client-server-port="$client_port" --include-dashboard=false &
+    start_ray 0 --head --port="$port" --ray-client-server-port="$client_port" \
+        --include-dashboard=false --no-monitor &
     head=$!
     until grep -q "Ray runtime started" "$(log_of 0)" 2>/dev/null || ! kill -0 "$head" 2>/dev/null; do
         sleep 1

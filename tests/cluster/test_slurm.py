@@ -85,8 +85,8 @@ def test_options_that_ray_start_is_given_exist(script: Any) -> None:
     known = {name for option in start.params for name in option.opts}
     begin = script.text.index("ray start --block")
     given = set(re.findall(r"(--[a-z-]+)", script.text[begin : script.text.index('"$@"', begin)]))
-    (head,) = re.findall(r"(?m)^ *start_ray 0 (.*) &$", script.text)
-    given |= {word.split("=")[0] for word in head.split()}
+    (head,) = re.findall(r"(?s)start_ray 0 (.*?) &\n", script.text)
+    given |= {word.split("=")[0] for word in head.split() if word.startswith("--")}
     assert {"--head", "--port", "--temp-dir", "--num-gpus"} <= given <= known
 
 
