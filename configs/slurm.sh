@@ -154,7 +154,7 @@ clean() {
     for step in $(jobs -p); do
         kill -TERM -- "-$step" 2>/dev/null || true
     done
-    wait
+    wait 2>/dev/null # bash would tell of each that was ended
     rm -f "$RAY_AUTH_TOKEN_PATH"
 }
 trap clean EXIT

@@ -179,7 +179,7 @@ done
 start_slurm
 say "Slurm $(sinfo --version): $(sinfo --noheader --format='%D nodes %T')"
 cd "$IAC_SHARED"
-job=$(sbatch --parsable --nodes=3 --gres=gpu:1 --cpus-per-task=2 --mem=1G --time=5 \
+job=$(sbatch --parsable --nodes=3 --gres=gpu:1 --cpus-per-task=2 --mem=1G --time=60 \
     --signal=B:USR1@60 --output="$here/job.log" "$root/configs/slurm.sh" config.yaml)
 wait_for_start 1
 
@@ -190,8 +190,11 @@ wait_for_epochs 10
 say "n3 is down, the job $(state_of) with $(squeue --noheader --job "$job" --format='%D nodes')"
 power_on n3
 
-say "now the time limit"
+say "the time limit comes"
+ran=$(squeue --noheader --job "$job" --format=%M | awk -F: '{print NF > 2 ? 60 * $1 + $2 : $1}')
+scontrol update "JobId=$job" "TimeLimit=$((ran + 2))"
 wait_for_start 2
+scontrol update "JobId=$job" TimeLimit=60
 wait_for_epochs 10
 say "another job, more important"
 sbatch --partition=high --nodes=3 --gres=gpu:1 --exclusive --output=/dev/null --wrap='sleep 5' >/dev/null
