@@ -67,7 +67,9 @@ class FreshReport:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the sweep
+                # Ctrl-C is for the sweep. Not a session of its own, which Linux may give as much of
+                # the processor as the sweep's, whatever the priorities in them.
+                process_group=0,
             )
             os.setpriority(os.PRIO_PROCESS, self._process.pid, LAST_PRIORITY)
 

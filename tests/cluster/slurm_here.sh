@@ -4,7 +4,7 @@
 #   apt-get install --no-install-recommends slurm-wlm munge       # Debian's 22.05 does
 #   tests/cluster/slurm_here.sh [FOLDER]                          # some ten minutes of two cores
 #
-# On the way a worker's node dies, the time limit comes, another job preempts the sweep, and the first
+# On the way the time limit comes, a worker's node dies, another job preempts the sweep, and the first
 # node dies with the sweep's driver and Ray's head. Then the run is compared with one of the same
 # configuration that nothing disturbed (benchmarks/endings.py): jobs, epochs, patients, the bytes of
 # all weights, selections. Exits with 0 if all is equal, 77 (skipped) where Slurm is missing.
@@ -183,23 +183,24 @@ job=$(sbatch --parsable --nodes=3 --gres=gpu:1 --cpus-per-task=2 --mem=1G --time
     --signal=B:USR1@60 --output="$here/job.log" "$root/configs/slurm.sh" config.yaml)
 wait_for_start 1
 
-wait_for_epochs 10
-say "$(power_off n3)"
-until [[ $(sinfo --noheader --nodes=n3 --format=%T) == down* ]]; do sleep 1; done
-wait_for_epochs 10
-say "n3 is down, the job $(state_of) with $(squeue --noheader --job "$job" --format='%D nodes')"
-power_on n3
-
+wait_for_epochs 6
 say "the time limit comes"
 ran=$(squeue --noheader --job "$job" --format=%M | awk -F: '{print NF > 2 ? 60 * $1 + $2 : $1}')
 scontrol update "JobId=$job" "TimeLimit=$((ran + 2))"
 wait_for_start 2
 scontrol update "JobId=$job" TimeLimit=60
-wait_for_epochs 10
+
+wait_for_epochs 6
+say "$(power_off n3)"
+until [[ $(sinfo --noheader --nodes=n3 --format=%T) == down* ]]; do sleep 1; done
+wait_for_epochs 6
+say "n3 is down, the job $(state_of) with $(squeue --noheader --job "$job" --format='%D nodes')"
+power_on n3
+
 say "another job, more important"
 sbatch --partition=high --nodes=3 --gres=gpu:1 --exclusive --output=/dev/null --wrap='sleep 5' >/dev/null
 wait_for_start 3
-wait_for_epochs 10
+wait_for_epochs 6
 say "$(power_off n1)"
 sleep 15
 power_on n1
