@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from distributed_iac.config.base import Before, Count, NonNegative, Positive, Settings
 
 Precision = Literal["auto", "float32", "bfloat16"]
 CudaGraphs = Literal["off", "auto"]
 Unfreeze = Literal["cells", "cells_and_decoder", "all"]
+TrainingPart = Literal["weights", "architecture"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+TRAINING_PARTS: tuple[TrainingPart, ...] = ("weights", "architecture")
+"""The parts of a split that networks are trained on, all of them by default."""
 
 
 class SgdSettings(Settings):
@@ -110,6 +114,19 @@ class PretrainSettings(SupervisedSettings):
     optimiser: OptimiserSettings = SgdSettings(
         learning_rate=0.01, reference_batch=None, momentum=0.99, nesterov="on", weight_decay=3e-5
     )
+    parts: Annotated[tuple[TrainingPart, ...], Field(min_length=1), Before(TRAINING_PARTS)] = (
+        TRAINING_PARTS
+    )
+    """Of the split, the parts that the backbone learns from; baselines learn from all of them.
+    Without ``architecture`` a search judges operations on patients that the frozen network has not
+    learned by heart, at the cost of a network that has seen fewer."""
+
+    @field_validator("parts")
+    @classmethod
+    def _parts_differ(cls, given: tuple[TrainingPart, ...]) -> tuple[TrainingPart, ...]:
+        if len(set(given)) < len(given):
+            raise ValueError(f"parts differ from each other (came {list(given)})")
+        return tuple(part for part in TRAINING_PARTS if part in given)
 
 
 class SearchSettings(Settings):

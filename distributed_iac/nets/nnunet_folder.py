@@ -11,15 +11,17 @@ A model folder holds ``plans.json``, ``dataset.json`` and ``fold_<k>/checkpoint_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from pydantic import ValidationError
 
 from distributed_iac.config.batches import Axis
 from distributed_iac.errors import CheckpointError, ConfigError
-from distributed_iac.files import parse_json
+from distributed_iac.files import MALFORMED, parse_json
 from distributed_iac.nets.nnunet_plan import CONFIGURATION, NnUnetPlan, parse_plan
 from distributed_iac.nets.weights import StateDict, is_state_dict, read_checkpoint
 
@@ -46,13 +48,24 @@ def read_nnunet_plan(folder: Path) -> NnUnetPlan:
     dataset = _read_json(folder / "dataset.json")
     try:
         return parse_plan(plans, dataset, where=folder)
-    except KeyError as error:
+    except MALFORMED as error:
         raise ConfigError(
             "plans.json and dataset.json must be those of an nnU-Net v2 training",
-            came=f"the key {error} is missing",
+            came=_what_is_wrong(error),
             remedy="copy both files from the trained model's folder again",
             where=folder,
         ) from error
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"the key {error} is missing"
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False)
+        return "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in found
+        )
+    return str(error)
 
 
 def read_nnunet_weights(
@@ -73,7 +86,8 @@ def read_nnunet_weights(
             remedy="copy the checkpoint again, or load a plain state_dict into dynunet",
             where=path,
         )
-    configuration = payload.get("init_args", {}).get("configuration", CONFIGURATION)
+    said = payload.get("init_args") or {}
+    configuration = said.get("configuration", CONFIGURATION)
     if configuration != CONFIGURATION:
         raise CheckpointError(
             f"the checkpoint must be of nnU-Net's configuration {CONFIGURATION}",
@@ -81,7 +95,44 @@ def read_nnunet_weights(
             remedy="give the folder of the 2-D training, named ...__2d",
             where=path,
         )
+    _require_place(said, folder, fold, path)
     return weights
+
+
+def _require_place(
+    said: Mapping[str, Any], folder: Path, fold: int | Literal["all"], path: Path
+) -> None:
+    """Refuse a checkpoint that says it is of another fold, or of another plan."""
+    if said.get("fold", fold) != fold:
+        raise CheckpointError(
+            "a checkpoint lies in the folder of its fold",
+            came=f"one of fold {said['fold']}, as it says itself",
+            remedy="copy the checkpoint of the fold again, or name the fold that it is of",
+            where=path,
+        )
+    if not {"plans", "dataset_json"} <= set(said):
+        return
+    asked = read_nnunet_plan(folder)
+    try:
+        trained = parse_plan(said["plans"], said["dataset_json"], where=path)
+    except MALFORMED as error:
+        raise CheckpointError(
+            "a checkpoint holds the plans that it was trained by",
+            came=_what_is_wrong(error),
+            remedy="copy the checkpoint again",
+            where=path,
+        ) from error
+    odd = [name for name in asdict(asked) if getattr(asked, name) != getattr(trained, name)]
+    if odd:
+        raise CheckpointError(
+            "plans.json and dataset.json are those that the checkpoint was trained by",
+            came="; ".join(
+                f"{name} {getattr(asked, name)} there, {getattr(trained, name)} in the checkpoint"
+                for name in odd
+            ),
+            remedy="copy both files from the trained model's folder again",
+            where=path,
+        )
 
 
 def read_nnunet_mirroring(
@@ -96,7 +147,8 @@ def read_nnunet_mirroring(
     path, payload = _read_checkpoint(folder, fold, checkpoint)
     axes = payload.get("inference_allowed_mirroring_axes") if isinstance(payload, Mapping) else None
     names = get_args(Axis)
-    if not set(axes or ()) <= set(range(len(names))):
+    listed = axes is None or isinstance(axes, Sequence | Set)
+    if not listed or not set(axes or ()) <= set(range(len(names))):
         raise CheckpointError(
             "a 2-D checkpoint mirrors rows (0) and columns (1)",
             came=axes,

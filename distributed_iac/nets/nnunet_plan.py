@@ -13,11 +13,11 @@ follow nnunetv2's own ``ConfigurationManager`` and ``LabelManager``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, PositiveInt
+from pydantic.dataclasses import dataclass
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.planner import Pair, doubling
@@ -25,6 +25,12 @@ from distributed_iac.nets.planner import Pair, doubling
 CONFIGURATION = "2d"
 """nnU-Net's name for the network on slices."""
 
+
+CT = "CTNormalization"
+CT_STATISTICS = ("percentile_00_5", "percentile_99_5", "mean", "std")
+
+Stride = tuple[PositiveInt, PositiveInt]
+Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 STEPS = ("preprocessor_name", "resampling_fn_data", "resampling_fn_probabilities")
 """Keys of a plan that name code which prepares a case or brings a prediction back."""
@@ -49,16 +55,31 @@ class NnUnetArchitecture:
     """
 
     kind: Literal["plain", "residual"]
-    features: tuple[int, ...]
-    strides: tuple[Pair, ...]
-    kernels: tuple[Pair, ...]
-    encoder_depths: tuple[int, ...]
-    decoder_depths: tuple[int, ...]
+    features: tuple[PositiveInt, ...]
+    strides: tuple[Stride, ...]
+    kernels: tuple[Stride, ...]
+    encoder_depths: tuple[PositiveInt, ...]
+    decoder_depths: tuple[PositiveInt, ...]
     conv_bias: bool
     norm: tuple[str, Mapping[str, Any]] | None
     nonlinearity: tuple[str, Mapping[str, Any]]
     dropout: tuple[str, Mapping[str, Any]] | None
-    stem_channels: int
+    stem_channels: PositiveInt
+
+    def __post_init__(self) -> None:
+        """Refuse lists of other lengths.
+
+        Raises:
+            ValueError: The stages are not counted alike.
+        """
+        stages = len(self.features)
+        lists = (self.strides, self.kernels, self.encoder_depths, (*self.decoder_depths, 0))
+        if any(len(values) != stages for values in lists):
+            raise ValueError(
+                f"a network of {stages} stages has as many strides, kernels and encoder depths, "
+                f"and {stages - 1} decoder depths (came {len(self.strides)}, {len(self.kernels)}, "
+                f"{len(self.encoder_depths)} and {len(self.decoder_depths)})"
+            )
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> NnUnetArchitecture:
@@ -67,7 +88,7 @@ class NnUnetArchitecture:
         Raises:
             ValueError: It is not one.
         """
-        return TypeAdapter(cls).validate_python(value)
+        return cls(**value)
 
 
 @dataclass(frozen=True)
@@ -94,19 +115,46 @@ class NnUnetPlan:
     """
 
     architecture: NnUnetArchitecture
-    in_channels: int
-    out_channels: int
+    in_channels: PositiveInt
+    out_channels: PositiveInt
     output: Literal["softmax", "sigmoid"]
     labels: Mapping[str, int | tuple[int, ...]]
     channel_names: tuple[str, ...]
-    patch_size: Pair
-    spacing: tuple[float, float]
+    patch_size: Stride
+    spacing: tuple[Millimetres, Millimetres]
     normalization: tuple[str, ...]
     masked: tuple[bool, ...]
     intensities: tuple[Mapping[str, float], ...]
     transpose: tuple[int, ...]
     reader: str
     steps: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            ValueError: Axes, channels or labels are not counted as nnU-Net counts them.
+        """
+        if sorted(self.transpose) != [0, 1, 2]:
+            raise ValueError(f"transpose_forward names each of 0, 1, 2 (came {self.transpose})")
+        counts = (len(self.channel_names), len(self.normalization), len(self.masked))
+        if set(counts) != {self.in_channels}:
+            raise ValueError(
+                "channel_names, normalization_schemes and use_mask_for_norm are of the same "
+                f"channels (came {', '.join(map(str, counts))})"
+            )
+        for scheme, known in zip(self.normalization, self.intensities, strict=True):
+            if scheme == CT and not _says_how_ct_is_scaled(known):
+                raise ValueError(
+                    f"{CT} goes by foreground intensities: {', '.join(CT_STATISTICS)}, with "
+                    f"percentiles that ascend and a std above 0 (came {dict(known) or 'none'})"
+                )
+        values = [v for value in self.labels.values() for v in _values(value)]
+        if self.output == "softmax" and sorted(values) != [*range(len(self.labels))]:
+            raise ValueError(
+                "labels are numbered from 0 on, each once (came "
+                f"{', '.join(f'{name}: {value}' for name, value in self.labels.items())})"
+            )
 
 
 def parse_plan(
@@ -121,34 +169,27 @@ def parse_plan(
 
     Raises:
         ConfigError: If the configuration is missing, or its network is of another class.
-        KeyError: If a key is missing.
+        LookupError, TypeError, AttributeError, ValueError: If they are no plans.
     """
     configuration = _configuration(plans, CONFIGURATION, where)
-    channels = dataset.get("channel_names") or dataset["modality"]
+    channels = _channels(dataset.get("channel_names") or dataset["modality"])
     labels = {
-        name: tuple(value) if isinstance(value, list) else int(value)
+        name: tuple(value) if isinstance(value, list) else value
         for name, value in dataset["labels"].items()
         if name != "ignore"
     }
     output, classes = _output(labels)
-    schemes = tuple(configuration["normalization_schemes"])
-    if len(schemes) != len(channels):
-        raise ConfigError(
-            "plans.json and dataset.json of a trained model must be of the same channels",
-            came=f"{len(schemes)} normalisations for {len(channels)} channels",
-            remedy="copy both files from the trained model's folder again",
-            where=where,
-        )
+    spacing = configuration["spacing"]
     return NnUnetPlan(
         architecture=_architecture(configuration, where),
         in_channels=len(channels),
         out_channels=classes,
         output=output,
         labels=labels,
-        channel_names=tuple(str(name) for name in channels.values()),
+        channel_names=channels,
         patch_size=_pair(configuration["patch_size"]),
-        spacing=(float(configuration["spacing"][0]), float(configuration["spacing"][1])),
-        normalization=schemes,
+        spacing=tuple(spacing),
+        normalization=tuple(configuration["normalization_schemes"]),
         masked=tuple(configuration.get("use_mask_for_norm", [False] * len(channels))),
         intensities=tuple(
             plans.get("foreground_intensity_properties_per_channel", {}).get(str(number), {})
@@ -160,19 +201,41 @@ def parse_plan(
     )
 
 
+def _channels(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Names in the order of their numbers, by which nnU-Net finds the files of channels."""
+    numbered = {int(number): str(name) for number, name in given.items()}
+    if sorted(numbered) != [*range(len(given))]:
+        raise ValueError(f"channels are numbered from 0 on (came {', '.join(map(str, given))})")
+    return tuple(numbered[number] for number in range(len(given)))
+
+
+def _says_how_ct_is_scaled(known: Mapping[str, float]) -> bool:
+    if not set(CT_STATISTICS) <= set(known):
+        return False
+    return known["percentile_00_5"] < known["percentile_99_5"] and known["std"] > 0
+
+
+def _values(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _output(
     labels: Mapping[str, int | tuple[int, ...]],
 ) -> tuple[Literal["softmax", "sigmoid"], int]:
     """How many heads, and how they are read: regions when a label names several values."""
-    values = [value if isinstance(value, tuple) else (value,) for value in labels.values()]
+    values = [_values(value) for value in labels.values()]
     if any(len(value) > 1 for value in values):
         return "sigmoid", sum(set(value) != {0} for value in values)
     return "softmax", len({number for value in values for number in value})
 
 
-def _configuration(plans: Mapping[str, Any], name: str, where: object) -> dict[str, Any]:
+def _configuration(
+    plans: Mapping[str, Any], name: str, where: object, heirs: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Resolve a configuration and what it inherits."""
     known = plans["configurations"]
+    if name in heirs:
+        raise ValueError(f"a configuration inherits from another (came {name}, from itself)")
     if name not in known:
         raise ConfigError(
             f"the trained model must have the configuration {name}",
@@ -182,7 +245,14 @@ def _configuration(plans: Mapping[str, Any], name: str, where: object) -> dict[s
         )
     own = dict(known[name])
     parent = own.pop("inherits_from", None)
-    return own if parent is None else {**_configuration(plans, parent, where), **own}
+    return (
+        own
+        if parent is None
+        else {
+            **_configuration(plans, parent, where, (*heirs, name)),
+            **own,
+        }
+    )
 
 
 def _architecture(configuration: Mapping[str, Any], where: object) -> NnUnetArchitecture:
@@ -217,6 +287,11 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     "norm_op": ("InstanceNorm2d", "BatchNorm2d"),
     "nonlin": ("LeakyReLU", "ReLU"),
     "dropout_op": ("Dropout", "Dropout2d"),
+}
+_OPTIONS: Mapping[str, Collection[str]] = {
+    "norm_op": ("eps", "momentum", "affine", "track_running_stats"),
+    "nonlin": ("inplace", "negative_slope"),
+    "dropout_op": ("p", "inplace"),
 }
 _UNSUPPORTED = ("nonlin_first", "block", "bottleneck_channels")
 
@@ -267,7 +342,11 @@ def _layer(
             remedy="train with one of nnU-Net's own planners",
             where=where,
         )
-    return name, dict(kwargs.get(f"{key}_kwargs") or {})
+    options = dict(kwargs.get(f"{key}_kwargs") or {})
+    odd = set(options) - set(_OPTIONS[key])
+    if odd:
+        raise ValueError(f"{key}_kwargs are {', '.join(_OPTIONS[key])} (came {', '.join(odd)})")
+    return name, options
 
 
 def _per_stage(value: int | Sequence[int], stages: int) -> tuple[int, ...]:

@@ -18,14 +18,13 @@ from collections.abc import Callable, Mapping
 import torch
 
 from distributed_iac.config.run import RunConfig
-from distributed_iac.config.training import SearchSettings, SupervisedSettings
+from distributed_iac.config.training import TRAINING_PARTS, SearchSettings, SupervisedSettings
 from distributed_iac.data.batches.loader import Batches
 from distributed_iac.errors import RunError
 from distributed_iac.run.probe import Probe, ProbedKind
 from distributed_iac.training.group import Group
 from distributed_iac.training.memory import lack_of_memory_named
 from distributed_iac.training.stage import Stage
-from distributed_iac.training.supervised import TRAINING_PARTS
 
 EPOCHS, STEPS = 3, 2
 """Our choice: what it takes to tell the two apart, and one step more, because steps vary."""
@@ -99,7 +98,7 @@ def _settings(config: RunConfig, kind: ProbedKind) -> SupervisedSettings | Searc
 def _steps(config: RunConfig, kind: ProbedKind) -> int:
     """Batches in an epoch, also where an epoch is a pass over all slices."""
     group = Group.open(config, config.data[0], config.backbones[0])
-    parts = ["weights"] if kind == "search" else TRAINING_PARTS
+    parts = {"search": ("weights",), "pretrain": config.pretrain.parts}.get(kind, TRAINING_PARTS)
     return Batches(group.store, parts, config.batches, seed=0, device=group.device).steps_per_epoch
 
 

@@ -141,6 +141,7 @@ class Group:
             self.config.batches,
             seed=self.seed("pretrain"),
             device=self.device,
+            parts=self.config.pretrain.parts,
         )
 
     def baseline_stage(self, seed: int) -> SupervisedStage:

@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from distributed_iac.config.batches import BatchSettings
-from distributed_iac.config.training import PretrainSettings
+from distributed_iac.config.training import TRAINING_PARTS, PretrainSettings, TrainingPart
 from distributed_iac.data.batches.loader import CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.nets.contract import Backbone
@@ -28,6 +30,7 @@ def pretrain_stage(
     *,
     seed: int,
     device: torch.device,
+    parts: Sequence[TrainingPart] = TRAINING_PARTS,
 ) -> SupervisedStage:
     """Build the stage that trains all of a backbone.
 
@@ -39,8 +42,9 @@ def pretrain_stage(
         batches: Batch size, steps an epoch, augmentation.
         seed: Of the batches and of dropout; initial weights come with the backbone.
         device: Where to train.
+        parts: Of the split, those whose slices it learns from.
     """
     groups = [(list(backbone.parameters()), 1.0)]
     return SupervisedStage(
-        backbone, groups, source, scheme, settings, batches, seed=seed, device=device
+        backbone, groups, source, scheme, settings, batches, seed=seed, device=device, parts=parts
     )

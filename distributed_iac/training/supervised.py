@@ -9,7 +9,8 @@
         report = stage.step()
     stage.best.state                     # of the epoch with the best val Dice
 
-All training patients are used (parts ``weights`` and ``architecture``); ``val`` picks the epoch.
+All training patients are used (parts ``weights`` and ``architecture``) unless parts are named;
+``val`` picks the epoch.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from distributed_iac.config.batches import BatchSettings
-from distributed_iac.config.training import SupervisedSettings
+from distributed_iac.config.training import TRAINING_PARTS, SupervisedSettings, TrainingPart
 from distributed_iac.data.batches.loader import Batch, Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.training.best import Best
@@ -40,8 +41,6 @@ from distributed_iac.training.randomness import epoch_randomness
 from distributed_iac.training.score import validation_dice
 from distributed_iac.training.stage import StepReport
 from distributed_iac.training.targets import TargetCoder
-
-TRAINING_PARTS = ("weights", "architecture")
 
 
 class SegmentationNetwork(Protocol):
@@ -64,6 +63,7 @@ class SupervisedStage(EpochStage):
         batches: Batch size, steps an epoch, augmentation.
         seed: Of the batches' order and augmentation.
         device: Where to train; the network is moved there.
+        parts: Of the split, those whose slices it learns from.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class SupervisedStage(EpochStage):
         *,
         seed: int,
         device: torch.device,
+        parts: Sequence[TrainingPart] = TRAINING_PARTS,
     ) -> None:
         super().__init__(settings.epochs, settings.validate_every)
         self.network = network.to(device)
@@ -88,7 +89,7 @@ class SupervisedStage(EpochStage):
         self._device = device
         self._coder = TargetCoder(scheme).to(device)
         self._loss = SegmentationLoss(settings.loss, self._coder.activation)
-        self._batches = Batches(source, TRAINING_PARTS, batches, seed=seed, device=device)
+        self._batches = Batches(source, parts, batches, seed=seed, device=device)
         self._batch_size = batches.batch_size
         self._optimiser = build_optimiser(settings.optimiser, groups, batches.batch_size)
         self._trained = [parameter for parameters, _ in groups for parameter in parameters]

@@ -195,6 +195,106 @@ def test_a_folder_that_is_no_model_is_told(tmp_path: Path, model: Path) -> None:
         read_nnunet_plan(model)
 
 
+def own(key: str, value: Any) -> Any:
+    return lambda plans: plans["configurations"]["2d"].update({key: value})
+
+
+def network(key: str, value: Any) -> Any:
+    return lambda plans: plans["configurations"]["2d"]["architecture"]["arch_kwargs"].update(
+        {key: value}
+    )
+
+
+def ct(statistics: dict[str, dict[str, float]]) -> Any:
+    def change(plans: Any) -> None:
+        own("normalization_schemes", ["CTNormalization"] * 2)(plans)
+        plans["foreground_intensity_properties_per_channel"] = statistics
+
+    return change
+
+
+SOUND_CT = {"percentile_00_5": -100.0, "percentile_99_5": 100.0, "mean": 1.0, "std": 9.0}
+PLANS = {
+    "of itself": (own("inherits_from", "2d"), "from itself"),
+    "no patch": (own("patch_size", None), "NoneType"),
+    "patch of 0": (own("patch_size", [0, 24]), "patch_size.0: Input should be greater than 0"),
+    "spacing of 0": (own("spacing", [0, 1]), "spacing.0: Input should be greater than 0"),
+    "spacing of NaN": (own("spacing", [float("nan"), 1]), "spacing.0"),
+    "one spacing": (own("spacing", [1.0]), "spacing.1: Field required"),
+    "three spacings": (own("spacing", [4.0, 1.0, 1.0]), "spacing"),
+    "two axes": (lambda plans: plans.update(transpose_forward=[0, 1]), "each of 0, 1, 2"),
+    "an axis twice": (lambda plans: plans.update(transpose_forward=[0, 1, 1]), "each of 0, 1, 2"),
+    "masks of fewer": (own("use_mask_for_norm", [True]), "same channels"),
+    "schemes of fewer": (own("normalization_schemes", ["NoNormalization"]), "same channels"),
+    "fewer features": (network("features_per_stage", [6, 8]), "a network of 2 stages"),
+    "fewer kernels": (network("kernel_sizes", [[3, 3]]), "and 3 decoder depths"),
+    "stride of 0": (network("strides", [[1, 1], [2, 2], [2, 1], [0, 2]]), "strides.3.0"),
+    "unknown option": (network("norm_op_kwargs", {"epz": 1}), "epz"),
+    "CT of nothing": (ct({}), "foreground intensities"),
+    "CT of one channel": (ct({"0": SOUND_CT}), "foreground intensities"),
+    "CT that descends": (
+        ct({"0": SOUND_CT, "1": SOUND_CT | {"percentile_00_5": 101.0}}),
+        "percentiles that ascend",
+    ),
+    "CT of no width": (ct({"0": SOUND_CT, "1": SOUND_CT | {"std": 0.0}}), "std above 0"),
+}
+DATASETS = {
+    "labels from 1": (lambda d: d["labels"].pop("background"), "numbered from 0 on"),
+    "a label twice": (lambda d: d["labels"].update(LV=2), "numbered from 0 on"),
+    "a gap": (lambda d: d["labels"].update(LV=7), "numbered from 0 on"),
+    "half a label": (lambda d: d["labels"].update(LV=1.6), "labels.LV"),
+    "labels in a list": (lambda d: d.update(labels=["background", "LV"]), "items"),
+    "channels in a list": (lambda d: d.update(channel_names=["T1", "T2"]), "items"),
+    "channels from 1": (lambda d: d.update(channel_names={"1": "T1", "2": "T2"}), "from 0 on"),
+    "channels by name": (lambda d: d.update(channel_names={"T1": 0, "T2": 1}), "T1"),
+}
+
+
+@pytest.mark.parametrize("name", [*PLANS, *DATASETS])
+def test_plans_that_contradict_themselves_are_refused_with_the_reason(
+    model: Path, name: str
+) -> None:
+    change, said = {**PLANS, **DATASETS}[name]
+    edit(model / ("plans.json" if name in PLANS else "dataset.json"), change)
+    with pytest.raises(ConfigError, match="nnU-Net v2 training") as caught:
+        read_nnunet_plan(model)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["plans.json", "dataset.json"])
+def test_a_list_in_a_file_s_place_is_refused(model: Path, name: str) -> None:
+    (model / name).write_text("[{}]")
+    with pytest.raises(ConfigError, match="nnU-Net v2 training"):
+        read_nnunet_plan(model)
+
+
+def test_channels_are_known_by_their_number_and_not_their_place(model: Path) -> None:
+    edit(model / "dataset.json", lambda d: d.update(channel_names={"1": "T2", "0": "T1"}))
+    assert read_nnunet_plan(model).channel_names == ("T1", "T2")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda said: said.update(fold=3), "one of fold 3, as it says itself"),
+        (lambda said: said["plans"]["configurations"]["2d"].update(spacing=[3, 3]), "spacing"),
+        (lambda said: said["plans"].update(transpose_forward=[0, 1, 2]), "transpose"),
+        (lambda said: said["dataset_json"]["labels"].update(RV=2, MYO=1), "labels"),
+        (lambda said: said["plans"].pop("configurations"), "configurations"),
+    ],
+)
+def test_a_checkpoint_of_another_fold_or_plan_is_refused(
+    model: Path, change: Any, said: str
+) -> None:
+    path = model / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(path, weights_only=False)
+    change(checkpoint["init_args"])
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError) as caught:
+        build_backbone(NnUnetSettings(folder=model), 2, 4)
+    assert said in str(caught.value)
+
+
 def test_plans_with_a_hole_name_the_missing_key(model: Path) -> None:
     edit(model / "plans.json", lambda plans: plans["configurations"]["2d"].pop("spacing"))
     with pytest.raises(ConfigError, match="nnU-Net v2") as caught:

@@ -42,7 +42,9 @@ def pretrain(
 ) -> Callable[..., SupervisedStage]:
     def stage(**settings: Any) -> SupervisedStage:
         values = PretrainSettings(**{"epochs": 6, "optimiser": ADAM, **settings})
-        return pretrain_stage(backbone(), store, scheme, values, BATCHES, seed=0, device=CPU)
+        return pretrain_stage(
+            backbone(), store, scheme, values, BATCHES, seed=0, device=CPU, parts=values.parts
+        )
 
     return stage
 
@@ -110,6 +112,21 @@ def test_training_learns_what_the_discs_look_like(
     assert rows[-1]["loss"] < rows[0]["loss"] / 2
     assert stage.best.score > 0.6
     assert stage.best.score == max(row["val_dice"] for row in rows)
+
+
+def test_a_network_learns_from_the_parts_that_it_is_given_alone(
+    pretrain: Callable[..., SupervisedStage], store: MemoryStore
+) -> None:
+    states = []
+    for values in ("as they are", "others"):
+        if values == "others":
+            store._images[store.rows("architecture")] += 1
+        for parts in (["weights"], ["weights", "architecture"]):
+            stage = pretrain(epochs=2, parts=parts)
+            finish(stage)
+            states.append(stage.network.state_dict())
+    assert equal(states[0], states[2])
+    assert not equal(states[1], states[3])
 
 
 def test_patience_ends_the_training_and_says_so(pretrain: Callable[..., SupervisedStage]) -> None:
