@@ -48,7 +48,9 @@ for process in psutil.process_iter():
         environment = process.environ()
         if any(mark.items() <= environment.items() for mark in marks):
             victims |= {process, *process.children(recursive=True)}
-    except psutil.Error:
+            if process.parent().name() == "slurmstepd":  # has written over its own environment
+                victims.add(process.parent())
+    except (psutil.Error, AttributeError):
         continue
 for action in ("suspend", "kill"):
     for victim in victims:
@@ -105,7 +107,7 @@ SlurmdSpoolDir=$here/spool-%n
 SlurmdPidFile=$here/slurmd-%n.pid
 SlurmdLogFile=$here/slurmd-%n.log
 SlurmdParameters=config_overrides
-SlurmdTimeout=10
+SlurmdTimeout=20
 KillWait=10
 ReturnToService=2
 MpiDefault=none
@@ -151,25 +153,28 @@ YAML
 
 reports() { cat "$run/journal.jsonl" 2>/dev/null | grep -c '"report"' || true; }
 
+state_of() { squeue --noheader --job "$job" --format=%T 2>/dev/null || true; }
+
+# A second goes by, while there still is a job.
+wait_a_second() {
+    if [[ -z $(state_of) || $(state_of) == COMPLETED ]]; then
+        say "the job ended early"
+        exit 1
+    fi
+    sleep 1
+}
+
 # Waits for epochs beyond those that there are now. NUMBER
 wait_for_epochs() {
     local goal=$(($(reports) + $1))
-    while (($(reports) < goal)); do
-        if [[ -z $(squeue --noheader --job "$job") ]]; then
-            say "the job ended early"
-            exit 1
-        fi
-        sleep 1
-    done
+    while (($(reports) < goal)); do wait_a_second; done
 }
 
 # Waits until the sweep's job has begun so many times. NUMBER
 wait_for_start() {
-    until grep -q "job $job, start $1:" "$here/job.log" 2>/dev/null; do sleep 1; done
+    until grep -q "job $job, start $1:" "$here/job.log" 2>/dev/null; do wait_a_second; done
     say "start $1"
 }
-
-state_of() { squeue --noheader --job "$job" --format=%T 2>/dev/null || true; }
 
 mkdir -p "$IAC_SHARED" "$here/calm"
 configuration | tee "$IAC_SHARED/config.yaml" >"$here/calm/config.yaml"
@@ -202,7 +207,7 @@ sbatch --partition=high --nodes=3 --gres=gpu:1 --exclusive --output=/dev/null --
 wait_for_start 3
 wait_for_epochs 6
 say "$(power_off n1)"
-sleep 15
+until [[ $(sinfo --noheader --nodes=n1 --format=%T) == down* ]]; do wait_a_second; done
 power_on n1
 wait_for_start 4
 

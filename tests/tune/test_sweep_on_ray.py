@@ -200,16 +200,17 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 REAL = """
 name: run
 out: {folder}
-stores: {root}/stores
+stores: {folder}/stores
 device: cpu
 threads: 1
 data: [{{name: acdc, source: {root}/raw, preprocess: {{workers: 1, patch: [32, 32]}}}}]
 backbones: [{{name: basic_unet, features: [4, 4, 4, 4, 4, 4]}}]
 cell: {{nodes: 1, partial_channels: 1}}
-batches: {{batch_size: 4, steps_per_epoch: 2}}
-pretrain: {{epochs: 2}}
-search: {{epochs: 12, warmup_epochs: 1, validate_every: 12}}
-retrain: {{epochs: 2}}
+batches: {{batch_size: 2, steps_per_epoch: 1}}
+pretrain: {{epochs: 1}}
+arms: {{lth: {{policy: js}}}}
+search: {{epochs: 8, warmup_epochs: 1, validate_every: 8}}
+retrain: {{epochs: 1}}
 controls: []
 evaluation: {{metrics: [dice]}}
 sweep: {{workers: reused, checkpoint_epochs: 2}}
