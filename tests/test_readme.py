@@ -103,6 +103,7 @@ ELSEWHERE = {
     "make": "what it calls is tested, and `make test` runs these tests",
     "pip": "the environment of these tests was made so",
     "ray": "needs several machines; its options are checked below",
+    "sbatch": "needs a Slurm; tests/cluster/slurm_here.sh runs its file where there is one",
     "tensorboard": "a server; what it reads is tested in tests/report",
 }
 """Programs whose commands are not run here, and why."""
@@ -160,8 +161,8 @@ def config_of(text: str, folder: Path) -> Any:
 def test_every_program_it_calls_comes_with_the_project_or_the_shell() -> None:
     installed = {script.name for script in entry_points(group="console_scripts")}
     called = {words[0] for words in commands(README + CONTRIBUTING)}
-    assert {"distributed-iac", "make", "ray", "tensorboard", "pip"} == called - {"cd"}
-    assert called - installed <= {"make", "pip", "cd"}
+    assert {"distributed-iac", "make", "ray", "sbatch", "tensorboard", "pip"} == called - {"cd"}
+    assert called - installed <= {"make", "pip", "cd", "sbatch"}
 
 
 @pytest.mark.parametrize("words", calls("distributed-iac"), ids=" ".join)

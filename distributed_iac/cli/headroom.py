@@ -27,11 +27,14 @@ def headroom(
     """
     from distributed_iac.cli.configuration import load_settled
     from distributed_iac.cli.sweep import all_overrides, drive
+    from distributed_iac.cli.sweep_report import leave_report
     from distributed_iac.report.headroom_files import write_headroom
 
     settings = load_settled(config, all_overrides(out, address, overrides)).headroom_run()
     outcome = drive(settings)
+    answer = write_headroom(settings.folder)
+    leave_report(settings.folder)
     typer.echo()
-    typer.echo(write_headroom(settings.folder))
+    typer.echo(answer)
     if outcome.failed:
         raise typer.Exit(4)
