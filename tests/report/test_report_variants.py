@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from distributed_iac.comparison.pairing import MEAN
-from distributed_iac.report.rebuild import rebuild
+from distributed_iac.comparison.rows import JobRow, ScoreRow
+from distributed_iac.report.cost_figure import cost_figure
+from distributed_iac.report.page.blocks import Prose
 from distributed_iac.report.run_record import RunRecord, read_run
 from distributed_iac.report.run_tables import run_tables
 from distributed_iac.report.tables import Table
+from distributed_iac.report.tensorboard.run_board import run_name
+from distributed_iac.report.tensorboard.trials import variant_of
+from distributed_iac.report.variants import variants_section
 
 UNET = "acdc/basic_unet-tiny"
 NAMES = ("augmented", "longer", "unaugmented")
 
 
 @pytest.fixture(scope="module")
-def rebuilt(varied_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run beside its results, with everything that a report consists of."""
-    copy = tmp_path_factory.mktemp("rebuilt") / "work"
-    shutil.copytree(varied_run.parent.parent, copy)
-    rebuild(copy / "runs" / varied_run.name)
-    return copy / "runs" / varied_run.name
-
-
-@pytest.fixture(scope="module")
-def varied(rebuilt: Path) -> RunRecord:
-    return read_run(rebuilt)
+def varied(varied_run: Path) -> RunRecord:
+    return read_run(varied_run)
 
 
 @pytest.fixture(scope="module")
 def tables(varied: RunRecord) -> dict[str, Table]:
     return run_tables(varied)
+
+
+def rows_of(record: RunRecord) -> tuple[list[JobRow], list[ScoreRow]]:
+    return record.typed_job_rows, record.patient_rows
 
 
 def column(table: Table, name: str) -> list[object]:
@@ -92,29 +89,35 @@ def test_each_model_is_set_against_itself_in_the_first_variant(tables: dict[str,
     assert own[1] == "batches.augmentation none"
 
 
-def test_the_page_says_whether_the_order_of_the_arms_holds(rebuilt: Path) -> None:
-    text = (rebuilt / "report.html").read_text(encoding="utf-8")
-    assert "The order of the arms by mean test Dice" in text
-    assert f"{UNET}, augmented and longer:" in text
-    assert "no patients were scored" not in text
-    content = json.loads((rebuilt / "comparison.json").read_text(encoding="utf-8"))
+def test_the_page_says_whether_the_order_of_the_arms_holds(
+    varied: RunRecord, tables: dict[str, Table]
+) -> None:
+    (section,) = variants_section(varied, tables)
+    said = " ".join(
+        text
+        for block in section.blocks
+        for text in ((block.text,) if isinstance(block, Prose) else getattr(block, "items", ()))
+    )
+    assert "The order of the arms by mean test Dice" in said
+    assert f"{UNET}, augmented and longer:" in said
+    assert not any("no patients were scored" in one for one in varied.comparison.warnings)
+    content = varied.comparison.to_dict()
     assert {one["of"] for one in content["rankings"]} == {"arms", "models", "cells"}
 
 
-def test_jobs_and_dashboards_have_a_column_for_it(rebuilt: Path) -> None:
-    jobs = pq.read_table(rebuilt / "jobs.parquet").to_pylist()
-    named = {job["key"]: job["variant"] for job in jobs}
+def test_every_panel_of_the_costs_is_of_one_variant(varied: RunRecord) -> None:
+    titles = {axis.get_title(loc="left") for axis in cost_figure(*rows_of(varied)).axes}
+    assert titles - {""} == {f"{UNET}@{name}" for name in NAMES}
+
+
+def test_jobs_and_dashboards_say_the_variant(varied: RunRecord) -> None:
+    named = {row["key"]: row["variant"] for row in varied.job_rows}
     assert named["acdc/prepare"] is None
     assert named[f"{UNET}@longer/retrain/lth/seed1"] == "longer"
-    runs = {
-        str(path.parent.relative_to(rebuilt / "tensorboard"))
-        for path in rebuilt.glob("tensorboard/**/position.json")
-    }
-    assert {
-        f"{UNET}@augmented/lth/seed0",
-        f"{UNET}@unaugmented/lth/seed0",
-        f"{UNET}@longer/retrain-lth/seed1",
-    } <= runs
+    runs = {run_name(job): variant_of(job) for job in varied.graph.jobs()}
+    assert len(runs) == len(varied.graph)
+    assert runs[f"{UNET}@augmented/lth/seed0"] == "augmented and longer"
+    assert runs[f"{UNET}@longer/retrain-lth/seed1"] == "longer"
     assert f"{UNET}@longer/lth/seed0" not in runs
 
 
@@ -122,4 +125,5 @@ def test_without_variants_there_is_no_word_of_them(
     finished: RunRecord, finished_tables: dict[str, Table]
 ) -> None:
     assert not {"variants", "variant-dice", "ranking"} & finished_tables.keys()
+    assert variants_section(finished, finished_tables) == ()
     assert "variant" not in finished.tables.jobs.schema.names
