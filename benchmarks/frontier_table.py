@@ -32,6 +32,8 @@ HELD_OUT = 100
 ENOUGH = 0.95
 """Of what full finds: the aim that a setting is chosen by."""
 DRAWS = 5000
+WIDTH = 130
+"""Columns of the printed table, in a terminal or not."""
 
 FAMILIES: Mapping[str, str] = {
     **{name: arm.family for name, arm in ARMS.items()},
@@ -173,7 +175,7 @@ def sets_of(records: Records) -> dict[str, list[int]]:
 
 def show(records: Records, figure: Path | None = None) -> None:
     """Print a table a set of teachers; draw the last one."""
-    console = Console()
+    console = Console(width=WIDTH)
     picked = chosen(records)
     rows: list[Row] = []
     for title, teachers in sets_of(records).items():
