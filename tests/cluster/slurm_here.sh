@@ -153,12 +153,15 @@ YAML
 
 reports() { cat "$run/journal.jsonl" 2>/dev/null | grep -c '"report"' || true; }
 
-state_of() { squeue --noheader --job "$job" --format=%T 2>/dev/null || true; }
+# Nothing where Slurm is too busy to answer.
+state_of() { scontrol show job "$job" 2>/dev/null | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p' || true; }
+
+is_over() { [[ $(state_of) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|OUT_OF_MEMORY)$ ]]; }
 
 # A second goes by, while there still is a job.
 wait_a_second() {
-    if [[ -z $(state_of) || $(state_of) == COMPLETED ]]; then
-        say "the job ended early"
+    if is_over; then
+        say "the job ended early: $(state_of)"
         exit 1
     fi
     sleep 1
@@ -211,7 +214,7 @@ until [[ $(sinfo --noheader --nodes=n1 --format=%T) == down* ]]; do wait_a_secon
 power_on n1
 wait_for_start 4
 
-while [[ -n $(state_of) && $(state_of) != COMPLETED ]]; do sleep 2; done
+until is_over; do sleep 2; done
 say "$(scontrol show job "$job" | grep -o 'JobState=[A-Z]*\|ExitCode=[0-9:]*\|Restarts=[0-9]*' | xargs)"
 tail -n 5 "$here/job.log"
 say "undisturbed, without Slurm"
