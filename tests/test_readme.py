@@ -217,10 +217,11 @@ def test_every_file_and_folder_it_names_is_there(text: str) -> None:
 
 def test_every_configuration_in_a_command_is_there_and_loads() -> None:
     named = {word for words in commands(README) for word in words if "configs/" in word}
-    paths = {word.removeprefix("distributed-iac/") for word in named if " " not in word}
+    paths = {re.sub("^(distributed-iac|PROJECT)/", "", word) for word in named if " " not in word}
     assert "configs/sweep_all.yaml" in paths
+    assert all((ROOT / path).is_file() for path in paths)
     for path in paths:
-        assert load_config(ROOT / path).name
+        assert not path.endswith(".yaml") or load_config(ROOT / path).name
 
 
 def test_every_anchor_is_a_heading() -> None:
@@ -440,7 +441,8 @@ def test_the_readmes_commands_do_what_it_says_one_after_another(place: Path) -> 
 def _headroom_was_asked(runs: Path) -> None:
     """Its trainings are jobs of the sweep, whose report repeats what it said."""
     (group,) = json.loads((runs / "acdc-headroom/headroom.json").read_text())["groups"]
-    assert (group["group"], group["answer"]["code"]) == ("acdc/dynunet", "not known")
+    assert group["group"] == "acdc/dynunet"
+    assert group["sentences"]
     assert (runs / "acdc-headroom/headroom.svg").read_bytes().startswith(b"<?xml")
     digests = [
         {row["key"]: row["digest"] for row in pq.read_table(run / "jobs.parquet").to_pylist()}

@@ -240,7 +240,7 @@ class RunConfig(Settings):
         is as it is by default, so that whoever changes it here can go on there. Of a run that asks
         itself only that changes.
         """
-        no_say = ("arms", "baselines", "also_scored", "search", "selection", "scheduler")
+        no_say = ("arms", "given", "baselines", "also_scored", "search", "selection", "scheduler")
         fields = type(self).model_fields
         defaults = {name: fields[name].default for name in no_say}
         name = self.name if self.question == "headroom" else f"{self.name}{BESIDE}"

@@ -10,7 +10,7 @@ from distributed_iac.config.given import GivenGenotype
 from distributed_iac.config.run import RunConfig
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.run.digest import settings_of
+from distributed_iac.jobs.settings import settings_of
 
 GENES = [[0, "sep_conv_3x3"], [1, "skip_connect"]]
 CELL = {"inputs": 2, "nodes": [GENES, GENES]}
