@@ -51,7 +51,9 @@ def whole_file(path: Path, ending: str = ".tmp") -> Iterator[Path]:
             the temporary file removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}{ending}")
+    # Not the name itself: one as long as file systems take leaves no room for more.
+    own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
+    temporary = path.with_name(f".{own}.{os.getpid()}-{get_ident()}{ending}")
     try:
         yield temporary
         _synchronise(temporary)
@@ -205,11 +207,11 @@ _SETTLED = 2 * 10**9
 """Nanoseconds after which a change shows in the time of a file, on every file system that has
 times: FAT, the coarsest, counts two seconds."""
 
-_KNOWN: dict[Path, tuple[tuple[int, int, int], str]] = {}
+_KNOWN: dict[Path, tuple[tuple[int, ...], str]] = {}
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file; read again only once its size, time or inode is another one.
+    """SHA-256 of a file; read again only once its size, times or inode are others.
 
     Remembered in this process alone: what a disk does to a file later need not show in its time.
 
@@ -217,11 +219,11 @@ def sha256_of(path: Path) -> str:
         OSError: It cannot be read.
     """
     stat, place = path.stat(), path.absolute()
-    stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     known = _KNOWN.get(place)
     if known is not None and known[0] == stamp:
         return known[1]
     sha256 = digest_of(path).sha256
-    if time.time_ns() - stat.st_mtime_ns > _SETTLED:
+    if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED:
         _KNOWN[place] = (stamp, sha256)
     return sha256

@@ -100,6 +100,6 @@ def _draw(report: CheckReport, folder: Path, workers: int) -> list[Picture]:
             "the pictures must be written completely",
             came=error.strerror or error,
             where=folder,
-            remedy="free some space or name another folder",
+            remedy="see that the folder can be written to and has space, or name another one",
         ) from error
     return pictures

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import field_validator, model_validator
 
@@ -44,6 +44,13 @@ class EvaluationSettings(Settings):
 
     batch_size: Count = 32
     """Slices that are predicted at a time; changes memory and speed only. Our choice."""
+
+    @field_validator("mirror")
+    @classmethod
+    def _axes_differ(cls, given: Literal["auto"] | tuple[Axis, ...]) -> Any:
+        if given != "auto" and len(set(given)) < len(given):
+            raise ValueError(f"axes differ from each other (came {', '.join(given)})")
+        return given
 
     @field_validator("metrics")
     @classmethod

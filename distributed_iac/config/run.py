@@ -140,6 +140,27 @@ class RunConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _folders_are_apart(self, info: ValidationInfo) -> Self:
+        """What one of them holds must not be deleted with another, nor be taken for its own."""
+        if info.context == AS_STORED:
+            return self
+        folders = {"the run's folder (out, name)": self.folder}
+        if "://" not in self.artifacts:
+            folders["that of artifacts"] = Path(self.artifacts)
+        for one in self.all_data:
+            folders[f"the store of {one.name}"] = self.store_folder(one)
+        sources = {f"the source of {one.name}": one.source for one in self.all_data}
+        places: dict[Path, str] = {}
+        for what, folder in (*sources.items(), *folders.items()):
+            place = folder.absolute()
+            if place in places and not {what, places[place]} <= set(sources):
+                raise ValueError(
+                    f"{what} and {places[place]} must be folders apart (both are {folder})"
+                )
+            places[place] = what
+        return self
+
+    @model_validator(mode="after")
     def _controls_and_baselines_train_something(self) -> Self:
         if "plain_extra" in self.controls and self.retrain.unfreeze == "cells":
             others = [control for control in self.controls if control != "plain_extra"]
@@ -202,6 +223,11 @@ class RunConfig(Settings):
     def store_folder(self, dataset: DatasetSettings) -> Path:
         """Where a data set's store lies."""
         return dataset.store or self.stores / dataset.name
+
+    @property
+    def artifacts(self) -> str:
+        """Folder or URI of finished jobs' results, shared between runs."""
+        return self.sweep.artifacts or str(self.out / "artifacts")
 
     @property
     def folder(self) -> Path:

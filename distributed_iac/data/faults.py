@@ -192,6 +192,11 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "voxels are NaN, infinite, or beyond what 32-bit floats can square",
             "Replace them by the background value, or export the file again",
         ),
+        "absent_label": ProblemCode(
+            "warning",
+            "no label map holds a value that the source declares",
+            "Correct the declared labels, or the label maps: a class without voxels is not learned",
+        ),
         "noninteger_labels": ProblemCode(
             "error",
             "label values lie between integers",
@@ -249,8 +254,8 @@ class Fault:
     reason: str
     remedy: str | None = None
 
-    def of(self, case_id: str) -> Problem:
-        """Return the contract's value, blamed on a case."""
+    def of(self, case_id: str | None) -> Problem:
+        """Return the contract's value, blamed on a case, or on the source."""
         kind = CODES[self.code]
         return Problem(
             code=self.code,

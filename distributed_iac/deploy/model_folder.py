@@ -100,7 +100,7 @@ def export_model(
         raise RunError(
             "the exported model must be written completely",
             came=error.strerror or str(error),
-            remedy="free some space or name another folder",
+            remedy="see that the folder can be written to and has space, or name another one",
             where=folder,
         ) from error
     finally:

@@ -11,6 +11,7 @@ lies under a label map's name and is not the one that would be made is refused, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from distributed_iac.deploy.label_image import LabelDtype, label_image, write_im
 from distributed_iac.deploy.model import Model
 from distributed_iac.deploy.predictions import RECORD, Predictions, origin_of
 from distributed_iac.errors import ConfigError, DataError, RunError, SourceError
+from distributed_iac.nets.card import CARD
 
 Existing = Literal["keep", "replace"]
 Status = Literal["written", "present", "refused"]
@@ -71,8 +73,8 @@ def predict_images(
             directory has the name of a file that belongs there.
         RunError: A label map cannot be written.
     """
-    _require_apart(images, out)
     _make(out)
+    _require_apart(images, out)
     _require_files(images, out)
     return _outcomes(model, images, out, existing, dtype)
 
@@ -84,15 +86,23 @@ def _make(out: Path) -> None:
     except OSError as error:
         raise ConfigError(
             "label maps go to a folder that can be created",
-            came=error.strerror or str(error),
+            came="a link that leads nowhere" if out.is_symlink() else error.strerror or str(error),
             remedy="name another folder",
             where=out,
         ) from error
 
 
 def _require_files(images: Images, out: Path) -> None:
-    for path in (out / RECORD, *(_path(out, case.case_id) for case in images.cases)):
-        if path.is_dir():
+    if (out / CARD).exists():
+        raise ConfigError(
+            "label maps go to a folder of their own",
+            came="the folder of an exported model",
+            remedy="name another folder",
+            where=out,
+        )
+    wanted = {out / RECORD, *(_path(out, case.case_id) for case in images.cases)}
+    for path in sorted(out.iterdir()):
+        if path in wanted and path.is_dir():
             raise ConfigError(
                 "label maps and their record are files",
                 came="a directory of that name",
@@ -114,6 +124,7 @@ def _outcomes(
     for case in images.cases:
         path = _path(out, case.case_id)
         try:
+            _require_name(path)
             origin = origin_of(model.card, case, dtype)
             if existing == "keep" and path.exists():
                 _require_own(record, case, origin, path)
@@ -123,6 +134,22 @@ def _outcomes(
         except DataError as error:
             refusal = Skipped.from_error(case, error)
             yield CaseOutcome(case.case_id, "refused", path, refusal)
+
+
+def _require_name(path: Path) -> None:
+    """Refuse a case whose label map cannot be called after it.
+
+    Raises:
+        SourceError: The name is longer than the disk takes.
+    """
+    length, limit = len(os.fsencode(path.name)), os.pathconf(path.parent, "PC_NAME_MAX")
+    if length > limit:
+        raise SourceError(
+            f"a label map is called after its image, in at most {limit} bytes",
+            came=f"{length} bytes",
+            remedy="Give the image a shorter name",
+            where=path,
+        )
 
 
 def _require_own(record: Predictions, case: Case, origin: str, path: Path) -> None:
@@ -155,8 +182,8 @@ def _predict_one(
         raise RunError(
             "the label map must be written completely",
             came=error.strerror or str(error),
-            remedy="free some space or name another folder, and run the same command again: it "
-            "continues",
+            remedy="see that the folder can be written to and has space, or name another one, and "
+            "run the same command again: it continues",
             where=path,
         ) from error
     return CaseOutcome(case.case_id, "written", path, faults=found.faults)

@@ -74,6 +74,8 @@ class NetworkCard:
         normalisation: Of the intensities: ``ct``, ``zscore``, ``zscore_nonzero``, ...; one word
             that begins as another stands for both.
         orientation: How slices lie: ``LPS``, ``as_stored``, ...
+        cut: The same, where files were cut as they are stored and ``orientation`` says how all of
+            them are stored.
         intensities: Of CT, for each channel; None for others.
     """
 
@@ -84,6 +86,7 @@ class NetworkCard:
     patch: tuple[int, int] | None = None
     normalisation: tuple[str, ...] | None = None
     orientation: str | None = None
+    cut: str | None = None
     intensities: tuple[Intensities, ...] | None = None
 
 
@@ -198,7 +201,8 @@ def _differences(network: NetworkCard, store: NetworkCard) -> Iterator[Differenc
         for theirs_, ours_ in zip(network.intensities, store.intensities, strict=False):
             if not theirs_.is_near(ours_):
                 yield Difference("CT intensities", str(theirs_), str(ours_), _NOTHING)
-    if network.orientation and store.orientation and network.orientation != store.orientation:
+    ways = (store.orientation, store.cut)
+    if network.orientation and store.orientation and network.orientation not in ways:
         remedy = "set preprocess: from_backbone for a network of nnU-Net"
         yield Difference("orientation", network.orientation, store.orientation, remedy)
 

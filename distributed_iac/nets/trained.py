@@ -96,6 +96,12 @@ def names_of(settings: BackboneSettings) -> Names:
     return Names(settings.channel_names, settings.label_names)
 
 
+def has_a_cell(settings: BackboneSettings) -> bool:
+    """Whether given weights are an exported model's that has a cell beside the network."""
+    weights = settings.weights
+    return weights is not None and weights.is_dir() and read_card(weights).genotype is not None
+
+
 def card_of_store(fingerprint: Fingerprint) -> NetworkCard:
     """Say what a network trained on a store expects."""
     recipe = fingerprint.recipe
@@ -109,6 +115,7 @@ def card_of_store(fingerprint: Fingerprint) -> NetworkCard:
             word for rule in recipe.normalisers.values() for word in _normalisation(rule)
         ),
         orientation=" and ".join(describe_cut(cut, fingerprint.axis_codes) for cut in recipe.cuts),
+        cut=" and ".join(map(describe_cut, recipe.cuts)),
         intensities=_intensities(recipe.normalisers.get("CT")),
     )
 

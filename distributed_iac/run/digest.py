@@ -28,8 +28,8 @@ from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.identity import HOW_NOT_WHAT, content_key
 from distributed_iac.data.store.manifest import read_manifest
-from distributed_iac.errors import ConfigError
-from distributed_iac.files import digest_of
+from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.files import sha256_of
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.nets.card import CARD, WEIGHTS
@@ -107,6 +107,22 @@ class Digests:
             self._stores[name] = self._store_identity(self._datasets[name])
         return self._stores[name]
 
+    def require_same_backbone(self, job: Job) -> None:
+        """Refuse a backbone whose given weights are not those any more that its digest names.
+
+        Raises:
+            CheckpointError: They were exchanged.
+            ConfigError: They are gone.
+        """
+        settings = self._networks[job.backbone]
+        if _of_backbone(settings) != self._backbone(job.backbone):
+            raise CheckpointError(
+                "given weights stay the same while a run works with them",
+                came="others in their place",
+                remedy="run the same command again",
+                where=job.backbone,
+            )
+
     def _from_manifest(self, dataset: DatasetSettings) -> str:
         return read_manifest(self._config.store_folder(dataset)).results
 
@@ -132,7 +148,7 @@ def settings_of(config: RunConfig, job: Job) -> dict[str, Any]:
                 "seed": shared,
                 "batches": batches,
                 "evaluation": evaluation,
-                "pretrain": _plain(config.pretrain),
+                "pretrain": _plain(config.pretrain, "parts"),
                 "more_epochs": config.retrain.epochs,
             }
         case "search":
@@ -210,7 +226,7 @@ def _files(settings: BackboneSettings, path: Path) -> list[Path]:
 def _content(path: Path) -> str:
     """SHA-256 of a file."""
     try:
-        return digest_of(path).sha256
+        return sha256_of(path)
     except OSError as error:
         raise ConfigError(
             "weights that a backbone is given must be there",

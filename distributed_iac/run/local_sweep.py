@@ -37,7 +37,7 @@ from distributed_iac.run.lost import LostResults
 from distributed_iac.run.outcome import SweepOutcome
 from distributed_iac.run.replay import Replay
 from distributed_iac.run.result import read_result
-from distributed_iac.run.run_folder import artifacts_of, claim_run_folder, storage_of
+from distributed_iac.run.run_folder import claim_run_folder, storage_of
 from distributed_iac.run.run_workload import RunWorkload
 from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
@@ -72,7 +72,7 @@ class LocalSweep:
         config = follow_backbones(config)
         self.config = config
         self.graph = graph
-        self.artifacts = Artifacts(artifacts_of(config))
+        self.artifacts = Artifacts(config.artifacts)
         self._workload = RunWorkload(config, str(self.artifacts.root))
         self._observe = observe
         self._clock = clock

@@ -31,11 +31,6 @@ from distributed_iac.versions import UPGRADE
 MARK = "config.json"
 
 
-def artifacts_of(config: RunConfig) -> str:
-    """Folder or URI of the run's results; relative to the working folder if the settings are."""
-    return config.sweep.artifacts or str(config.out / "artifacts")
-
-
 def storage_of(folder: Path, storage: str | None) -> str:
     """Folder or URI of what jobs and Ray write while they run.
 

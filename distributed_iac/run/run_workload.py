@@ -94,13 +94,15 @@ class RunWorkload:
         return build_work(self.config, job, Artifacts(self.artifacts))
 
     def keep(self, job: Job, folder: Path, rows: Sequence[Result], final: Result) -> Result:
-        """Keep a finished job's files, if the store that they were made from is still that store.
+        """Keep a finished job's files, if what they were made from is still the same.
 
         Raises:
-            StoreError: It was changed while the job worked.
+            StoreError: The store was changed while the job worked.
+            CheckpointError: The weights that its backbone was given were.
         """
         if job.kind != "prepare":
             require_unchanged(self._store_folder(job.dataset), self._digests.store(job.dataset))
+            self._digests.require_same_backbone(job)
         artifacts = Artifacts(self.artifacts)
         return keep_result(artifacts, job, self.digest(job), folder, rows, final)
 

@@ -15,6 +15,8 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
@@ -32,6 +34,7 @@ from distributed_iac.nets.trained import (
     card_of_backbone,
     card_of_source,
     card_of_store,
+    has_a_cell,
     named_for,
     spare_outputs,
 )
@@ -107,6 +110,11 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
         )
     spare = spare_outputs(settings, store)
     told = [str(one) for one in differences(network, store)]
+    if has_a_cell(settings):
+        told.append(
+            f"{settings.weights} was exported with a cell, which is left out: the network beneath "
+            "it is taken, and scores otherwise than both together"
+        )
     if spare:
         told.append(
             f"the network also knows {', '.join(spare)}, of which the data set has no labels: "
@@ -124,8 +132,10 @@ class _Seen:
 
 
 def _doubts(config: RunConfig) -> Iterator[str]:
+    targets: set[str] = set()
     for dataset in config.all_data:
         seen = _look_at(config, dataset)
+        targets |= set(() if seen is None else seen.card.outputs)
         if seen is None:
             continue
         yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
@@ -133,6 +143,9 @@ def _doubts(config: RunConfig) -> Iterator[str]:
             network = settings if dataset in config.data else named_for(settings, seen.card)
             told = network_doubted(network, seen.card)
             yield from (f"{dataset.name}: {sentence}" for sentence in told)
+    unknown = sorted(set(config.evaluation.tolerances_mm) - targets)
+    if targets and unknown:
+        yield f"evaluation.tolerances_mm names {', '.join(unknown)}, which no data set has"
 
 
 def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
@@ -142,7 +155,7 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
             store = Store.open(folder)
             patients = {case.patient_id for part in PARTS for case in store.cases(part)}
             told = _of_patients(dataset, patients)
-            told = (*told, *store.doubts, *store.fingerprint.left_out)
+            told = (*told, *store.doubts, *store.fingerprint.left_out, *_unseen_targets(store))
             return _Seen(card_of_store(store.fingerprint), told)
         source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
     except DataError:  # the job that opens it says why, with its own exit code
@@ -150,6 +163,16 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
     others = [problem for problem in source.problems if problem.code != "alike_patients"]
     told = (*_of_patients(dataset, source.patients), *warnings_in_brief(others))
     return _Seen(card_of_source(source), told)
+
+
+def _unseen_targets(store: Store) -> Iterator[str]:
+    """Targets that a part of the split does not show: they are not learned, chosen by or scored."""
+    shown = {part: int(np.bitwise_or.reduce(store.foreground(store.rows(part)))) for part in PARTS}
+    for target in store.fingerprint.labels.targets:
+        wanted = sum(1 << value for value in target.values)
+        without = [part for part in PARTS if not shown[part] & wanted]
+        if without:
+            yield f"no patient of {' and '.join(without)} has {target.name}"
 
 
 def _of_patients(dataset: DatasetSettings, patients: Iterable[str]) -> tuple[str, ...]:

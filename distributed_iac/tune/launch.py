@@ -11,7 +11,7 @@ from __future__ import annotations
 from distributed_iac.config.run import RunConfig
 from distributed_iac.nets.follow import follow_backbones
 from distributed_iac.run.outcome import SweepOutcome
-from distributed_iac.run.run_folder import artifacts_of, claim_run_folder
+from distributed_iac.run.run_folder import claim_run_folder
 from distributed_iac.run.run_workload import RunWorkload
 from distributed_iac.run.storage import absolute
 from distributed_iac.run.sweep_folder import SweepFolder
@@ -20,7 +20,7 @@ from distributed_iac.tune.sweep import Sweep
 
 def configured_sweep(config: RunConfig) -> Sweep:
     """The sweep that a configuration asks for."""
-    artifacts = artifacts_of(config)
+    artifacts = config.artifacts
     return Sweep(
         workload=RunWorkload(config, absolute(artifacts)),
         folder=config.folder,

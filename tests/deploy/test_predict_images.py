@@ -225,6 +225,35 @@ def test_a_directory_in_a_file_s_place_is_told_before_the_work(
         list(predict_images(model, found, tmp_path / "out", existing="replace"))
 
 
+def test_a_name_as_long_as_disks_take_does_not_cost_the_others(
+    tmp_path: Path, model: Model, folder: Path
+) -> None:
+    _image((30, 40, 3))(folder / f"{'x' * 248}.nii.gz")
+    _image((30, 40, 3))(folder / f"{'y' * 251}.nii")  # a label map is .nii.gz, which is too long
+    found = find_images(folder, model.card.fingerprint)
+    done = {one.case_id[0]: one.status for one in predict_images(model, found, tmp_path / "out")}
+    assert (done["x"], done["y"], done["g"]) == ("written", "refused", "written")
+
+
+@pytest.mark.parametrize("to", ["itself", "nowhere"])
+def test_a_link_to_nowhere_is_no_folder(
+    tmp_path: Path, model: Model, folder: Path, to: str
+) -> None:
+    out = tmp_path / "itself"
+    out.symlink_to(tmp_path / to)
+    found = find_images(folder, model.card.fingerprint)
+    with pytest.raises(ConfigError, match="leads nowhere"):
+        list(predict_images(model, found, out))
+
+
+def test_label_maps_do_not_lie_in_a_model_s_folder(
+    tmp_path: Path, model: Model, folder: Path
+) -> None:
+    found = find_images(folder, model.card.fingerprint)
+    with pytest.raises(ConfigError, match="a folder of their own"):
+        list(predict_images(model, found, tmp_path / "model"))
+
+
 def test_labels_of_a_data_set_are_not_looked_at(
     tmp_path: Path, model: Model, trained: Callable[..., Any]
 ) -> None:

@@ -151,6 +151,14 @@ def test_every_difference_has_both_values_and_the_setting_that_makes_them_equal(
     assert "from_backbone" in found["orientation"]
 
 
+def test_files_cut_as_they_are_stored_are_so_whatever_their_axes() -> None:
+    network = replace(NETWORK, orientation="as_stored along array axes 2, 1, 0")
+    store = replace(STORE, orientation="RAS along array axes 2, 1, 0", cut=network.orientation)
+    for card in (store, replace(store, cut="LPS")):
+        told = [one.what for one in differences(network, card)]
+        assert ("orientation" in told) is (card is not store)
+
+
 def test_ct_intensities_that_shift_the_images_are_a_difference() -> None:
     ct = replace(STORE, intensities=(Intensities(100.0, 70.0),))
     assert differences(ct, replace(STORE, intensities=(Intensities(104.0, 73.0),))) == ()

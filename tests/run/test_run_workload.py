@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from distributed_iac.config.run import RunConfig
-from distributed_iac.errors import StoreError
+from distributed_iac.errors import CheckpointError, StoreError
 from distributed_iac.phantom import make_phantom
 from distributed_iac.run.checkpoints import CheckpointInterval, JobCheckpoints
 from distributed_iac.run.job_run import JobRun
@@ -140,11 +143,28 @@ def test_nothing_is_kept_of_a_job_whose_store_was_changed_meanwhile(
     shard = next((folder / "shards").iterdir())
     whole = shard.read_bytes()
     shard.chmod(0o644)
+    before = shard.stat()
     shard.write_bytes(whole[:-64] + bytes(64))
+    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns))  # as rsync, cp -p and mv leave it
     with pytest.raises(StoreError, match="must be as it was written"):
         workload.keep(job, left, [], {})
-    shard.write_bytes(whole)  # younger than the manifest, and as it was
+    shard.write_bytes(whole)  # changed after the manifest, and as it was
     assert workload.keep(job, left, [], {})["status"] == "done"
+
+
+def test_nothing_is_kept_of_a_job_whose_weights_were_exchanged_meanwhile(
+    prepared: RunConfig, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(2)}, weights)
+    given = prepared.backbones[0].model_copy(update={"weights": weights})
+    workload = workload_of(prepared.model_copy(update={"backbones": (given,)}))
+    job = next(one for one in workload.graph.jobs() if one.kind == "search")
+    digest = workload.digest(job)
+    save_file({"a": torch.ones(2)}, weights)
+    with pytest.raises(CheckpointError, match="others in their place"):
+        workload.keep(job, tmp_path, [], {})
+    assert workload_of(workload.config).digest(job) != digest
 
 
 def test_nothing_is_kept_of_a_job_whose_store_is_another_one_now(

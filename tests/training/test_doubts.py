@@ -116,5 +116,27 @@ def test_bare_weights_and_doubtful_patients_are_told(tmp_path: Path) -> None:
     assert "taken to be t1 and background, LV" in found[1]
 
 
+def test_a_label_that_a_part_does_not_show_and_a_tolerance_of_no_label_are_told(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "Dataset001_heart"
+    write_source(root, ("T1",), ("LV", "RV"))
+    for number in range(1, 5):  # case0 alone keeps its RV
+        path = root / f"labelsTr/case{number}.nii.gz"
+        label = nib.Nifti1Image.from_filename(path)
+        voxels = np.asanyarray(label.dataobj) % 2
+        nib.save(nib.Nifti1Image(voxels, label.affine), path)
+    run = config(tmp_path, name="basic_unet", features="tiny", folder=None)
+    known = {"LV": 1.0, "LVV": 2.0}
+    evaluation = run.evaluation.model_copy(update={"tolerances_mm": known})
+    run = run.model_copy(update={"evaluation": evaluation})
+    prepare(run)
+    found = doubts(run)
+    assert found[0].startswith("heart: no patient of ")
+    assert found[0].endswith(" has RV")
+    assert found[0].count(" and ") == 2
+    assert found[1] == "evaluation.tolerances_mm names LVV, which no data set has"
+
+
 def test_what_cannot_be_read_yet_is_left_to_the_job_that_reads_it(tmp_path: Path) -> None:
     assert doubts(config(tmp_path)) == ()

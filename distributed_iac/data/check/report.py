@@ -15,6 +15,7 @@ from functools import partial
 
 from distributed_iac.data.check.case import CaseFacts, CaseFinding, inspect_case
 from distributed_iac.data.contract import Problem, Source
+from distributed_iac.data.faults import Fault
 from distributed_iac.data.volumes.duplicates import duplicate_problems
 from distributed_iac.data.volumes.stored_axes import common_codes, odd_cases
 from distributed_iac.data.workers import Workers
@@ -74,6 +75,7 @@ def conclude(source: Source, findings: Iterable[CaseFinding]) -> CheckReport:
     found = [problem for finding in ordered for problem in finding.problems]
     found += duplicate_problems((each.case, each.fingerprints) for each in facts)
     found += _stored_otherwise(facts)
+    found += _absent_labels(source, facts)
     # What the reader has said already is not said again.
     known = {(problem.code, problem.case_id) for problem in source.problems}
     fresh = [problem for problem in found if (problem.code, problem.case_id) not in known]
@@ -82,6 +84,21 @@ def conclude(source: Source, findings: Iterable[CaseFinding]) -> CheckReport:
         key=lambda problem: (problem.case_id or "", problem.code, str(problem.path)),
     )
     return CheckReport(source, facts, tuple(problems))
+
+
+def _absent_labels(source: Source, facts: Sequence[CaseFacts]) -> list[Problem]:
+    """Declared values that no label map holds, if all of them could be counted."""
+    labels = [each.label for each in facts if each.label is not None]
+    if not labels or len(labels) < sum(case.label is not None for case in source.cases):
+        return []
+    there = {value for label in labels for value in label.voxels}
+    absent = [
+        f"{name} ({value})" for value, name in source.labels.classes.items() if value not in there
+    ]
+    if not absent:
+        return []
+    reason = f"no label map holds {', '.join(absent)}"
+    return [Fault("absent_label", source.detection.root, reason).of(None)]
 
 
 def _stored_otherwise(facts: Sequence[CaseFacts]) -> list[Problem]:

@@ -161,6 +161,14 @@ def _patients(names: Iterable[str], origin: str, source: Source) -> set[str]:
             where=origin,
             remedy="remove them, or use the split that belongs to this source",
         )
+    ambiguous = [name for name in names if name in patients and owner.get(name, name) != name]
+    if ambiguous:
+        raise DataError(
+            "a split's names are either patients or cases",
+            came=f"{first_names(sorted(ambiguous))}: both a patient and a case of another patient",
+            where=origin,
+            remedy="name the patients otherwise in patients.table",
+        )
     return {name if name in patients else owner.get(name, name) for name in names}
 
 

@@ -149,7 +149,8 @@ def compared_files(folder: Path, manifest: Manifest, verify: Verify = "checksums
 def require_unchanged(folder: Path, results: str) -> None:
     """Refuse to go by a store that is another one now, or in which a file was changed since.
 
-    A file that is younger than the manifest, which is written last, is compared byte by byte; so
+    The manifest is written last. Where a file's content or place was changed after that, by the
+    time that no program can set (``ctime``), all are compared byte by byte, once a process; so
     this costs next to nothing where nothing was touched.
 
     Args:
@@ -168,9 +169,9 @@ def require_unchanged(folder: Path, results: str) -> None:
             remedy="run the same command again",
         )
     try:
-        written = patiently((folder / MANIFEST).stat).st_mtime_ns
+        written = patiently((folder / MANIFEST).stat).st_ctime_ns
         places = [folder / name for name in manifest.files]
-        touched = any(patiently(one.stat).st_mtime_ns > written for one in places)
+        touched = any(patiently(one.stat).st_ctime_ns > written for one in places)
     except OSError as error:
         raise _damaged(folder, error.strerror or str(error)) from error
     verify_files(folder, manifest, "checksums" if touched else "manifest")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,13 @@ def test_a_watcher_sees_every_case_once(make_case: MakeCase, make_source: MakeSo
 @pytest.mark.parametrize("workers", [1, 4])
 def test_a_source_without_cases_is_checked(make_source: MakeSource, workers: int) -> None:
     assert check_source(make_source(), workers=workers).is_clean
+
+
+def test_a_declared_label_that_no_label_map_holds_is_told(
+    make_case: MakeCase, make_source: MakeSource
+) -> None:
+    source = make_source(make_case("a"), make_case("b"))
+    declared = replace(source.labels, classes={**source.labels.classes, 77: "spleen"})
+    (problem,) = check_source(replace(source, labels=declared)).problems
+    assert (problem.code, problem.severity, problem.case_id) == ("absent_label", "warning", None)
+    assert "spleen (77)" in problem.reason

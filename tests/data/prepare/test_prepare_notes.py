@@ -310,7 +310,7 @@ def test_pictures_are_prepared_as_one_slice_each(
     for case in source.cases:
         rng = np.random.default_rng(list(case.case_id.encode()))
         image, label = rng.normal(100, 9, shape), np.zeros(shape, np.uint8)
-        label[8:16, 8:16] = 1
+        label[8:16, 8:16], label[9:12, 9:12] = 1, 2
         for path, voxels in ((image_of(case), image), (label_of(case), label)):
             nib.save(nib.Nifti1Image(voxels, np.diag([-1.5, -1.5, 1, 1])), path)
     layout = SliceLayout("LPS", None)

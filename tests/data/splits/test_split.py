@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,14 @@ def test_a_wrong_file_is_refused_with_the_names(tmp_path: Path, content: Any, wo
     with pytest.raises(DataError) as caught:
         split(patients(4), file=write(tmp_path, content))
     assert words in str(caught.value)
+
+
+def test_a_name_of_a_patient_and_of_another_s_case_is_not_guessed_at(tmp_path: Path) -> None:
+    cases = [replace(case(f"c{n}"), case_id=f"c{(n + 1) % 6}") for n in range(6)]
+    names = [f"c{n}" for n in range(6)]
+    path = write(tmp_path, {"test": names[:2], "train": names[2:]})
+    with pytest.raises(DataError, match="either patients or cases"):
+        split(cases, file=path)
 
 
 def test_a_missing_or_broken_file_is_refused(tmp_path: Path) -> None:
