@@ -7,30 +7,25 @@ process of the sweep each open, read and write of a file there fails with EIO or
 below Python, Arrow and nibabel alike: ``flaky_storage.c`` is loaded before libc (Linux, ``cc``).
 Bytes that a process has mapped into its memory are not disturbed.
 
-Compared with the same sweep in peace: the tables of jobs, epochs and patients, but for times,
-memory and remarks; training is deterministic on a CPU, so every number has to be equal.
+Compared with the same sweep in peace, as ``benchmarks/endings.py`` does.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.endings import Ending
 from benchmarks.harness import options, write_result
-from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.phantom import make_phantom
-from distributed_iac.run.collect import collect_run
-from distributed_iac.run.work.contract import PATIENTS
 
 SOURCE = Path(__file__).with_name("flaky_storage.c")
 CHANCE = 0.02
@@ -58,12 +53,6 @@ CONFIG: dict[str, Any] = {
 }
 """Every kind of job but baselines, in minutes; a checkpoint after every epoch, for more writes."""
 
-INCIDENTAL = {
-    *("seconds", "device_seconds", "total_seconds", "memory_bytes", "losses", "note"),
-    *("hostname", "trial_id"),
-}
-"""Columns that a second try may change."""
-
 
 def compiled(folder: Path) -> Path:
     """Compile what is loaded before libc."""
@@ -77,57 +66,6 @@ def disturbed(library: Path, root: Path, chance: float, log: Path) -> dict[str, 
     """Variables of a process in which files below ``root`` fail."""
     flaky = {"FLAKY_ROOT": str(root), "FLAKY_CHANCE": str(chance), "FLAKY_LOG": str(log)}
     return {**os.environ, **flaky, "LD_PRELOAD": str(library)}
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What a sweep leaves, without what may differ from one to the next.
-
-    Args:
-        tables: Rows of jobs, epochs and patients, as text: JSON has no NaN.
-        losses: How often a job was started again.
-    """
-
-    tables: dict[str, list[str]]
-    losses: int
-
-    @classmethod
-    def read(cls, run: Path) -> Ending:
-        """Read a run folder."""
-        found = collect_run(run)
-        patients = {
-            key: read_patients(folder / PATIENTS).to_pylist()
-            for key, folder in found.folders.items()
-            if (folder / PATIENTS).exists()
-        }
-        return cls(
-            {
-                "jobs": _plain(found.jobs.to_pylist()),
-                "epochs": sorted(_plain(found.epochs.to_pylist())),
-                **{key: _plain(rows) for key, rows in patients.items()},
-            },
-            sum(found.jobs.column("losses").to_pylist()),
-        )
-
-    def differences(self, other: Ending) -> list[str]:
-        """Tables that are not equal, each with its first row that is not."""
-        names = sorted(self.tables.keys() | other.tables.keys())
-        return [
-            f"{name}: {_first_difference(self.tables.get(name, []), other.tables.get(name, []))}"
-            for name in names
-            if self.tables.get(name) != other.tables.get(name)
-        ]
-
-
-def _plain(rows: list[dict[str, Any]]) -> list[str]:
-    kept = [{name: value for name, value in row.items() if name not in INCIDENTAL} for row in rows]
-    return [json.dumps(row, sort_keys=True, default=str) for row in kept]
-
-
-def _first_difference(mine: list[str], theirs: list[str]) -> str:
-    differing = (pair for pair in zip(mine, theirs, strict=False) if pair[0] != pair[1])
-    one, other = next(differing, (f"{len(mine)} rows", f"{len(theirs)} rows"))
-    return f"{one[:300]} instead of {other[:300]}"
 
 
 def sweep(folder: Path, environment: dict[str, str]) -> tuple[int, float]:
@@ -168,7 +106,7 @@ def main() -> None:
     differences = flaky_end.differences(calm_end)
     print(f"{failed.total()} calls failed ({dict(failed)}), {flaky_end.losses} jobs started again")
     print(f"{calm:.0f} s in peace, {flaky:.0f} s with failures; exit codes {code}, {flaky_code}")
-    print("\n".join(differences) or "all tables are equal")
+    print("\n".join(differences) or "all tables, weights and selections are equal")
     path = write_result(
         "flaky",
         settings={"chance": given.chance},

@@ -2,16 +2,11 @@
 
     python -m benchmarks.planted --seeds 12
 
-For every seed a cell is planted at random: for each node two of its incoming edges, on each edge
-a family (conv, pool, skip) drawn with equal chances and an operation of that family. The teacher
-is a frozen 2-D U-Net with that discrete cell and random weights; its most likely class labels
-random images. A search with a supernet in the same frozen U-Net sees images and labels only. The
-teacher's input and output projections are given to it as a start: the question is which
+For every seed a problem of :mod:`distributed_iac.phantom.planted`: a teacher with a cell planted at
+random labels images, a search with a supernet in the same frozen U-Net sees images and labels only.
+The teacher's input and output projections are given to it as a start: the question is which
 operations and edges lie between them. What the answer is worth is measured with it: the found cell
 is trained anew, beside the planted one and a random one.
-
-Chance is exact by construction, whatever the search prefers: a family is right with probability
-1/3 because the planted one is drawn uniformly; a node's pair of edges with 1 / C(n, 2).
 """
 
 from __future__ import annotations
@@ -32,38 +27,30 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest, wilcoxon
-from torch import nn
 
 from benchmarks.harness import RESULTS
 from benchmarks.memory_store import MemoryStore
 from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
-from distributed_iac.config.backbone import DynUnetSettings
 from distributed_iac.config.batches import BatchSettings
-from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.training import AdamSettings, RetrainSettings, SearchSettings
-from distributed_iac.data.contract import LabelScheme
 from distributed_iac.files import write_json
-from distributed_iac.genotype import FAMILY, OPERATIONS, CellTopology, Genotype
-from distributed_iac.nets.build import build_backbone
-from distributed_iac.nets.contract import Backbone
+from distributed_iac.genotype import FAMILY, OPERATIONS, Genotype
+from distributed_iac.phantom.planted import (
+    CELL,
+    SCHEME,
+    PlantedPlan,
+    PlantedProblem,
+    draw_cell,
+    plant_problem,
+)
 from distributed_iac.provenance import describe_environment
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.retrain import retrained
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.supervised import SupervisedStage
 
-FAMILIES = ("conv", "pool", "skip")
-SIZE = 24
-PATIENTS = 24
-SLICES = 4
-CONTRAST = 3.0
-"""Standard deviation of the teacher's logits."""
-SCHEME = LabelScheme("planted", {1: "middle", 2: "high"})
-BACKBONE = DynUnetSettings(base_features=8, strides=((1, 1), (2, 2), (2, 2)))
-CELL = CellSettings(nodes=2, width=8, partial_channels=1, none="left_out")
 BATCHES = BatchSettings(
     batch_size=8, steps_per_epoch=20, augmentation="none", foreground_fraction=0.0
 )
@@ -97,74 +84,12 @@ class Outcome:
     """On the val patients, of the found cell trained anew."""
 
 
-def plant(topology: CellTopology, generator: np.random.Generator) -> Genotype:
-    """Draw a cell: edges uniformly, families uniformly, operations within the family."""
-    nodes = []
-    for target in topology.targets:
-        sources = generator.choice(target, size=topology.kept_per_node(target), replace=False)
-        genes = []
-        for source in sources:
-            family = FAMILIES[generator.integers(len(FAMILIES))]
-            members = [name for name in OPERATIONS if FAMILY[name] == family]
-            genes.append((int(source), members[generator.integers(len(members))]))
-        nodes.append(genes)
-    return Genotype.shared(topology.inputs, nodes)
-
-
-@torch.no_grad()
-def teach(teacher: DerivedNetwork, images: np.ndarray) -> np.ndarray:
-    """Label images by the teacher's most likely class.
-
-    The head, which teacher and student share, is rescaled first so that no class is rare and the
-    labels are nearly certain: whoever has the teacher's cell can reproduce them exactly.
-    """
-    logits = teacher(torch.from_numpy(images))
-    mean, spread = logits.mean((0, 2, 3)), logits.std((0, 2, 3)) / CONTRAST
-    head = _head(teacher.backbone)
-    assert head.bias is not None
-    head.weight.div_(spread[:, None, None, None])
-    head.bias.sub_(mean).div_(spread)
-    labels: np.ndarray = teacher(torch.from_numpy(images)).argmax(1).numpy()
-    return labels.astype(np.uint8)
-
-
-def _head(backbone: Backbone) -> nn.Conv2d:
-    """The convolution that computes the logits."""
-    layers = [m for m in backbone.modules() if isinstance(m, nn.Conv2d)]
-    return [layer for layer in layers if layer.out_channels == len(SCHEME.values)][-1]
-
-
-def problem(seed: int) -> tuple[Backbone, DerivedNetwork, Genotype, MemoryStore]:
+def problem(seed: int) -> tuple[PlantedProblem, MemoryStore]:
     """Build teacher and data of one seed."""
-    generator = np.random.default_rng(derive_seed(seed, "planted"))
-    torch_generator = torch.Generator().manual_seed(derive_seed(seed, "teacher"))
-    backbone = build_backbone(BACKBONE, 1, 3, seed=derive_seed(seed, "backbone"))
-    genotype = plant(CELL.topology, generator)
-    teacher = DerivedNetwork(backbone, genotype, CELL, torch_generator)
-    noise = generator.normal(size=(PATIENTS * SLICES, 1, SIZE, SIZE))
-    images = (noise + 3 * gaussian_filter(noise, (0, 0, 1.5, 1.5))).astype(np.float32)
-    strengthen(teacher, images, torch_generator)
-    patients = [f"p{i // SLICES}" for i in range(len(images))]
-    names = sorted(set(patients), key=lambda name: int(name[1:]))
-    parts = {"weights": names[:12], "architecture": names[12:20], "val": names[20:]}
-    return (
-        backbone,
-        teacher,
-        genotype,
-        MemoryStore(images, teach(teacher, images), patients, parts, scheme=SCHEME),
+    planted = plant_problem(PlantedPlan(seed))
+    return planted, MemoryStore(
+        planted.images, planted.labels, planted.patients, planted.parts, scheme=SCHEME
     )
-
-
-@torch.no_grad()
-def strengthen(teacher: DerivedNetwork, images: np.ndarray, generator: torch.Generator) -> None:
-    """Give the cell a say: random output projections, and batch statistics of these images."""
-    for layer in teacher.projections.layers:
-        weight = layer.weight
-        weight.copy_(torch.randn(weight.shape, generator=generator) * (4 / weight.shape[1]) ** 0.5)
-    teacher.train()
-    for _ in range(30):
-        teacher(torch.from_numpy(images[:32]))
-    teacher.eval()
 
 
 @torch.no_grad()
@@ -179,10 +104,11 @@ def give_projections(student: SearchNetwork, teacher: DerivedNetwork) -> None:
 def search(arm: str, seed: int) -> Outcome:
     """Run one search and compare it with what was planted."""
     torch.set_num_threads(1)
-    backbone, teacher, genotype, store = problem(seed)
+    planted, store = problem(seed)
+    genotype = planted.genotype
     generator = torch.Generator().manual_seed(derive_seed(seed, "student"))
-    student = SearchNetwork(backbone, CELL, generator)
-    give_projections(student, teacher)
+    student = SearchNetwork(planted.backbone, CELL, generator)
+    give_projections(student, planted.teacher)
     stage = SearchStage(
         student,
         store,
@@ -231,10 +157,10 @@ def search(arm: str, seed: int) -> Outcome:
 
 def dice_of(seed: int, name: str, genotype: Genotype) -> float:
     """Val Dice of a cell, trained as the search trains; ``name`` seeds its initial weights."""
-    backbone, teacher, _, store = problem(seed)
+    planted, store = problem(seed)
     generator = torch.Generator().manual_seed(derive_seed(seed, "check", name))
-    network = DerivedNetwork(backbone, genotype, CELL, generator)
-    network.projections.load_state_dict(teacher.projections.state_dict())
+    network = DerivedNetwork(planted.backbone, genotype, CELL, generator)
+    network.projections.load_state_dict(planted.teacher.projections.state_dict())
     stage = SupervisedStage(
         network,
         retrained(network, "cells", rate=1.0),
@@ -253,8 +179,8 @@ def dice_of(seed: int, name: str, genotype: Genotype) -> float:
 def trained_anew(seed: int) -> dict[str, float]:
     """Val Dice of the planted cell and of a random one."""
     torch.set_num_threads(1)
-    other = plant(CELL.topology, np.random.default_rng(derive_seed(seed, "other")))
-    cells = {"planted": problem(seed)[2], "random": other}
+    other = draw_cell(CELL.topology, np.random.default_rng(derive_seed(seed, "other")))
+    cells = {"planted": problem(seed)[0].genotype, "random": other}
     return {"seed": seed} | {name: dice_of(seed, name, cell) for name, cell in cells.items()}
 
 

@@ -50,6 +50,9 @@ BASE = Path(__file__).with_suffix(".yaml")
 FIELD_OF_VIEW = 320.0  # mm, Sunnybrook
 TEST, VAL = 20, 5
 SIZES = (20, 5, 10, 2)
+FEW = ["plain", "random", "normalisation", "last_block", "network", "convolution"]
+"""Controls where there are fewer patients: one of a kind."""
+
 SEEN_GROUPS = ("NOR", "HCM")
 """ACDC's groups whose hearts are not dilated; the network meets DCM, MINF and RV as new ones."""
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
@@ -81,6 +84,7 @@ def parts() -> Iterator[Part]:
             yield other_hospital(size, width)
         if width == "narrow":
             yield same_hospital("acdc", width)
+            yield unseen_judges("acdc", width)
             yield training(width, "acdc-seen", "raw/acdc_seen")
             yield other_groups(width)
             yield same_hospital("hippocampus", width)
@@ -116,7 +120,8 @@ def other_hospital(size: int, width: str) -> Part:
         "weights": f"models/acdc-{width}",
         "label_names": {"LV endocardium": "LV"},
     }
-    return Part(f"new-{size}-{width}", {"data": [data], "backbones": [network]})
+    few = {} if size == max(SIZES) else {"controls": FEW}
+    return Part(f"new-{size}-{width}", {"data": [data], "backbones": [network], **few})
 
 
 def other_groups(width: str) -> Part:
@@ -138,6 +143,13 @@ def same_hospital(name: str, width: str) -> Part:
         "retrain": {"unfreeze": "all"},
     }
     return Part(f"same-{name}-{width}", settings)
+
+
+def unseen_judges(name: str, width: str) -> Part:
+    """The same, the patients that judge the architecture unknown to the network."""
+    same = same_hospital(name, width)
+    settings = {**same.settings, "pretrain": {"parts": ["weights"]}}
+    return Part(f"unseen-{name}-{width}", settings)
 
 
 def full_length(name: str, width: str) -> Part:

@@ -23,13 +23,18 @@ Raise the narrowest one with three sentences in mind: what is allowed, what came
 
 ``assert`` is kept for this project's own invariants and never meets a user.
 
-Where storage failed, raise ``from`` its error: what may pass makes the new one ``retriable``.
+Where storage failed, raise ``from`` its error: what may pass makes the new one ``retriable``. So
+does the usual way to do it::
+
+    with raised_as(ConfigError, "split.file must be readable", remedy="correct it", where=path):
+        content = path.read_bytes()
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from distributed_iac.transient import may_pass
@@ -98,6 +103,31 @@ class DistributedIacError(Exception):
         """Pickle by fields, so that an error survives the way back from a worker process."""
         fields = (self.message, self.came, self.remedy, self.where, self.retriable)
         return _rebuild, (type(self), *fields)
+
+
+@contextlib.contextmanager
+def raised_as(
+    kind: type[DistributedIacError],
+    message: str,
+    *,
+    remedy: str | None = None,
+    where: object | None = None,
+    caught: type[Exception] | tuple[type[Exception], ...] = OSError,
+) -> Iterator[None]:
+    """Raise an error of this tree in place of what storage, or a library, raises in the block.
+
+    Args:
+        kind: Of the error.
+        message: What is expected.
+        remedy: What the user can do.
+        where: File that it is about.
+        caught: What is raised anew.
+    """
+    try:
+        yield
+    except caught as error:
+        said = error.strerror if isinstance(error, OSError) else None
+        raise kind(message, came=said or error, remedy=remedy, where=where) from error
 
 
 def _rebuild(

@@ -5,8 +5,8 @@
     python -m distributed_iac.quickstart            # in ./quickstart; run it again to continue
 
 Phantoms, then ``distributed-iac sweep`` on a local Ray: prepare, pre-train, search (full and LTH),
-retrain both cells and the controls, score the test patients in native geometry; then
-``distributed-iac report``. Every step is the ordinary one that a user would run; only the data and
+retrain both cells and the controls, score the test patients in native geometry, and the report of
+it all. Every step is the ordinary one that a user would run; only the data and
 the numbers of epochs are small.
 """
 
@@ -116,16 +116,15 @@ def main() -> None:
 
 
 def run(console: Console) -> None:
-    """Make the data, run the sweep and its report."""
+    """Make the data, run the sweep, and show what came out."""
     from distributed_iac.cli.sweep import sweep
     from distributed_iac.config.load import load_config
-    from distributed_iac.report.rebuild import PAGE, rebuild
+    from distributed_iac.report.rebuild import PAGE
     from distributed_iac.run.collect import collect_run
 
     config = load_config(CONFIG)
     make_phantoms(config, console)
     sweep(CONFIG)
-    rebuild(config.folder)
     folders = collect_run(config.folder).folders
     show(
         console,

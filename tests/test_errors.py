@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,25 @@ def test_the_message_has_all_three_parts_and_the_place() -> None:
 )
 def test_exit_codes_follow_the_branches(kind: type[errors.DistributedIacError], code: int) -> None:
     assert kind.exit_code == code
+
+
+def test_what_storage_raises_is_told_as_an_error_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "absent"
+    with (
+        pytest.raises(errors.ConfigError, match=r"split\.file must be readable") as caught,
+        errors.raised_as(errors.ConfigError, "split.file must be readable", where=path),
+    ):
+        path.read_bytes()
+    assert (caught.value.came, caught.value.where) == ("No such file or directory", path)
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+def test_only_what_is_named_is_raised_anew() -> None:
+    with (
+        pytest.raises(errors.DataError) as caught,
+        errors.raised_as(errors.DataError, "it is a number", caught=ValueError),
+    ):
+        int("a")
+    assert "invalid literal" in str(caught.value)
+    with pytest.raises(KeyError), errors.raised_as(errors.DataError, "not this one"):
+        raise KeyError("key")

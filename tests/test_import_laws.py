@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ FLOORS = (
     *("transient", "errors", "files", "versions", "locks", "provenance", "seeds", "genotype"),
     # Settings, and the rules: pure functions of settings and of what was reported.
     *("config", "importance", "stability", "agreement", "pruning", "jobs", "verdict"),
-    *("selection", "comparison", "simulation"),
+    *("selection", "comparison", "headroom", "simulation"),
     # Data, from files to batches.
     *("data.contract", "data.faults", "data.problems", "data.workers", "data.targets"),
     "data.volumes",
@@ -45,7 +46,11 @@ def room_of(name: str) -> str:
     return f"{first}.{rest.partition('.')[0]}" if first == "data" and rest else first
 
 
-def imports(path: Path) -> set[str]:
+NAMES = {name_of(module) for module in MODULES}
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every absolute module name that a file imports, at any depth."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -55,13 +60,13 @@ def imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             assert node.module is not None
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+    return frozenset(names)
 
 
 def own_imports(path: Path) -> set[str]:
     """The modules of this package that a file imports."""
     found = {name.removeprefix("distributed_iac.") for name in imports(path)}
-    return found & {name_of(module) for module in MODULES}
+    return found & NAMES
 
 
 def module_level_imports(path: Path) -> set[str]:

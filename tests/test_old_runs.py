@@ -249,10 +249,11 @@ PATTERNS = [pattern for files, _ in ROWS for pattern in re.findall("`(.*?)`", fi
 NOT_LEFT = {
     *("RUN/*/curves.png", "RUN/*/cell.png", "RUN/*/before.pt", "STORE/.work/*", "STORE/.lock"),
     *("STORE/whole/*.npy", "STORE/notes.json", "ARTIFACT/parity.csv", "LABELS/predictions.jsonl"),
-    "MODEL/cells/*.safetensors",
+    *("MODEL/cells/*.safetensors", "ARTIFACT/validation.parquet"),
+    *(f"RUN/headroom.{ending}" for ending in ("json", "txt", "svg", "png")),
 }
 """What only an end that this search never reached, an earlier interruption, a store or a prediction
-of this release, or a network of nnU-Net leaves behind."""
+of this release, the question about the headroom, or a network of nnU-Net leaves behind."""
 
 
 def named(path: str) -> str:

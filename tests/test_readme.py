@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import pyarrow.parquet as pq
 import pytest
 import typer
 import yaml
@@ -68,6 +69,7 @@ cell: {nodes: 1, partial_channels: 2}
 pretrain: {epochs: 1}
 search: {epochs: 3, warmup_epochs: 1}
 retrain: {epochs: 1}
+headroom: {cells: 2, seeds: 1}
 sweep: {cpus: 2, workers: reused}
 """,
     "another_hospital": """
@@ -101,6 +103,7 @@ ELSEWHERE = {
     "make": "what it calls is tested, and `make test` runs these tests",
     "pip": "the environment of these tests was made so",
     "ray": "needs several machines; its options are checked below",
+    "sbatch": "needs a Slurm; tests/cluster/slurm_here.sh runs its file where there is one",
     "tensorboard": "a server; what it reads is tested in tests/report",
 }
 """Programs whose commands are not run here, and why."""
@@ -158,8 +161,8 @@ def config_of(text: str, folder: Path) -> Any:
 def test_every_program_it_calls_comes_with_the_project_or_the_shell() -> None:
     installed = {script.name for script in entry_points(group="console_scripts")}
     called = {words[0] for words in commands(README + CONTRIBUTING)}
-    assert {"distributed-iac", "make", "ray", "tensorboard", "pip"} == called - {"cd"}
-    assert called - installed <= {"make", "pip", "cd"}
+    assert {"distributed-iac", "make", "ray", "sbatch", "tensorboard", "pip"} == called - {"cd"}
+    assert called - installed <= {"make", "pip", "cd", "sbatch"}
 
 
 @pytest.mark.parametrize("words", calls("distributed-iac"), ids=" ".join)
@@ -214,10 +217,11 @@ def test_every_file_and_folder_it_names_is_there(text: str) -> None:
 
 def test_every_configuration_in_a_command_is_there_and_loads() -> None:
     named = {word for words in commands(README) for word in words if "configs/" in word}
-    paths = {word.removeprefix("distributed-iac/") for word in named if " " not in word}
+    paths = {re.sub("^(distributed-iac|PROJECT)/", "", word) for word in named if " " not in word}
     assert "configs/sweep_all.yaml" in paths
+    assert all((ROOT / path).is_file() for path in paths)
     for path in paths:
-        assert load_config(ROOT / path).name
+        assert not path.endswith(".yaml") or load_config(ROOT / path).name
 
 
 def test_every_anchor_is_a_heading() -> None:
@@ -346,7 +350,7 @@ def test_every_section_of_the_report_it_sends_readers_to_is_on_the_page() -> Non
     page = ROOT / "distributed_iac/report/page"
     text = "".join(path.read_text(encoding="utf-8") for path in page.iterdir() if path.is_file())
     named = re.findall(r"^\d\. \*([^*]+)\*:", README, flags=re.MULTILINE)
-    assert len(named) == 4
+    assert len(named) == 5
     assert not [title for title in named if title not in text]
 
 
@@ -425,12 +429,28 @@ def test_the_readmes_commands_do_what_it_says_one_after_another(place: Path) -> 
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     for path in ("figures/acdc", "runs/acdc/report.html", "runs/acdc/tensorboard", "models/acdc"):
         assert (place / path).exists(), path
+    _headroom_was_asked(place / "runs")
     for labels in ("labels", "labels_b"):
         assert len(list((place / labels).glob("heart?.nii.gz"))) == 2
     (code,) = blocks(README, "python")
     done = execute("-c", code, here=place)
     assert done.returncode == 0, done.stderr
     assert (place / "labels.nii.gz").exists()
+
+
+def _headroom_was_asked(runs: Path) -> None:
+    """Its trainings are jobs of the sweep, whose report repeats what it said."""
+    (group,) = json.loads((runs / "acdc-headroom/headroom.json").read_text())["groups"]
+    assert group["group"] == "acdc/dynunet"
+    assert group["sentences"]
+    assert (runs / "acdc-headroom/headroom.svg").read_bytes().startswith(b"<?xml")
+    digests = [
+        {row["key"]: row["digest"] for row in pq.read_table(run / "jobs.parquet").to_pylist()}
+        for run in (runs / "acdc-headroom", runs / "acdc")
+    ]
+    for shared in ("pretrain", "retrain/random/seed0"):
+        assert digests[0][f"acdc/dynunet/{shared}"] == digests[1][f"acdc/dynunet/{shared}"]
+    assert group["sentences"][0] in (runs / "acdc/report.html").read_text()
 
 
 def execute(*arguments: str, here: Path) -> subprocess.CompletedProcess[str]:

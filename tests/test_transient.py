@@ -39,6 +39,7 @@ DECIDED = {
     "cli/main.py": "shown as it is, and the exit code is its",
     "deploy/predictions.py": "a record that is not there yet has no line that was cut off",
     "deploy/segment_cases.py": "raised below, as the reason why the file is refused",
+    "cli/sweep_report.py": "no process to make a report in; the sweep's last report says why",
     "run/lost.py": "tables that cannot be read are taken to know more, and are left as they are",
 }
 """Where errors of storage are caught without raising one or asking whether it may pass, and why."""

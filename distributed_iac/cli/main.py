@@ -17,6 +17,7 @@ import typer
 from distributed_iac import __version__
 from distributed_iac.cli.check import check
 from distributed_iac.cli.export import export
+from distributed_iac.cli.headroom import headroom
 from distributed_iac.cli.phantom import phantom
 from distributed_iac.cli.plan import plan
 from distributed_iac.cli.predict import predict
@@ -63,6 +64,7 @@ for command in (
     check,
     prepare,
     plan,
+    headroom,
     search,
     sweep,
     status,

@@ -80,6 +80,8 @@ def plan(
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
     for sentence in (*_overrides(settings, graph), *_what_is_moved(settings)):
         typer.echo(sentence)
+    if settings.question == "comparison":
+        typer.echo(_headroom(settings, graph, config))
     if probes and not failed:
         typer.echo(_estimate(settings, graph, probes))
     for error in failed.values():
@@ -133,6 +135,18 @@ def _shared(graph: JobGraph) -> list[str]:
         for variants, counts in found.items()
         if len(variants) != 1
     ]
+
+
+def _headroom(config: RunConfig, graph: JobGraph, path: Path) -> str:
+    """What would say beforehand whether the searches can be worth it."""
+    from distributed_iac.jobs.plan import plan_jobs
+
+    asked = [job for job in plan_jobs(config.headroom_run()).jobs() if job.kind == "retrain"]
+    shared = sum(job.key in graph for job in asked)
+    return (
+        f"can a search be worth its cost here? `distributed-iac headroom {path}` says so first: "
+        f"{len(asked)} retrainings of random cells, {shared} of them jobs of this sweep too"
+    )
 
 
 def _require_fit(config: RunConfig) -> None:

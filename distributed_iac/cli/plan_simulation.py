@@ -62,7 +62,8 @@ def show_simulation(
     from distributed_iac.simulation.scaling import scale
 
     scenario = recorded_scenario(config, runs, probes, given)
-    study = scale(scenario.sweep, tuple(config.arms))
+    searched = {job.name for job in scenario.sweep.graph.jobs() if job.kind == "search"}
+    study = scale(scenario.sweep, tuple(arm for arm in config.arms if arm in searched))
     console.print(scaling_table(study, scenario.unit))
     for line in (*findings(study, scenario.unit), *assumptions(scenario, runs, given)):
         console.print(line, highlight=False, soft_wrap=True)

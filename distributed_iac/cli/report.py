@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from distributed_iac.report.page.blocks import Page
 
 SHOWN = 5
 """Warnings that are printed; the page has all of them."""
@@ -19,9 +22,23 @@ def report(
     Works at any time: on a finished sweep, on a running one, after a crash, after everything that
     a report writes was deleted. The same run gives the same bytes.
     """
-    from distributed_iac.report.rebuild import PAGE, rebuild
+    from distributed_iac.report.rebuild import rebuild
 
-    page = rebuild(run)
+    tell_page(run, rebuild(run))
+
+
+def tell_page(run: Path, page: Page) -> None:
+    """Print a page's headlines, where it is, and its first warnings.
+
+    Args:
+        run: The run folder.
+        page: As it was made.
+    """
+    from distributed_iac.report.rebuild import PAGE
+
+    for one in page.headlines:
+        value = " ".join(filter(None, (one.value, one.interval))) or "unknown"
+        typer.echo(f"{one.label}: {value}. {one.sentence}")
     typer.echo(f"{run / PAGE}: {page.progress}")
     for warning in page.warnings[:SHOWN]:
         typer.echo(f"  - {warning}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,15 +16,15 @@ from distributed_iac.cli.configuration import tell_doubts
 from distributed_iac.cli.system import interrupts
 
 if TYPE_CHECKING:
+    from distributed_iac.cli.sweep_report import FreshReport
+    from distributed_iac.config.run import RunConfig
+    from distributed_iac.run.outcome import SweepOutcome
     from distributed_iac.run.sweep_folder import SweepFolder
 
 PLAIN_SECONDS = 10.0
 """Between lines where no terminal can show a table."""
 
 STOPPING = "stopping: running jobs save what they have; once more to leave at once"
-
-TABLES_SECONDS = 60.0
-"""Between rewritings of the tables while the sweep runs; longer where that takes long."""
 
 
 def sweep(
@@ -40,17 +40,40 @@ def sweep(
     """Run all jobs: prepare, pretrain, search, retrain, evaluate, on this machine or a cluster.
 
     The same command continues a sweep that was interrupted or killed, and tries again what
-    failed. Exits with 4 if a job failed; what does not need it is done all the same.
+    failed. Exits with 4 if a job failed; what does not need it is done all the same. Tables,
+    figures and report.html are kept fresh while it runs, and made a last time at its end.
     """
-    from distributed_iac.cli.configuration import compare_stores, load_settled
-    from distributed_iac.tune.launch import run_sweep
+    from distributed_iac.cli.configuration import load_settled
+    from distributed_iac.cli.sweep_report import leave_report
 
+    settings = load_settled(config, all_overrides(out, address, overrides))
+    outcome = drive(settings)
+    leave_report(settings.folder)
+    if outcome.failed:
+        raise typer.Exit(4)
+
+
+def all_overrides(
+    out: Path | None, address: str | None, overrides: Sequence[str] | None
+) -> list[str]:
+    """What the options of a sweep override."""
     given = list(overrides or ())
     if out is not None:
         given.append(f"out={json.dumps(str(out))}")
     if address is not None:
         given.append(f"sweep.address={json.dumps(address)}")
-    settings = load_settled(config, given)
+    return given
+
+
+def drive(settings: RunConfig) -> SweepOutcome:
+    """Run all jobs and show how far they are.
+
+    Raises:
+        KeyboardInterrupt: It was stopped before all of them were over.
+    """
+    from distributed_iac.cli.configuration import compare_stores
+    from distributed_iac.tune.launch import run_sweep
+
     told = tell_doubts(settings)
     compare_stores(settings)
     with _watching(settings.folder):
@@ -59,8 +82,7 @@ def sweep(
     tell_doubts(settings, told)  # more is known once the stores are there
     if outcome.unfinished:
         raise KeyboardInterrupt
-    if outcome.failed:
-        raise typer.Exit(4)
+    return outcome
 
 
 def _conclude(folder: Path) -> None:
@@ -101,17 +123,28 @@ def _watch(
     over: threading.Event,
     pressed: Callable[[], bool],
 ) -> None:
-    from rich.console import Console
-    from rich.live import Live
-
-    from distributed_iac.cli.board import Board
+    from distributed_iac.cli.sweep_report import FreshReport
 
     # Not by the time of the file, which is its server's: this sweep has begun once it is another.
     while run.description() == before:
         if over.wait(0.2):
             return
-    board, console = Board(run.path), Console(stderr=True)
-    tables = _Tables(run.path)
+    report = FreshReport(run.path)
+    try:
+        _show(run.path, over, pressed, report)
+    finally:
+        report.end()
+
+
+def _show(
+    folder: Path, over: threading.Event, pressed: Callable[[], bool], report: FreshReport
+) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from distributed_iac.cli.board import Board
+
+    board, console = Board(folder), Console(stderr=True)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not over.wait(1.0):
@@ -119,36 +152,17 @@ def _watch(
                 live.update(board.view(*console.size), refresh=True)
                 if pressed():
                     live.console.print(STOPPING)
-                tables.write_if_due()
+                report.begin_if_due()
         return
     shown, due = "", time.monotonic() + PLAIN_SECONDS
     while not over.wait(1.0):
         if pressed():
             console.print(STOPPING)
+        report.begin_if_due()
         if time.monotonic() < due:
             continue
         due = time.monotonic() + PLAIN_SECONDS
         board.refresh()
-        tables.write_if_due()
         if board.line() != shown:
             shown = board.line()
             console.print(shown, highlight=False, soft_wrap=True)
-
-
-class _Tables:
-    """Rewrites the tables now and then, so that a report can be made while the sweep runs."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._next = time.monotonic() + TABLES_SECONDS
-
-    def write_if_due(self) -> None:
-        from distributed_iac.run.collect import refresh_tables
-
-        begun = time.monotonic()
-        if begun < self._next:
-            return
-        with suppress(OSError):  # such as a full disk: the sweep's end writes them, or says why not
-            refresh_tables(self._folder)
-        took = time.monotonic() - begun
-        self._next = time.monotonic() + max(TABLES_SECONDS, 20 * took)

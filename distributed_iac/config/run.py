@@ -25,6 +25,8 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.comparison import ALL_CONTROLS, CONTROLS, ComparisonSettings, Control
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.evaluation import EvaluationSettings
+from distributed_iac.config.given import GivenGenotype
+from distributed_iac.config.headroom import BESIDE, HeadroomSettings, Question
 from distributed_iac.config.overrides import (
     VARIED,
     Layer,
@@ -92,10 +94,16 @@ class RunConfig(Settings):
     controls: tuple[Control, ...] = CONTROLS
     """What the searched cells are compared with: ``plain``, the backbone as it is;
     ``plain_extra``, the backbone trained on for as long as a cell is retrained; ``random``, a
-    cell that nobody searched. Also what else adapts a trained network: ``normalisation``,
-    ``last_block``, ``decoder``, ``network`` train that part of it without cells;
+    cell that nobody searched; ``random_search``, the best on val of ``comparison.random_cells``
+    such cells, what a search must beat at equal cost; ``given``, the cell under ``given``. Also
+    what else adapts a trained network: ``normalisation``, ``last_block``, ``decoder``, ``network``
+    train that part of it without cells;
     ``squeeze_excitation``, ``attention_gate``, ``spatial_channel`` and ``convolution`` (with as
     many parameters as a cell) are implanted in the cells' place."""
+
+    given: Annotated[GivenGenotype | None, Before(None)] = None
+    """A cell found elsewhere, or planted, written out: the control ``given`` retrains it beside the
+    others, and the report says how much of it each arm found."""
 
     baselines: tuple[BackboneSettings, ...] = ()
     """Other networks to compare with, trained from scratch for as many epochs as pre-training
@@ -110,6 +118,11 @@ class RunConfig(Settings):
     selection: SelectionSettings = SelectionSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
+    headroom: Annotated[HeadroomSettings, Before(HeadroomSettings())] = HeadroomSettings()
+    question: Annotated[Question, Before("comparison")] = "comparison"
+    """What the jobs are for: ``comparison``, all of the above; ``headroom``, random cells alone,
+    each with several seeds, as ``distributed-iac headroom`` runs them: how much is there to find?
+    """
     sweep: SweepSettings = SweepSettings()
 
     variants: Annotated[Mapping[Name, Mapping[str, Any]], Before({})] = {}
@@ -184,6 +197,24 @@ class RunConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _given_is_named_and_fits(self) -> Self:
+        if (self.given is None) != ("given" not in self.controls):
+            raise ValueError(
+                "the control given and the cell under given belong together "
+                f"(controls {list(self.controls)}, given {'set' if self.given else 'not set'})"
+            )
+        if self.given is not None:
+            genotype, wanted = self.given.genotype, self.cell
+            graphs = {cell.topology for cell in genotype.cells}
+            if graphs != {wanted.topology} or genotype.scope != wanted.genotype_scope:
+                raise ValueError(
+                    f"given is a {wanted.genotype_scope} genotype of cells with "
+                    f"{wanted.topology.inputs} inputs and {wanted.topology.nodes} nodes, as cell "
+                    f"says (came {genotype.to_json()})"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _what_is_forgotten_was_known(self) -> Self:
         if not self.also_scored:
             return self
@@ -201,6 +232,20 @@ class RunConfig(Settings):
                 f"also_scored is for backbones that come trained ({fresh[0]} has no weights)"
             )
         return self
+
+    def headroom_run(self) -> RunConfig:
+        """The run that asks about the headroom of this one, in a folder beside it.
+
+        Its jobs are those that this one would train the same cells with. What has no say in them
+        is as it is by default, so that whoever changes it here can go on there. Of a run that asks
+        itself only that changes.
+        """
+        no_say = ("arms", "given", "baselines", "also_scored", "search", "selection", "scheduler")
+        fields = type(self).model_fields
+        defaults = {name: fields[name].default for name in no_say}
+        name = self.name if self.question == "headroom" else f"{self.name}{BESIDE}"
+        changed = {"name": name, "question": "headroom", "controls": (), "variants": {}}
+        return self.model_copy(update={**defaults, **changed})
 
     @model_validator(mode="after")
     def _overrides_give_runs_that_can_be(self, info: ValidationInfo) -> Self:

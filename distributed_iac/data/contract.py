@@ -227,7 +227,7 @@ class Source:
 
 
 class Reader(Protocol):
-    """One format of raw data.
+    """One format of raw data: what a module of ``data/formats/`` offers.
 
     Laws, held by one conformance test over the registry:
 
@@ -239,7 +239,9 @@ class Reader(Protocol):
     4. Hidden files (``.DS_Store``, ``._*``) are never taken for data.
     """
 
-    name: str
+    NAME: str
+    LOOK: str
+    """What the format looks like on disk, for messages."""
 
     def detect(self, path: Path) -> Detection | None:
         """Claim ``path``, or a data root at most two folders below it, or decline.
@@ -248,8 +250,6 @@ class Reader(Protocol):
             SourceError: If several data sets of this format are equally near, so that which one
                 is meant cannot be told, or if ``path`` cannot be listed.
         """
-        ...
 
     def read(self, detection: Detection) -> Source:
         """List everything found under a claimed root."""
-        ...

@@ -50,7 +50,6 @@ from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests
 from distributed_iac.run.lost import LostResults, find_lost
 from distributed_iac.run.replay import Replay
-from distributed_iac.run.result import parse_result
 from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.run.work.contract import PATIENTS, WEIGHTS
@@ -229,11 +228,8 @@ class FinishedRun:
 
     def _model(self, job: Job) -> FinishedModel | None:
         """A job's result, of which nothing else is read yet; None if there is none."""
-        digest = self.digests[job.key]
-        content = self.artifacts.read(digest)
-        if content is None:
-            return None
-        return FinishedModel(job, parse_result(content, f"{digest} in {self.artifacts.root}"))
+        said = self.artifacts.read(self.digests[job.key])
+        return None if said is None else FinishedModel(job, said)
 
     def _has_network(self, model: FinishedModel) -> bool:
         """Whether there are weights; a retraining without a cell to train leaves none."""
@@ -252,7 +248,10 @@ class FinishedRun:
 
     def _weights(self, model: FinishedModel, group: Group) -> Mapping[str, Tensor]:
         trained = [model.job.key]
-        if model.job.kind == "evaluate":
+        chosen = model.result.get("chosen")
+        if chosen is not None:
+            trained = [str(chosen)]
+        elif model.job.kind == "evaluate":
             trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
         if not trained:  # the backbone came with its weights
             return group.backbone().state_dict()

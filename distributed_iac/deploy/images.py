@@ -182,10 +182,8 @@ def _from_files(
             files = _in_order(case_id, members)
             cases.append(case_of_files(case_id, files, fingerprint, modality))
         except SourceError as error:
-            came = "" if error.came is None else f"; came {error.came}"
-            place = next(iter(members.values()))[0] if error.where is None else error.where
-            reason = f"{error.message}{came}"
-            unusable.append(Skipped(case_id, str(place), reason, error.remedy or ""))
+            first = next(iter(members.values()))[0]
+            unusable.append(Skipped.from_error(case_id, first, error))
     return Images(tuple(cases), tuple(unusable), tuple(_numbered(numbered, fingerprint)))
 
 

@@ -53,7 +53,7 @@ from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_dig
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.nnunet import build_planned
 from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.nets.wrapped import Wanted, WrappedBackbone
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.memory import ONE_SLICE, BatchSplitter
 from distributed_iac.training.outputs import read_weights
@@ -264,7 +264,7 @@ def _backbone_of(card: ModelCard) -> Backbone:
     if isinstance(card.backbone, NnUnetSettings):
         assert card.nnunet is not None
         with torch.random.fork_rng(devices=[]):
-            backbone = build_planned(card.backbone, card.nnunet, channels, outputs)
+            backbone = build_planned(card.backbone, card.nnunet, Wanted(channels, outputs))
     else:
         plan = Fingerprint2d(fingerprint.recipe.patch, fingerprint.recipe.spacing)
         backbone = build_backbone(card.backbone, channels, outputs, plan)

@@ -29,7 +29,7 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.deploy.model import load_model
 from distributed_iac.deploy.readme import describe_model
-from distributed_iac.errors import ConfigError, RunError
+from distributed_iac.errors import ConfigError, RunError, raised_as
 from distributed_iac.files import write_atomically, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.card import GENOTYPE, README, WEIGHTS, ModelCard, Scalar, write_card
@@ -73,36 +73,33 @@ def export_model(
     plan = None
     if isinstance(backbone, NnUnetSettings):
         plan = read_nnunet_plan(backbone.folder).architecture
+    message = "the exported model must be written completely"
+    remedy = "see that the folder can be written to and has space, or name another one"
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        write_weights(unfinished / WEIGHTS, weights)
-        digest = hashlib.sha256((unfinished / WEIGHTS).read_bytes()).hexdigest()
-        card = ModelCard(
-            _without_paths(backbone),
-            plan,
-            None if genotype is None else cell,
-            genotype,
-            fingerprint,
-            provenance,
-            digest,
-            mirror,
-            spare_outputs,
-        )
-        write_card(unfinished, card)
-        if genotype is not None:
-            write_json(unfinished / GENOTYPE, {"id": genotype.id, "genotype": genotype.to_dict()})
-        write_atomically(unfinished / README, describe_model(card, folder.name).encode())
-        load_model(unfinished, device="cpu")
-        if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
-    except OSError as error:
-        raise RunError(
-            "the exported model must be written completely",
-            came=error.strerror or str(error),
-            remedy="see that the folder can be written to and has space, or name another one",
-            where=folder,
-        ) from error
+        with raised_as(RunError, message, remedy=remedy, where=folder):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            write_weights(unfinished / WEIGHTS, weights)
+            digest = hashlib.sha256((unfinished / WEIGHTS).read_bytes()).hexdigest()
+            card = ModelCard(
+                _without_paths(backbone),
+                plan,
+                None if genotype is None else cell,
+                genotype,
+                fingerprint,
+                provenance,
+                digest,
+                mirror,
+                spare_outputs,
+            )
+            write_card(unfinished, card)
+            if genotype is not None:
+                plain = {"id": genotype.id, "genotype": genotype.to_dict()}
+                write_json(unfinished / GENOTYPE, plain)
+            write_atomically(unfinished / README, describe_model(card, folder.name).encode())
+            load_model(unfinished, device="cpu")
+            if folder.exists():
+                folder.rmdir()
+            unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return card

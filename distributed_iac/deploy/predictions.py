@@ -24,7 +24,7 @@ from typing import Any
 from distributed_iac.data.contract import Case
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.deploy.label_image import LabelDtype
-from distributed_iac.errors import SourceError
+from distributed_iac.errors import SourceError, raised_as
 from distributed_iac.files import MALFORMED, sha256_of
 from distributed_iac.nets.card import ModelCard
 from distributed_iac.transient import patiently
@@ -51,12 +51,8 @@ def origin_of(card: ModelCard, case: Case, dtype: LabelDtype) -> str:
 
 
 def _content(path: Path) -> str:
-    try:
+    with raised_as(SourceError, "an image can be read", where=path):
         return patiently(lambda: sha256_of(path))
-    except OSError as error:
-        raise SourceError(
-            "an image can be read", came=error.strerror or str(error), where=path
-        ) from error
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from distributed_iac.deploy.images import Images
 from distributed_iac.deploy.label_image import LabelDtype, label_image, write_image
 from distributed_iac.deploy.model import Model
 from distributed_iac.deploy.predictions import RECORD, Predictions, origin_of
-from distributed_iac.errors import ConfigError, DataError, RunError, SourceError
+from distributed_iac.errors import ConfigError, DataError, RunError, SourceError, raised_as
 from distributed_iac.nets.card import CARD
 
 Existing = Literal["keep", "replace"]
@@ -132,7 +132,7 @@ def _outcomes(
             else:
                 yield _predict_one(model, case, path, dtype, record, origin)
         except DataError as error:
-            refusal = Skipped.from_error(case, error)
+            refusal = Skipped.from_error(case.case_id, case.channels[0].path, error)
             yield CaseOutcome(case.case_id, "refused", path, refusal)
 
 
@@ -176,16 +176,13 @@ def _predict_one(
     """Segment a case; a refusal is raised."""
     found = model.segment(case)
     image = label_image(found.labels, case.channels[0].path, dtype)
-    try:
+    message = "the label map must be written completely"
+    remedy = (
+        "see that the folder can be written to and has space, or name another one, and run the "
+        "same command again: it continues"
+    )
+    with raised_as(RunError, message, remedy=remedy, where=path):
         write_image(image, path, lambda whole: record.add(case.case_id, origin, whole))
-    except OSError as error:
-        raise RunError(
-            "the label map must be written completely",
-            came=error.strerror or str(error),
-            remedy="see that the folder can be written to and has space, or name another one, and "
-            "run the same command again: it continues",
-            where=path,
-        ) from error
     return CaseOutcome(case.case_id, "written", path, faults=found.faults)
 
 

@@ -47,41 +47,33 @@ class EmptyPolicy:
         name: As in the settings and in tables.
         both: Neither label nor prediction has the structure.
         one: The prediction misses the structure, or invents it.
-        source: Where the convention comes from, and what in it is our choice.
     """
 
     name: EmptyPolicyName
     both: Scores
     one: Scores
-    source: str
 
 
 POLICIES: Mapping[EmptyPolicyName, EmptyPolicy] = {
     policy.name: policy
     for policy in (
+        # Dice: nnU-Net, evaluate_predictions.compute_metrics. Surface Dice: the same rule (our
+        # choice). HD95: no distance exists to a surface that is not there; the number of undefined
+        # values stands beside every mean, because leaving missed structures out flatters it.
+        EmptyPolicy("nan", both=UNDEFINED, one=Scores(dice=0, hd95=math.nan, surface_dice=0)),
+        # BraTS 2023 evaluation package (metrics.py: infinite HD95 becomes 374 mm; up to 2022 it was
+        # 373.13 mm, the diagonal of 240 x 240 x 155 mm). Surface Dice: the values of Dice (our
+        # choice). Scores here are of the whole structure, not lesion-wise.
         EmptyPolicy(
-            name="nan",
-            both=UNDEFINED,
-            one=Scores(dice=0, hd95=math.nan, surface_dice=0),
-            source="Dice: nnU-Net, evaluate_predictions.compute_metrics. Surface Dice: the same "
-            "rule (our choice). HD95: no distance exists to a surface that is not there; the "
-            "number of undefined values stands beside every mean, because leaving missed "
-            "structures out flatters it.",
-        ),
-        EmptyPolicy(
-            name="brats",
+            "brats",
             both=Scores(dice=1, hd95=0, surface_dice=1),
             one=Scores(dice=0, hd95=374, surface_dice=0),
-            source="BraTS 2023 evaluation package (metrics.py: infinite HD95 becomes 374 mm; up "
-            "to 2022 it was 373.13 mm, the diagonal of 240 x 240 x 155 mm). Surface Dice: the "
-            "values of Dice (our choice). Scores here are of the whole structure, not "
-            "lesion-wise.",
         ),
+        # KiTS23, kits23/evaluation/metrics.py. HD95: not a KiTS metric, so undefined.
         EmptyPolicy(
-            name="kits",
+            "kits",
             both=Scores(dice=1, hd95=math.nan, surface_dice=1),
             one=Scores(dice=0, hd95=math.nan, surface_dice=0),
-            source="KiTS23, kits23/evaluation/metrics.py. HD95: not a KiTS metric, so undefined.",
         ),
     )
 }

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -42,6 +42,10 @@ STEP = 0.5
 
 SIGMA = 1 / 8
 """Deviation of the windows' Gaussian weights, as a share of their side; nnU-Net's."""
+
+
+Predict = Callable[[Tensor], Tensor]
+"""Images (B, C, H, W) to logits (B, K, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -126,21 +130,21 @@ def slice_logits(
     Raises:
         NumericalError: A logit is NaN or infinite.
     """
-    predictor = _Windows(_Mirrored(network, way.mirror), window, way.batch_size)
+    predict = partial(_mirrored, network, [{"rows": 2, "columns": 3}[axis] for axis in way.mirror])
     windows = math.prod(map(len, window_starts(slices.shape[2:], window)))
     together = max(1, way.batch_size // windows)
     for start in range(0, len(slices), together):
         images = torch.from_numpy(np.array(slices[start : start + together]))  # may be mapped
         with torch.no_grad():
-            logits = predictor(images.to(device).float()).float()
-        if not bool(logits.isfinite().all()):
+            outputs = _windowed(predict, window, way.batch_size, images.to(device).float())
+        if not bool(outputs.isfinite().all()):
             raise NumericalError(
                 "a network's outputs are finite numbers",
                 came=f"NaN or infinity among slices {start} to {start + len(images) - 1}",
                 remedy="use weights from before the training diverged; its epochs table shows "
                 "the losses",
             )
-        yield from logits.cpu().numpy()
+        yield from outputs.float().cpu().numpy()
 
 
 def window_starts(size: Sequence[int], window: Sequence[int]) -> list[list[int]]:
@@ -166,42 +170,31 @@ def window_weights(window: Size) -> Tensor:
     return torch.from_numpy((weights / weights.max()).astype(np.float32))
 
 
-class _Mirrored:
-    """A network averaged over mirrored images; nnU-Net's ``_internal_maybe_mirror_and_predict``."""
-
-    def __init__(self, network: nn.Module, mirror: Sequence[Axis]) -> None:
-        self._network = network
-        axes = [{"rows": 2, "columns": 3}[axis] for axis in mirror]
-        self._flips = [c for n in range(1, len(axes) + 1) for c in itertools.combinations(axes, n)]
-
-    def __call__(self, images: Tensor) -> Tensor:
-        total: Tensor = self._network(images)
-        for flip in self._flips:
-            total = total + self._network(images.flip(flip)).flip(flip)
-        return total / (len(self._flips) + 1) if self._flips else total
+def _mirrored(network: nn.Module, axes: Sequence[int], images: Tensor) -> Tensor:
+    """Average over mirrored images; nnU-Net's ``_internal_maybe_mirror_and_predict``."""
+    flips = [some for n in range(1, len(axes) + 1) for some in itertools.combinations(axes, n)]
+    total: Tensor = network(images)
+    for flip in flips:
+        total = total + network(images.flip(flip)).flip(flip)
+    return total / (len(flips) + 1) if flips else total
 
 
-class _Windows:
-    """Slides a window over slices that are larger than it."""
-
-    def __init__(self, predictor: _Mirrored, window: Size, batch_size: int) -> None:
-        self._predictor, self._window, self._batch_size = predictor, window, batch_size
-
-    def __call__(self, images: Tensor) -> Tensor:
-        size = images.shape[2:]
-        if tuple(size) == self._window:
-            return self._predictor(images)
-        height, width = self._window
-        places = [
-            (..., slice(top, top + height), slice(left, left + width))
-            for top, left in itertools.product(*window_starts(size, self._window))
-        ]
-        windows = torch.cat([images[place] for place in places]).split(self._batch_size)
-        outputs = torch.cat([self._predictor(some).float() for some in windows])
-        weights = window_weights(self._window).to(images.device)
-        total = images.new_zeros((len(images), outputs.shape[1], *size))
-        known = images.new_zeros(size)
-        for place, output in zip(places, outputs.split(len(images)), strict=True):
-            total[place] += output * weights
-            known[place] += weights
-        return total / known
+def _windowed(predict: Predict, window: Size, batch_size: int, images: Tensor) -> Tensor:
+    """Slide a window over slices that are larger than it."""
+    size = images.shape[2:]
+    if tuple(size) == window:
+        return predict(images)
+    height, width = window
+    places = [
+        (..., slice(top, top + height), slice(left, left + width))
+        for top, left in itertools.product(*window_starts(size, window))
+    ]
+    windows = torch.cat([images[place] for place in places]).split(batch_size)
+    outputs = torch.cat([predict(some).float() for some in windows])
+    weights = window_weights(window).to(images.device)
+    total = images.new_zeros((len(images), outputs.shape[1], *size))
+    known = images.new_zeros(size)
+    for place, output in zip(places, outputs.split(len(images)), strict=True):
+        total[place] += output * weights
+        known[place] += weights
+    return total / known

@@ -92,7 +92,7 @@ def read_overlays(path: Path) -> tuple[Overlay, ...]:
         with np.load(io.BytesIO(patiently(path.read_bytes)), allow_pickle=False) as content:
             facts = json.loads(str(content["facts"]))
             return tuple(
-                _overlay(one, *(content[f"{name}{number}"] for name in _ARRAYS))
+                _overlay(one, {name: content[f"{name}{number}"] for name in _ARRAYS})
                 for number, one in enumerate(facts)
             )
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
@@ -104,16 +104,12 @@ def read_overlays(path: Path) -> tuple[Overlay, ...]:
         ) from error
 
 
-def _overlay(
-    facts: Mapping[str, Any],
-    image: NDArray[np.uint8],
-    label: NDArray[np.uint8],
-    predicted: NDArray[np.uint8],
-) -> Overlay:
+def _overlay(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[np.uint8]]) -> Overlay:
     """Undo what JSON does to tuples and to keys."""
-    plain = {
+    plain: dict[str, Any] = {
         **facts,
         "spacing": tuple(facts["spacing"]),
         "classes": {int(value): name for value, name in facts["classes"].items()},
+        **arrays,
     }
-    return Overlay(**plain, image=image, label=label, predicted=predicted)
+    return Overlay(**plain)

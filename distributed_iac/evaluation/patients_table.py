@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from distributed_iac.errors import DataError
+from distributed_iac.errors import DataError, raised_as
 from distributed_iac.evaluation.case_score import CaseScore
 from distributed_iac.files import write_atomically
 from distributed_iac.transient import patiently
@@ -129,15 +129,12 @@ def read_patients(path: Path) -> pa.Table:
         DataError: It is no complete Parquet file, or has another schema.
         OSError: It is not there.
     """
-    try:
+    message, remedy = (
+        "a table of patients is a complete Parquet file",
+        "delete it and evaluate again",
+    )
+    with raised_as(DataError, message, remedy=remedy, where=path, caught=pa.ArrowInvalid):
         table = patiently(lambda: pq.read_table(path))
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            "a table of patients is a complete Parquet file",
-            came=error,
-            where=path,
-            remedy="delete it and evaluate again",
-        ) from error
     return _checked(table, path)
 
 

@@ -13,7 +13,7 @@ the file and compared there with the label as it lies on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -27,8 +27,6 @@ from distributed_iac.evaluation.conventions import Conventions, conventions_for
 from distributed_iac.evaluation.inference import Inference, predict_case
 from distributed_iac.evaluation.pair import Labels, measure_pair
 
-OnCase = Callable[[StoredCase, Sequence[CaseScore]], None]
-
 
 def evaluate_patients(
     network: nn.Module,
@@ -37,8 +35,6 @@ def evaluate_patients(
     settings: EvaluationSettings,
     way: Inference,
     device: torch.device,
-    *,
-    on_case: OnCase | None = None,
 ) -> list[CaseScore]:
     """Predict and score whole cases, one after another.
 
@@ -53,7 +49,6 @@ def evaluate_patients(
         settings: Metrics and conventions.
         way: How slices are predicted.
         device: Where to predict; metrics are computed on the CPU.
-        on_case: Told each case with its rows as soon as it is done.
 
     Returns:
         Cases in the order given, targets in the scheme's order.
@@ -69,10 +64,7 @@ def evaluate_patients(
     for case in cases:
         predicted = predict_case(network, store, case, way, device)
         label = store.native_label(case.case_id)
-        scored = score_case(predicted, label, case, scheme, conventions)
-        rows += scored
-        if on_case is not None:
-            on_case(case, scored)
+        rows += score_case(predicted, label, case, scheme, conventions)
     return rows
 
 

@@ -12,6 +12,10 @@ seed; train every baseline from scratch with every seed.
 What builds upon a network that nnU-Net trained waits for ``evaluate/plain``, which fails where
 the network does not score as it did in nnU-Net.
 
+The control ``random_search`` retrains several random cells with every seed, of which the first
+is the control ``random``, and evaluates the best on val. A run that asks about the headroom has
+random cells alone, each with every seed.
+
 Where ``also_scored`` names data sets, every model is scored there too, when it is done.
 
 With ``variants`` all of that is planned for each of them, and what is the same in several of them,
@@ -30,6 +34,13 @@ from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.random_cells import (
+    RandomCell,
+    crossed_cells,
+    crossed_seeds,
+    own_cells,
+    random_cell,
+)
 from distributed_iac.jobs.settings import settings_of
 from distributed_iac.jobs.variants import merged
 
@@ -39,10 +50,11 @@ def plan_jobs(config: RunConfig) -> JobGraph:
 
     A prepare job is always there: it takes no time where the store is finished.
     """
-    jobs = tuple(_of_one_variant(config))
-    if not config.variants:
+    asked = config if config.question == "comparison" else config.headroom_run()
+    jobs = tuple(_of_one_variant(asked))
+    if not asked.variants:
         return JobGraph(jobs)
-    planned = {one: _with_settings(config, jobs, one) for one in config.variant_names}
+    planned = {one: _with_settings(asked, jobs, one) for one in asked.variant_names}
     return JobGraph(merged(planned))
 
 
@@ -85,7 +97,7 @@ def _also_scored(config: RunConfig) -> Iterator[Job]:
             for job in _group(config, start, backbone):
                 # The plain network has learned nothing of the new data set, but is arranged for it.
                 needs = (prepare.key, *(job.needs if job.kind == "evaluate" else (job.key,)))
-                if job.kind in ("evaluate", "retrain"):
+                if job.kind in ("evaluate", "retrain") and not is_rehearsal(job):
                     yield Job("evaluate", other.name, backbone.key, job.name, job.seed, needs)
 
 
@@ -101,14 +113,53 @@ def _group(config: RunConfig, prepare: Job, backbone: BackboneSettings) -> Itera
         yield plain
         if isinstance(backbone, NnUnetSettings):
             needs = (*needs, plain.key)
+    if config.question == "headroom":
+        yield from _crossed(config, names, needs)
+        return
     for arm in config.arms:
         searches = [Job("search", *names, arm, seed, needs) for seed in config.seeds]
         yield from searches
         yield from _retrainings(config, arm, searches)
     for control in config.controls:
-        if control != "plain":
+        if control not in ("plain", "random_search"):
             for seed in config.seeds:
                 yield Job("retrain", *names, control, seed, needs)
+    if "random_search" in config.controls:
+        for seed in config.seeds:
+            yield from _random_search(config, names, seed, needs)
+
+
+def _random_search(
+    config: RunConfig, names: tuple[str, str], seed: int, needs: tuple[str, ...]
+) -> Iterator[Job]:
+    """Retrain a seed's random cells, and score the best on val; the first is ``random``'s."""
+    cells = [
+        Job("retrain", *names, cell.job_name(seed), seed, needs)
+        for cell in own_cells(seed, config.comparison.random_cells)
+    ]
+    yield from cells[1:] if "random" in config.controls else cells
+    yield Job("evaluate", *names, "random_search", seed, tuple(job.key for job in cells))
+
+
+def headroom_cells(config: RunConfig) -> tuple[tuple[RandomCell, ...], tuple[int, ...]]:
+    """The random cells of a headroom run, and the seeds that each is retrained with."""
+    seeds = crossed_seeds(config.seeds, config.headroom.seeds)
+    return crossed_cells(seeds, config.headroom.cells), seeds
+
+
+def _crossed(config: RunConfig, names: tuple[str, str], needs: tuple[str, ...]) -> Iterator[Job]:
+    cells, seeds = headroom_cells(config)
+    for seed in seeds:
+        for cell in cells:
+            yield Job("retrain", *names, cell.job_name(seed), seed, needs)
+
+
+def is_rehearsal(job: Job) -> bool:
+    """Whether a retraining is there to be chosen from: the test patients are not for it."""
+    if job.kind != "retrain" or job.arm is not None or job.seed is None:
+        return False
+    cell = random_cell(job.name, job.seed)
+    return cell is not None and job.name != "random"
 
 
 def _retrainings(config: RunConfig, arm: str, searches: list[Job]) -> Iterator[Job]:

@@ -101,7 +101,10 @@ def _cells(config: RunConfig, job: Job) -> dict[str, Any]:
     if job.arm is None:
         # Whether `none` was searched over says nothing about a cell that was drawn.
         without = job.name in ("plain_extra", *ADAPTED)
-        return {} if without else {"cell": identity_without(config.cell, "none")}
+        cell = {} if without else {"cell": identity_without(config.cell, "none")}
+        if job.name == "given" and config.given is not None:
+            return {**cell, "given": config.given.genotype.id}
+        return cell
     rule = config.selection.rule
     selection = {"rule": rule} if rule == "each" else identity_without(config.selection)
     return {"cell": identity_without(config.cell), "selection": selection}

@@ -17,8 +17,7 @@ from monai.networks.nets.attentionunet import AttentionUnet
 from distributed_iac.config.backbone import AttentionUnetSettings
 from distributed_iac.nets.contract import Tap
 from distributed_iac.nets.monai_internals import attention_unet_parts
-from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.wrapped import Parts, WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, Wanted, WrappedBackbone
 
 
 class AttentionUnetBackbone(WrappedBackbone):
@@ -41,17 +40,12 @@ class AttentionUnetBackbone(WrappedBackbone):
         return attention_unet_parts(self.net)
 
 
-def build(
-    settings: AttentionUnetSettings,
-    in_channels: int,
-    out_channels: int,
-    _fingerprint: Fingerprint2d | None = None,
-) -> AttentionUnetBackbone:
+def build(settings: AttentionUnetSettings, wanted: Wanted) -> AttentionUnetBackbone:
     """Build the network from its settings, randomly initialised."""
     net = AttentionUnet(
         spatial_dims=2,
-        in_channels=in_channels,
-        out_channels=out_channels,
+        in_channels=wanted.in_channels,
+        out_channels=wanted.out_channels,
         channels=settings.channels,
         strides=[2] * (len(settings.channels) - 1),
         dropout=settings.dropout,

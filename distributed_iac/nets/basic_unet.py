@@ -17,8 +17,7 @@ from monai.networks.nets.basic_unet import BasicUNet
 from distributed_iac.config.backbone import BasicUnetSettings
 from distributed_iac.nets.contract import Tap
 from distributed_iac.nets.monai_internals import basic_unet_parts
-from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.wrapped import Parts, WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, Wanted, WrappedBackbone
 
 NORM = {"instance": ("instance", {"affine": True}), "batch": "batch"}
 """MONAI's names; its own default is the first."""
@@ -43,17 +42,12 @@ class BasicUnetBackbone(WrappedBackbone):
         return basic_unet_parts(self.net)
 
 
-def build(
-    settings: BasicUnetSettings,
-    in_channels: int,
-    out_channels: int,
-    _fingerprint: Fingerprint2d | None = None,
-) -> BasicUnetBackbone:
+def build(settings: BasicUnetSettings, wanted: Wanted) -> BasicUnetBackbone:
     """Build the network from its settings, randomly initialised."""
     net = BasicUNet(
         spatial_dims=2,
-        in_channels=in_channels,
-        out_channels=out_channels,
+        in_channels=wanted.in_channels,
+        out_channels=wanted.out_channels,
         features=settings.widths,
         norm=NORM[settings.norm],
         dropout=settings.dropout,

@@ -21,8 +21,7 @@ from distributed_iac.config.backbone import BasicUnetPlusPlusSettings
 from distributed_iac.nets.basic_unet import NORM
 from distributed_iac.nets.contract import Implant, Tap
 from distributed_iac.nets.monai_internals import basic_unetplusplus_parts
-from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.wrapped import Parts, WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, Wanted, WrappedBackbone
 
 LEVELS = 4
 """Rows with joins; row 4 is the bottleneck."""
@@ -70,17 +69,12 @@ class BasicUnetPlusPlusBackbone(WrappedBackbone):
         return rows[0][:0:-1]
 
 
-def build(
-    settings: BasicUnetPlusPlusSettings,
-    in_channels: int,
-    out_channels: int,
-    _fingerprint: Fingerprint2d | None = None,
-) -> BasicUnetPlusPlusBackbone:
+def build(settings: BasicUnetPlusPlusSettings, wanted: Wanted) -> BasicUnetPlusPlusBackbone:
     """Build the network from its settings, randomly initialised."""
     net = BasicUNetPlusPlus(
         spatial_dims=2,
-        in_channels=in_channels,
-        out_channels=out_channels,
+        in_channels=wanted.in_channels,
+        out_channels=wanted.out_channels,
         features=settings.widths,
         norm=NORM[settings.norm],
         dropout=settings.dropout,

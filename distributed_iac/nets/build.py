@@ -23,20 +23,13 @@ from distributed_iac.nets.expectation import Agreement, NetworkCard, agree
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.trained import card_of_backbone, names_of
 from distributed_iac.nets.weights import load_weights
-from distributed_iac.nets.wrapped import WrappedBackbone
+from distributed_iac.nets.wrapped import Wanted, WrappedBackbone
 
 
 class _Family(Protocol):
     """What a family's module offers."""
 
-    def build(
-        self,
-        settings: BackboneSettings,
-        in_channels: int,
-        out_channels: int,
-        fingerprint: Fingerprint2d | None,
-        /,
-    ) -> WrappedBackbone: ...
+    def build(self, settings: BackboneSettings, wanted: Wanted, /) -> WrappedBackbone: ...
 
 
 def build_backbone(
@@ -75,7 +68,7 @@ def build_backbone(
     family = cast(_Family, import_module(f"distributed_iac.nets.{settings.name}"))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        backbone = family.build(settings, in_channels, out_channels, fingerprint)
+        backbone = family.build(settings, Wanted(in_channels, out_channels, fingerprint))
     if settings.weights is not None:
         load_weights(backbone, settings.weights)
     if agreed is not None and store is not None:

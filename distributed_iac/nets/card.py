@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.base import AS_STORED
@@ -208,6 +208,9 @@ def _plain(value: Scalar) -> Scalar:
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
     what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return CheckpointError(
         f"{path.name} must be as `distributed-iac export` wrote it",
         came=what.splitlines()[0] if what else type(error).__name__,

@@ -17,7 +17,6 @@ supervision come at their own scale, as in nnU-Net, not stacked at full resoluti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from monai.networks.nets.dynunet import DynUNet
@@ -25,8 +24,8 @@ from monai.networks.nets.dynunet import DynUNet
 from distributed_iac.config.backbone import DynUnetSettings
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.monai_internals import drop_second_tree, dynunet_parts
-from distributed_iac.nets.planner import Fingerprint2d, Pair, doubling, plan_2d, total_stride
-from distributed_iac.nets.wrapped import Parts, WrappedBackbone, stage_taps
+from distributed_iac.nets.planner import Fingerprint2d, Plan2d, doubling, plan_2d, total_stride
+from distributed_iac.nets.wrapped import Parts, Wanted, WrappedBackbone, stage_taps
 
 
 class DynUnetBackbone(WrappedBackbone):
@@ -34,8 +33,7 @@ class DynUnetBackbone(WrappedBackbone):
 
     Args:
         net: A 2-D network of MONAI's class; its ``skip_layers`` are removed.
-        strides: Strides per stage that it was built with.
-        features: Channels per stage that it was built with.
+        plan: The stages that it was built with.
         supervised_scales: Outputs in training, finest first.
     """
 
@@ -44,15 +42,14 @@ class DynUnetBackbone(WrappedBackbone):
     def __init__(
         self,
         net: DynUNet,
-        strides: tuple[Pair, ...],
-        features: Sequence[int],
+        plan: Plan2d,
         supervised_scales: int | Literal["all"],
     ) -> None:
         drop_second_tree(net)
         super().__init__(
             net,
-            stage_taps(strides, features),
-            multiple=total_stride(strides),
+            stage_taps(plan.strides, plan.features),
+            multiple=total_stride(plan.strides),
             supervised_scales=supervised_scales,
         )
 
@@ -60,53 +57,45 @@ class DynUnetBackbone(WrappedBackbone):
         return dynunet_parts(self.net)
 
 
-def build(
-    settings: DynUnetSettings,
-    in_channels: int,
-    out_channels: int,
-    fingerprint: Fingerprint2d | None = None,
-) -> DynUnetBackbone:
+def build(settings: DynUnetSettings, wanted: Wanted) -> DynUnetBackbone:
     """Plan and build the network, initialised as MONAI does (Kaiming, slope 0.01).
 
     Raises:
         ConfigError: If neither a fingerprint nor strides are given.
     """
-    strides, kernels, features = _stages(settings, fingerprint)
-    heads = len(strides) - 2
+    plan = _plan(settings, wanted.fingerprint)
+    heads = len(plan.strides) - 2
     net = DynUNet(
         spatial_dims=2,
-        in_channels=in_channels,
-        out_channels=out_channels,
-        kernel_size=kernels,
-        strides=strides,
-        upsample_kernel_size=strides[1:],
-        filters=features,
+        in_channels=wanted.in_channels,
+        out_channels=wanted.out_channels,
+        kernel_size=plan.kernels,
+        strides=plan.strides,
+        upsample_kernel_size=plan.strides[1:],
+        filters=plan.features,
         norm_name=("INSTANCE", {"affine": True}),
         deep_supervision=settings.supervised_scales != 1,
         deep_supr_num=max(heads, 1),
     )
-    return DynUnetBackbone(net, strides, features, settings.supervised_scales)
+    return DynUnetBackbone(net, plan, settings.supervised_scales)
 
 
-def _stages(
-    settings: DynUnetSettings, fingerprint: Fingerprint2d | None
-) -> tuple[tuple[Pair, ...], tuple[Pair, ...], tuple[int, ...]]:
-    """Return strides, kernels and channels per stage, as set or as planned."""
+def _plan(settings: DynUnetSettings, fingerprint: Fingerprint2d | None) -> Plan2d:
+    """The stages, as set or as planned."""
     if settings.strides is not None:
         stages = len(settings.strides)
         kernels = settings.kernels or ((3, 3),) * stages
         features = doubling(stages, settings.base_features, settings.max_features)
-        return settings.strides, kernels, features
+        return Plan2d(settings.strides, kernels, features)
     if fingerprint is None:
         raise ConfigError(
             "a dynunet backbone is planned from the store's patch size and spacing",
             came="no fingerprint and no strides",
             remedy="pass fingerprint=Fingerprint2d(patch_size, spacing), or set strides",
         )
-    plan = plan_2d(
+    return plan_2d(
         fingerprint,
         base_features=settings.base_features,
         max_features=settings.max_features,
         max_stages=settings.max_stages,
     )
-    return plan.strides, plan.kernels, plan.features

@@ -23,9 +23,8 @@ from distributed_iac.nets.monai_internals import (
     flexible_unet_finish,
     flexible_unet_parts,
 )
-from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.weights import load_encoder_weights
-from distributed_iac.nets.wrapped import Parts, WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, Wanted, WrappedBackbone
 
 TOTAL_STRIDE = 32
 
@@ -61,15 +60,10 @@ class FlexibleUnetBackbone(WrappedBackbone):
         return (flexible_unet_finish(self.net, super()._decode(features, implant)[0]),)
 
 
-def build(
-    settings: FlexibleUnetSettings,
-    in_channels: int,
-    out_channels: int,
-    _fingerprint: Fingerprint2d | None = None,
-) -> FlexibleUnetBackbone:
+def build(settings: FlexibleUnetSettings, wanted: Wanted) -> FlexibleUnetBackbone:
     """Build the network from its settings; only ``encoder_weights`` are read from disk."""
     entry = encoder_entry(settings.encoder)
-    net = _network(settings, in_channels, out_channels, entry["parameter"])
+    net = _network(settings, wanted, entry["parameter"])
     backbone = FlexibleUnetBackbone(net, entry["feature_channel"], settings.decoder_channels)
     if settings.encoder_weights is not None:
         (encoder,) = backbone.encoder_modules
@@ -78,14 +72,14 @@ def build(
 
 
 def _network(
-    settings: FlexibleUnetSettings, in_channels: int, out_channels: int, shared: dict[str, Any]
+    settings: FlexibleUnetSettings, wanted: Wanted, shared: dict[str, Any]
 ) -> FlexibleUNet:
     """Construct, and undo what MONAI's constructor writes into its shared register."""
     before = dict(shared)
     try:
         return FlexibleUNet(
-            in_channels=in_channels,
-            out_channels=out_channels,
+            in_channels=wanted.in_channels,
+            out_channels=wanted.out_channels,
             backbone=settings.encoder,
             pretrained=False,
             decoder_channels=settings.decoder_channels,

@@ -25,9 +25,9 @@ from distributed_iac.nets.contract import Implant
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan, read_nnunet_weights
 from distributed_iac.nets.nnunet_network import NnUnetNetwork
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture, NnUnetPlan
-from distributed_iac.nets.planner import Fingerprint2d, total_stride
+from distributed_iac.nets.planner import total_stride
 from distributed_iac.nets.weights import fill
-from distributed_iac.nets.wrapped import Parts, WrappedBackbone, stage_taps
+from distributed_iac.nets.wrapped import Parts, Wanted, WrappedBackbone, stage_taps
 
 
 class NnUnetBackbone(WrappedBackbone):
@@ -77,12 +77,7 @@ def _join(
     return joined
 
 
-def build(
-    settings: NnUnetSettings,
-    in_channels: int,
-    out_channels: int,
-    _fingerprint: Fingerprint2d | None = None,
-) -> NnUnetBackbone:
+def build(settings: NnUnetSettings, wanted: Wanted) -> NnUnetBackbone:
     """Build the trained network with its weights.
 
     Raises:
@@ -90,34 +85,35 @@ def build(
         CheckpointError: If the checkpoint is damaged.
     """
     plan = read_nnunet_plan(settings.folder)
-    _require_same_task(plan, in_channels, out_channels, settings.folder)
+    _require_same_task(plan, wanted, settings.folder)
     weights = read_nnunet_weights(
         settings.folder, fold=settings.fold, checkpoint=settings.checkpoint
     )
-    backbone = build_planned(settings, plan.architecture, in_channels, out_channels)
+    backbone = build_planned(settings, plan.architecture, wanted)
     fill(backbone.net, weights, where=settings.folder, redundant=backbone.redundant_keys)
     return backbone
 
 
 def build_planned(
-    settings: NnUnetSettings, plan: NnUnetArchitecture, in_channels: int, out_channels: int
+    settings: NnUnetSettings, plan: NnUnetArchitecture, wanted: Wanted
 ) -> NnUnetBackbone:
     """Build the network of a plan without its folder, to be filled with weights next.
 
     An exported model carries only the architecture: ``plans.json`` and ``dataset.json`` may name
     the cases of a hospital.
     """
-    net = NnUnetNetwork(plan, in_channels, out_channels)
+    net = NnUnetNetwork(plan, wanted.in_channels, wanted.out_channels)
     return NnUnetBackbone(net, plan, settings.supervised_scales)
 
 
-def _require_same_task(plan: NnUnetPlan, in_channels: int, out_channels: int, folder: Path) -> None:
-    if (in_channels, out_channels) != (plan.in_channels, plan.out_channels):
+def _require_same_task(plan: NnUnetPlan, wanted: Wanted, folder: Path) -> None:
+    asked = wanted.in_channels, wanted.out_channels
+    if asked != (plan.in_channels, plan.out_channels):
         raise ConfigError(
             f"this nnU-Net was trained on {plan.in_channels} channels "
             f"({', '.join(plan.channel_names)}) and {plan.out_channels} classes "
             f"({', '.join(plan.labels)})",
-            came=f"a data set of {in_channels} channels and {out_channels} classes",
+            came=f"a data set of {asked[0]} channels and {asked[1]} classes",
             remedy="take the model that was trained on this data set",
             where=folder,
         )

@@ -23,7 +23,7 @@ from distributed_iac.config.batches import Axis
 from distributed_iac.errors import CheckpointError, ConfigError
 from distributed_iac.files import MALFORMED, parse_json
 from distributed_iac.nets.nnunet_plan import CONFIGURATION, NnUnetPlan, parse_plan
-from distributed_iac.nets.weights import StateDict, is_state_dict, read_checkpoint
+from distributed_iac.nets.weights import StateDict, is_state_dict, read_torch_file
 
 _DTYPES = (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)
 _SCALAR = np.float64(0).__reduce__()[0]
@@ -170,7 +170,7 @@ def _read_checkpoint(
             remedy="set fold and checkpoint to one of those",
             where=folder,
         )
-    return path, read_checkpoint(path, NNUNET_GLOBALS)
+    return path, read_torch_file(path, NNUNET_GLOBALS)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -63,24 +63,6 @@ class ConvUnit(nn.Module):
         return x
 
 
-class ConvStack(nn.Module):
-    """Convolutions in a row, the first one strided; nnU-Net's StackedConvBlocks."""
-
-    def __init__(
-        self, plan: NnUnetArchitecture, depth: int, channels: Pair, kernel: Pair, stride: Pair
-    ) -> None:
-        super().__init__()
-        later = (channels[1], channels[1])
-        units = [ConvUnit(plan, channels, kernel, stride)]
-        units += [ConvUnit(plan, later, kernel) for _ in range(depth - 1)]
-        self.convs = nn.Sequential(*units)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, O, H / stride, W / stride)."""
-        y: Tensor = self.convs(x)
-        return y
-
-
 class ResidualBlock(nn.Module):
     """Two convolutions beside a pooled, projected shortcut (ResNet-D); nnU-Net's BasicBlockD."""
 
@@ -104,22 +86,37 @@ class ResidualBlock(nn.Module):
         return y
 
 
-class ResidualStack(nn.Module):
-    """Residual blocks in a row, the first one strided; nnU-Net's StackedResidualBlocks."""
+class _Stack(nn.Module):
+    """Blocks in a row, the first one strided, under the name that nnU-Net gives them."""
+
+    name: str
+    block: type[ConvUnit | ResidualBlock]
 
     def __init__(
         self, plan: NnUnetArchitecture, depth: int, channels: Pair, kernel: Pair, stride: Pair
     ) -> None:
         super().__init__()
         later = (channels[1], channels[1])
-        blocks = [ResidualBlock(plan, channels, kernel, stride)]
-        blocks += [ResidualBlock(plan, later, kernel, UNIT) for _ in range(depth - 1)]
-        self.blocks = nn.Sequential(*blocks)
+        blocks = [self.block(plan, channels, kernel, stride)]
+        blocks += [self.block(plan, later, kernel, UNIT) for _ in range(depth - 1)]
+        self.add_module(self.name, nn.Sequential(*blocks))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, O, H / stride, W / stride)."""
-        y: Tensor = self.blocks(x)
+        y: Tensor = self.get_submodule(self.name)(x)
         return y
+
+
+class ConvStack(_Stack):
+    """Convolutions in a row; nnU-Net's StackedConvBlocks."""
+
+    name, block = "convs", ConvUnit
+
+
+class ResidualStack(_Stack):
+    """Residual blocks in a row; nnU-Net's StackedResidualBlocks."""
+
+    name, block = "blocks", ResidualBlock
 
 
 class NnUnetEncoder(nn.Module):

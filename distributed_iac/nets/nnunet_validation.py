@@ -93,14 +93,12 @@ def read_validation(folder: Path, fold: int | Literal["all"]) -> Validation | No
             where=folder,
             remedy="give the folder named like nnUNetTrainer__nnUNetPlans__2d",
         )
-    meta = _read(described, _described)
+    ending, labels = _read(described, _described)
     if summary.is_file():
-        scores = _read(summary, lambda content: parse_summary(content, meta.ending))
-        return Validation(frozenset(scores), scores, meta.labels, summary)
-    maps = frozenset(
-        path.name.removesuffix(meta.ending) for path in summary.parent.glob(f"*{meta.ending}")
-    )
-    return Validation(maps, {}, meta.labels, summary.parent) if maps else None
+        scores = _read(summary, lambda content: parse_summary(content, ending))
+        return Validation(frozenset(scores), scores, labels, summary)
+    maps = frozenset(path.name.removesuffix(ending) for path in summary.parent.glob(f"*{ending}"))
+    return Validation(maps, {}, labels, summary.parent) if maps else None
 
 
 def parse_summary(content: Any, ending: str) -> Scores:
@@ -133,19 +131,14 @@ def _score(metrics: Mapping[str, Any]) -> NnUnetScore:
     return NnUnetScore(math.nan if dice is None else float(dice), int(voxels))
 
 
-@dataclass(frozen=True)
-class _Meta:
-    ending: str
-    labels: Mapping[str, Values]
-
-
-def _described(content: Any) -> _Meta:
+def _described(content: Any) -> tuple[str, Mapping[str, Values]]:
+    """The ending of label maps, and which values each target has."""
     labels = {
         name: frozenset(value if isinstance(value, list) else [int(value)])
         for name, value in content["labels"].items()
         if name not in ("background", "ignore")
     }
-    return _Meta(content.get("file_ending", ".nii.gz"), labels)
+    return content.get("file_ending", ".nii.gz"), labels
 
 
 def _read(path: Path, parse: Any) -> Any:

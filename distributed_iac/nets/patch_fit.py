@@ -108,8 +108,9 @@ def _built(settings: BackboneSettings, fingerprint: Fingerprint2d) -> tuple[Back
     if isinstance(settings, NnUnetSettings):
         plan = read_nnunet_plan(settings.folder)
         family = import_module("distributed_iac.nets.nnunet")
-        channels = (plan.in_channels, plan.out_channels)
-        return family.build_planned(settings, plan.architecture, *channels), plan.in_channels
+        wrapped = import_module("distributed_iac.nets.wrapped")
+        wanted = wrapped.Wanted(plan.in_channels, plan.out_channels)
+        return family.build_planned(settings, plan.architecture, wanted), plan.in_channels
     build = import_module("distributed_iac.nets.build")  # only now: it brings torch
     files = {"weights", "encoder_weights"} & type(settings).model_fields.keys()
     empty = settings.model_copy(update=dict.fromkeys(files))

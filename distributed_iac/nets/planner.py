@@ -5,7 +5,6 @@
     plan = plan_2d(Fingerprint2d(patch_size=(256, 216), spacing=(1.5625, 1.5625)))
     plan.strides        # ((1, 1), (2, 2), (2, 2), (2, 2), (2, 2), (2, 2)): six stages
     plan.features       # (32, 64, 128, 256, 512, 512)
-    plan.patch_size     # (256, 224): what the patch is padded to
 
 Source: Isensee et al., nnU-Net, Nature Methods 18 (2021), and the rules as nnunetv2 2.x runs
 them (``get_pool_and_conv_props`` and the default planner); checked against its own results.
@@ -55,18 +54,11 @@ class Plan2d:
         strides: Stride of each stage along height and width; the first is (1, 1).
         kernels: Convolution kernel of each stage.
         features: Channels of each stage.
-        patch_size: The patch, padded to a multiple of all strides.
     """
 
     strides: tuple[Pair, ...]
     kernels: tuple[Pair, ...]
     features: tuple[int, ...]
-    patch_size: Pair
-
-    @property
-    def stages(self) -> int:
-        """Number of resolutions, the bottleneck included."""
-        return len(self.strides)
 
 
 def plan_2d(
@@ -119,7 +111,6 @@ def plan_2d(
         strides=tuple(strides),
         kernels=tuple(kernels),
         features=doubling(len(strides), base_features, max_features),
-        patch_size=_padded(fingerprint.patch_size, strides),
     )
 
 
@@ -146,8 +137,3 @@ def _axes_to_pool(size: list[int], spacing: list[float]) -> list[int]:
     if len(axes) == 1 and size[axes[0]] < 3 * MIN_EDGE:
         return []
     return axes
-
-
-def _padded(size: Pair, strides: list[Pair]) -> Pair:
-    height, width = total_stride(tuple(strides))
-    return -(-size[0] // height) * height, -(-size[1] // width) * width

@@ -25,9 +25,8 @@ from torch import Tensor, nn
 from distributed_iac.config.backbone import SmpUnetSettings
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.contract import Implant, Tap
-from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.weights import load_encoder_weights
-from distributed_iac.nets.wrapped import Parts, WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, Wanted, WrappedBackbone
 
 PROBE = 64
 """Side of the blank image that tells whether an encoder takes any size; twice the usual stride."""
@@ -85,12 +84,7 @@ class SmpUnetBackbone(WrappedBackbone):
         return y
 
 
-def build(
-    settings: SmpUnetSettings,
-    in_channels: int,
-    out_channels: int,
-    _fingerprint: Fingerprint2d | None = None,
-) -> SmpUnetBackbone:
+def build(settings: SmpUnetSettings, wanted: Wanted) -> SmpUnetBackbone:
     """Build the network from its settings; only ``encoder_weights`` are read from disk.
 
     Raises:
@@ -103,12 +97,12 @@ def build(
             settings.encoder,
             encoder_weights=None,
             decoder_channels=settings.decoder_channels,
-            in_channels=in_channels,
-            classes=out_channels,
+            in_channels=wanted.in_channels,
+            classes=wanted.out_channels,
         )
     except (KeyError, RuntimeError) as error:
         raise _unknown_encoder(library, settings.encoder) from error
-    _require_any_size(net.encoder, in_channels, settings.encoder)
+    _require_any_size(net.encoder, wanted.in_channels, settings.encoder)
     if settings.encoder_weights is not None:
         load_encoder_weights(net.encoder, settings.encoder_weights)
     return SmpUnetBackbone(net, settings.decoder_channels)

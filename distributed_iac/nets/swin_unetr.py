@@ -19,8 +19,7 @@ from torch import Tensor
 from distributed_iac.config.backbone import SwinUnetrSettings
 from distributed_iac.nets.contract import Tap
 from distributed_iac.nets.monai_internals import swin_unetr_features, swin_unetr_parts
-from distributed_iac.nets.planner import Fingerprint2d
-from distributed_iac.nets.wrapped import Parts, WrappedBackbone
+from distributed_iac.nets.wrapped import Parts, Wanted, WrappedBackbone
 
 TOTAL_STRIDE = 32
 
@@ -47,16 +46,11 @@ class SwinUnetrBackbone(WrappedBackbone):
         return swin_unetr_features(self.net, x)
 
 
-def build(
-    settings: SwinUnetrSettings,
-    in_channels: int,
-    out_channels: int,
-    _fingerprint: Fingerprint2d | None = None,
-) -> SwinUnetrBackbone:
+def build(settings: SwinUnetrSettings, wanted: Wanted) -> SwinUnetrBackbone:
     """Build the network from its settings, randomly initialised."""
     net = SwinUNETR(
-        in_channels=in_channels,
-        out_channels=out_channels,
+        in_channels=wanted.in_channels,
+        out_channels=wanted.out_channels,
         spatial_dims=2,
         feature_size=settings.feature_size,
         depths=settings.depths,

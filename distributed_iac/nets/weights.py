@@ -128,7 +128,7 @@ def read_state_dict(path: Path) -> StateDict:
         except SafetensorError as error:
             raise _damaged(path, error) from error
         return tensors
-    payload = read_checkpoint(path)
+    payload = read_torch_file(path)
     if isinstance(payload, Mapping):
         for candidate in (payload, *(payload.get(key) for key in WRAPPERS)):
             if is_state_dict(candidate):
@@ -141,7 +141,7 @@ def read_state_dict(path: Path) -> StateDict:
     )
 
 
-def read_checkpoint(
+def read_torch_file(
     path: Path, allowed: Sequence[Callable[..., Any] | tuple[Any, str]] = ()
 ) -> Any:
     """Read what ``torch.save`` wrote, onto the CPU, without running pickled code.

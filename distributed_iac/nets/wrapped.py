@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -30,12 +31,27 @@ from torch import Tensor, nn
 
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.contract import Backbone, Features, Implant, Tap, identity_implant
-from distributed_iac.nets.planner import Pair, total_stride
+from distributed_iac.nets.planner import Fingerprint2d, Pair, total_stride
 
 Join = Callable[[Any, int, Tensor, Tensor, Implant], Tensor]
 """``(block, tap, deeper, skip, implant) -> decoder feature``: what a decoder block computes, with
 ``implant`` called between its upsampling and its concatenation. Shapes: deeper (B, D, h, w), skip
 (B, C, H, W) with H, W about 2h, 2w; result (B, O, H, W)."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a network is built for.
+
+    Args:
+        in_channels: Channels of an image.
+        out_channels: Outputs K.
+        fingerprint: Patch size and spacing of the store, for planned families.
+    """
+
+    in_channels: int
+    out_channels: int
+    fingerprint: Fingerprint2d | None = None
 
 
 class Parts(NamedTuple):

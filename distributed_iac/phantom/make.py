@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distributed_iac.errors import ConfigError
 from distributed_iac.phantom.catalogue import FORMATS, FormatName, resolve_release
 from distributed_iac.phantom.defects import PlantedDefect, plant
+from distributed_iac.phantom.new_folder import new_folder
 from distributed_iac.phantom.phantom_plan import PhantomPlan, PlacedCase, Size
 
 
@@ -72,36 +71,12 @@ def make_phantom(
         OSError: The folder cannot be written.
     """
     plan = PhantomPlan(patients, seed, size, resolve_release(format, release), held_out)
-    _require_unused(out)
-    place = out.absolute()
-    unfinished = place.with_name(f".{place.name}.unfinished")
-    _remove(unfinished)
-    try:
+    with new_folder(out) as unfinished:
         FORMATS[format].write(unfinished, plan)
         intact = _moved(FORMATS[format].find(unfinished), unfinished, out)
         planted = plant(unfinished, format, defects, seed)
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
-    finally:
-        _remove(unfinished)
     planted = tuple(replace(each, path=_below(each.path, unfinished, out)) for each in planted)
     return Phantom(format, plan.release, out, intact, planted)
-
-
-def _require_unused(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(
-            "a phantom is written to a new or empty folder",
-            where=out,
-            came="a folder with files in it" if out.is_dir() else "a file",
-            remedy="give another folder, or delete this one",
-        )
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
 
 
 def _below(path: Path, old: Path, new: Path) -> Path:

@@ -86,7 +86,7 @@ def _parameters(record: RunRecord, group: str, label: str) -> int | None:
         [
             row
             for row in record.job_rows
-            if row["kind"] in ("retrain", "baseline")
+            if row["kind"] in ("retrain", "baseline", "evaluate")
             and record.graph[row["key"]].group == group
             and label in (row["arm"], row["name"])
         ]

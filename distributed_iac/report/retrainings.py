@@ -20,6 +20,9 @@ from distributed_iac.report.notes import Note
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Cell, Table
 
+BY_CELL = ("plain", "random", "random_search", "given")
+"""Controls that are not trained, or as the searched cells are."""
+
 
 def retraining_table(record: RunRecord) -> Table:
     """What every retrained arm and control trains, with which learning rate, at what cost."""
@@ -68,7 +71,7 @@ def rate_note(config: RunConfig) -> Note:
 def rate_doubts(record: RunRecord) -> Iterator[str]:
     """Comparisons that may show a learning rate instead of a cell."""
     config = record.config
-    controls = [one for one in config.controls if one not in ("plain", "random")]
+    controls = [one for one in config.controls if one not in BY_CELL]
     fixed = [place for place, one in config.views.items() if len(one.retrain.rates) < 2]
     where = "" if len(fixed) == len(config.views) else f"{', '.join(fixed)}: "
     if fixed and controls:

@@ -31,6 +31,7 @@ from distributed_iac.evaluation.patients_table import merge_patients, read_patie
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.settings import epochs_by_job
+from distributed_iac.report.headroom_files import StoredHeadroom, stored_headroom
 from distributed_iac.report.timeline import Span, spans_of
 from distributed_iac.run.cells import SearchResult, candidate_of, read_search
 from distributed_iac.run.collect import RunTables, collect_run
@@ -74,6 +75,7 @@ class RunRecord:
         selections: Which cells were chosen, for every group and arm with a finished search.
         comparison: Candidate against reference, controls and baselines.
         spans: When which job ran.
+        headroom: What the headroom run of the same settings said, by group; empty without one.
     """
 
     config: RunConfig
@@ -85,6 +87,7 @@ class RunRecord:
     selections: tuple[Selection, ...]
     comparison: Comparison
     spans: tuple[Span, ...]
+    headroom: Mapping[str, StoredHeadroom]
 
     @property
     def job_rows(self) -> list[dict[str, Any]]:
@@ -101,6 +104,11 @@ class RunRecord:
     def typed_job_rows(self) -> list[JobRow]:
         """The jobs table as values."""
         return list(_jobs(self.config, self.graph, self.tables))
+
+    @property
+    def evidence(self) -> list[SearchEvidence]:
+        """What the finished searches left behind, for comparing them."""
+        return _evidence(self.searches)
 
     def results(self, *kinds: JobKind) -> Iterator[tuple[Job, dict[str, Any]]]:
         """Finished jobs of some kinds with their ``result.json``, in the graph's order."""
@@ -153,6 +161,7 @@ def read_run(folder: Path) -> RunRecord:
         selections=tuple(_selections(config, searches)),
         comparison=_compare(config, graph, tables, patients, searches),
         spans=spans_of(tables.replay),
+        headroom=stored_headroom(folder, config),
     )
 
 
@@ -227,20 +236,13 @@ def _compare(
 ) -> Comparison:
     own = {dataset.name for dataset in config.data}
     scored = _scored(graph, patients)
-    evidence = [
-        SearchEvidence(
-            one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
-        )
-        for one in searches
-        if one.job.seed is not None
-    ]
     return compare(
         list(_jobs(config, graph, tables)),
         [row for row in scored if row.dataset in own],
         config.comparison,
         planned_epochs=config.search.epochs,
         controls=(*config.controls, *(baseline.key for baseline in config.baselines)),
-        evidence=evidence,
+        evidence=_evidence(searches),
         variants=config.variant_names,
         cells={
             row["key"]: row["genotype_id"]
@@ -248,3 +250,13 @@ def _compare(
             if row["kind"] == "retrain" and row["genotype_id"]
         },
     )
+
+
+def _evidence(searches: Sequence[FoundCell]) -> list[SearchEvidence]:
+    return [
+        SearchEvidence(
+            one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
+        )
+        for one in searches
+        if one.job.seed is not None
+    ]

@@ -19,10 +19,13 @@ from distributed_iac.genotype import node_name
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.report.adaptation import adaptation_table
 from distributed_iac.report.comparison_tables import paper_tables
+from distributed_iac.report.given_table import given_table
+from distributed_iac.report.model_costs import model_costs
 from distributed_iac.report.notes import Note
 from distributed_iac.report.parity_table import parity_table
 from distributed_iac.report.retrainings import rate_note, retraining_table
 from distributed_iac.report.run_record import FoundCell, RunRecord
+from distributed_iac.report.spread_table import spread_table
 from distributed_iac.report.tables import Cell, Table
 from distributed_iac.report.variants import variant_tables
 
@@ -33,20 +36,23 @@ STATUSES: tuple[JobStatus, ...] = ("done", "running", "waiting", "failed", "skip
 
 def run_tables(record: RunRecord) -> dict[str, Table]:
     """All tables for people, by a name that can be a file's."""
-    held = parity_table(record)
+    held, given = parity_table(record), given_table(record)
     return {
         "data": data_table(record),
         "jobs": jobs_table(record),
         "unfinished": unfinished_table(record),
         **_compared(record),
+        "spread": spread_table(record),
         "adaptation": adaptation_table(record),
         "models": models_table(record),
         "retraining": retraining_table(record),
+        "costs": model_costs(record),
         "searches": searches_table(record),
         "selection": selection_table(record),
         "undecided": undecided_table(record),
         **({"parity": held} if held.rows else {}),
         **variant_tables(record),
+        **({"given": given} if given.rows else {}),
     }
 
 

@@ -4,7 +4,7 @@
 
     artifacts = Artifacts("runs/artifacts")             # or "s3://bucket/artifacts"
     artifacts.put(digest, folder)                       # result.json last
-    artifacts.read(digest)                              # only result.json, as bytes, or None
+    artifacts.read(digest)                              # what result.json says, or None
     folder = artifacts.fetch(digest)                    # a local folder to read, or None
 
 The name is a digest of everything that the result follows from (``run/digest.py``), so
@@ -65,26 +65,15 @@ class Artifacts:
         """Whether a complete result is there."""
         return is_file(*self._at(f"{_place(str(digest))}/{RESULT}"))
 
-    def read(self, digest: str) -> bytes | None:
-        """Return a result's ``result.json``, and read nothing else; None if the result is missing.
+    def read(self, digest: str) -> dict[str, Any] | None:
+        """Return what a result's ``result.json`` says, reading nothing else; None if it is missing.
 
         Raises:
             CheckpointError: It is damaged, or another job's.
             OSError: The storage cannot be reached.
         """
-        try:
-            content = read_file(*self._at(f"{_place(digest)}/{RESULT}"))
-        except FileNotFoundError:
-            return None
-        stated = described(content, f"{self._where(digest)}/{RESULT}").get("digest", digest)
-        if stated != digest:
-            raise CheckpointError(
-                f"a result lies under its own digest, {digest[:16]}...",
-                came=f"the result of {stated[:16]}...",
-                remedy="put the folders back, or delete this one; the next run makes it again",
-                where=self._where(digest),
-            )
-        return content
+        content = self._content(digest)
+        return None if content is None else self._described(digest, content)
 
     def fetch(self, digest: str, without: Collection[str] = ()) -> Path | None:
         """Return a local folder with the result's files, to be read only; None if it is missing.
@@ -97,15 +86,18 @@ class Artifacts:
             CheckpointError: A file of the result is missing or altered, or its list is damaged.
             OSError: The storage cannot be reached.
         """
-        content = self.read(digest)
+        content = self._content(digest)
         if content is None:
             return None
-        listed = _listed(content, f"{self._where(digest)}/{RESULT}")
+        with reading(f"{self._where(digest)}/{RESULT}"):
+            listed = dict(self._described(digest, content)[FILES])
         wanted = {name: sha256 for name, sha256 in listed.items() if name not in without}
         if not self._is_remote:
             folder = Path(self.root).absolute() / _place(digest)
             for name, sha256 in wanted.items():
-                _require(_state(folder / name, sha256), name, folder)
+                state = _state(folder / name, sha256)
+                if state != "as listed":
+                    raise _unlike(state, name, folder)
             return folder
         cache = Cache((self.cache or _default_cache()).absolute())
         kept = cache.hold(_place(digest))
@@ -147,6 +139,24 @@ class Artifacts:
     def _where(self, digest: str) -> str:
         return f"{self.root}/{_place(digest)}"
 
+    def _content(self, digest: str) -> bytes | None:
+        try:
+            return read_file(*self._at(f"{_place(digest)}/{RESULT}"))
+        except FileNotFoundError:
+            return None
+
+    def _described(self, digest: str, content: bytes) -> dict[str, Any]:
+        said = described(content, f"{self._where(digest)}/{RESULT}")
+        stated = said.get("digest", digest)
+        if stated != digest:
+            raise CheckpointError(
+                f"a result lies under its own digest, {digest[:16]}...",
+                came=f"the result of {stated[:16]}...",
+                remedy="put the folders back, or delete this one; the next run makes it again",
+                where=self._where(digest),
+            )
+        return said
+
     def _download(self, digest: str, kept: Path, content: bytes, wanted: Mapping[str, str]) -> bool:
         """Copy those files that are not here as they should be; returns whether there were any."""
         described = kept / RESULT
@@ -167,8 +177,8 @@ class Artifacts:
             data = read_file(*self._at(f"{_place(digest)}/{name}"))
         except FileNotFoundError as error:
             raise _unlike("missing", name, where) from error
-        same = hashlib.sha256(data).hexdigest() == sha256
-        _require("as listed" if same else "altered", name, where)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise _unlike("altered", name, where)
         return data
 
 
@@ -222,12 +232,6 @@ def _write_read_only(path: Path, data: bytes) -> None:
     path.chmod(0o444)
 
 
-def _listed(content: bytes, where: str) -> dict[str, str]:
-    """Names and checksums of the files that belong to a result."""
-    with reading(where):
-        return dict(described(content, where)[FILES])
-
-
 def described(content: bytes, where: str) -> dict[str, Any]:
     """Read what a ``result.json`` says.
 
@@ -265,12 +269,6 @@ def _state(path: Path, sha256: str) -> _State:
     except FileNotFoundError:
         return "missing"
     return "as listed" if found == sha256 else "altered"
-
-
-def _require(state: _State, name: str, where: Path | str) -> None:
-    """Refuse a result of which a file is not what was kept."""
-    if state != "as listed":
-        raise _unlike(state, name, where)
 
 
 def _unlike(state: _State, name: str, where: Path | str) -> CheckpointError:

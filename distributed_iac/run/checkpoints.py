@@ -19,7 +19,6 @@ rather than renamed, because object stores cannot rename.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,8 +28,12 @@ from typing import Any
 from pyarrow import fs
 
 from distributed_iac.errors import CheckpointError
-from distributed_iac.run.storage import read_file, resolve, write_object
-from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.run.storage import is_file, read_file, resolve, write_object
+from distributed_iac.training.checkpoint import (
+    checkpoint_bytes,
+    parse_checkpoint,
+    read_checkpoint,
+)
 from distributed_iac.transient import patiently
 
 SLOTS = ("a.pt", "b.pt")
@@ -98,16 +101,8 @@ class JobCheckpoints:
         """
         number = self._number + 1
         name = SLOTS[number % len(SLOTS)]
-        numbered = {**state, NUMBER: number}
         system, path = resolve(self.folder)
-        if isinstance(system, fs.LocalFileSystem):
-            write_checkpoint(Path(path) / name, numbered)
-        else:
-            with tempfile.TemporaryDirectory() as scratch:
-                local = Path(scratch) / name
-                write_checkpoint(local, numbered)
-                content = local.read_bytes()
-                patiently(lambda: write_object(system, f"{path}/{name}", content))
+        write_object(system, f"{path}/{name}", checkpoint_bytes({**state, NUMBER: number}))
         self._number = number
 
     def newest(self) -> FoundCheckpoint:
@@ -138,14 +133,11 @@ class JobCheckpoints:
         """The state in a slot; None for an empty slot."""
         system, path = resolve(self.folder)
         file = f"{path}/{name}"
-        if patiently(lambda: system.get_file_info(file)).type != fs.FileType.File:
+        if not is_file(system, file):
             return None
         if isinstance(system, fs.LocalFileSystem):
             return read_checkpoint(Path(file))
-        with tempfile.TemporaryDirectory() as scratch:
-            local = Path(scratch) / name
-            local.write_bytes(read_file(system, file))
-            return read_checkpoint(local)
+        return parse_checkpoint(read_file(system, file), file)
 
     def _older_files(self) -> list[Path]:
         return [] if self.job_folder is None else [self.job_folder / name for name in OLDER]

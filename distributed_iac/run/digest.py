@@ -18,7 +18,7 @@ since, so whoever runs jobs carries it out even where that description is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,41 +52,33 @@ GATES = frozenset(("prepare", "evaluate"))
 GATE_SETTINGS = ("seen_test", "parity", "parity_tolerance")
 """What an nnU-Net backbone is held to before anything builds upon it; it changes no network."""
 
-StoreIdentity = Callable[[DatasetSettings], str]
 
-
-class Digests:
+class Digests(dict[str, str]):
     """Digests of a run's jobs, by key; computed when asked for, because stores come to be.
 
     Args:
         config: The run.
         graph: Its jobs.
-        store_identity: Identity of a data set's store; default: from the store's manifest.
     """
 
-    def __init__(
-        self, config: RunConfig, graph: JobGraph, store_identity: StoreIdentity | None = None
-    ) -> None:
-        self._config = config
-        self._graph = graph
-        self._store_identity = store_identity or self._from_manifest
+    def __init__(self, config: RunConfig, graph: JobGraph) -> None:
+        super().__init__()
+        self._config, self._graph = config, graph
         self._datasets = {dataset.name: dataset for dataset in config.all_data}
         self._networks = {one.key: one for one in (*config.backbones, *config.baselines)}
         self._views: dict[tuple[str, str], RunConfig] = {}
         self._stores: dict[str, str] = {}
         self._backbones: dict[str, Mapping[str, Any]] = {}
-        self._digests: dict[str, str] = {}
 
-    def __getitem__(self, key: str) -> str:
+    def __missing__(self, key: str) -> str:
         """Digest of a job.
 
         Raises:
             StoreError: The data set's store is not there yet, or damaged.
             ConfigError: No such job; or given weights are not there.
         """
-        if key not in self._digests:
-            self._digests[key] = self._compute(self._graph[key])
-        return self._digests[key]
+        self[key] = self._compute(self._graph[key])
+        return self[key]
 
     def _compute(self, job: Job) -> str:
         if job.kind == "prepare":
@@ -113,7 +105,7 @@ class Digests:
             StoreError: The store is not there yet, or damaged.
         """
         if name not in self._stores:
-            self._stores[name] = self._store_identity(self._datasets[name])
+            self._stores[name] = self._of_store(self._datasets[name])
         return self._stores[name]
 
     def require_same_backbone(self, job: Job) -> None:
@@ -132,7 +124,7 @@ class Digests:
                 where=job.backbone,
             )
 
-    def _from_manifest(self, dataset: DatasetSettings) -> str:
+    def _of_store(self, dataset: DatasetSettings) -> str:
         return read_manifest(self._config.store_folder(dataset)).results
 
     def _backbone(self, key: str) -> Mapping[str, Any]:

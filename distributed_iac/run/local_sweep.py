@@ -55,7 +55,6 @@ class LocalSweep:
         config: The run; its folder is claimed.
         graph: Its jobs, or some of them.
         observe: Told of every epoch.
-        clock: Monotonic seconds.
 
     Raises:
         ConfigError: The run folder holds a run of another configuration.
@@ -67,7 +66,6 @@ class LocalSweep:
         config: RunConfig,
         graph: JobGraph,
         observe: Observe,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         config = follow_backbones(config)
         self.config = config
@@ -75,7 +73,6 @@ class LocalSweep:
         self.artifacts = Artifacts(config.artifacts)
         self._workload = RunWorkload(config, str(self.artifacts.root))
         self._observe = observe
-        self._clock = clock
         self._results: dict[str, Path] = {}
         self._folder = SweepFolder(config.folder)
         self._journal = self._folder.journal
@@ -162,7 +159,7 @@ class LocalSweep:
         if self._workload.finished(job) is None:
             self._journal.write("start", job.key)
         interval = CheckpointInterval(settings.checkpoint_seconds, settings.checkpoint_epochs)
-        run = JobRun(job, self._workload, checkpoints, interval, self._clock)
+        run = JobRun(job, self._workload, checkpoints, interval, time.monotonic)
         try:
             while self._advance(run, job) == "running":
                 pass

@@ -99,12 +99,11 @@ def find_result(artifacts: Artifacts, digest: str) -> Result | None:
     """Flat scalars of a finished job; None if it is not finished.
 
     Raises:
-        CheckpointError: As :func:`parse_result`.
+        CheckpointError: It is damaged, or of a release that this one cannot read.
         OSError: The storage cannot be reached.
     """
-    content = artifacts.read(digest)
-    where = f"{digest} in {artifacts.root}"
-    return None if content is None else _scalars(parse_result(content, where))
+    said = artifacts.read(digest)
+    return None if said is None else _scalars(said)
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -115,20 +114,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     """
     with reading(folder / RESULT) as path:
         content = patiently(path.read_bytes)
-    return parse_result(content, str(path))
-
-
-def parse_result(content: bytes, where: str) -> dict[str, Any]:
-    """Read what is in a ``result.json``.
-
-    Args:
-        content: Of the file.
-        where: For errors.
-
-    Raises:
-        CheckpointError: It is damaged, or of a release that this one cannot read.
-    """
-    return described(content, where)
+    return described(content, str(path))
 
 
 def _scalars(content: Mapping[str, Any]) -> Result:

@@ -118,4 +118,7 @@ def _unreadable(mark: Path, error: Exception) -> RunError:
 
 def _what(plain: dict[str, Any]) -> dict[str, Any]:
     """A configuration without what changes no result."""
-    return {key: value for key, value in plain.items() if key not in ("device", "threads", "sweep")}
+    without = {"device", "threads", "sweep"}
+    if plain["question"] != "headroom":
+        without.add("headroom")
+    return {key: value for key, value in plain.items() if key not in without}

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyarrow import fs
 
+from distributed_iac.files import write_atomically
 from distributed_iac.transient import patiently
 
 
@@ -57,12 +58,17 @@ def read_file(system: Any, path: str) -> bytes:
 
 
 def write_object(system: Any, path: str, content: bytes) -> None:
-    """Write an object, patiently; it appears when its stream is closed, whole or not at all.
+    """Write an object, patiently; it appears whole or not at all.
+
+    In an object store it does when its stream is closed.
 
     Raises:
         OSError: Storage is full or keeps failing.
     """
-    patiently(lambda: _write(system, path, content))
+    if isinstance(system, fs.LocalFileSystem):
+        write_atomically(Path(path), content)
+    else:
+        patiently(lambda: _write(system, path, content))
 
 
 def _read(system: Any, path: str) -> bytes:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distributed_iac.errors import ConfigError, OccupiedError, RunError
+from distributed_iac.errors import ConfigError, OccupiedError, RunError, raised_as
 from distributed_iac.files import MALFORMED, write_json
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
@@ -197,15 +197,9 @@ class SweepFolder:
 
 
 def _make(folder: Path) -> None:
-    try:
+    message = "out is a folder in which folders of runs can be created"
+    with raised_as(ConfigError, message, remedy="set out to another folder", where=folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "out is a folder in which folders of runs can be created",
-            came=error.strerror or str(error),
-            remedy="set out to another folder",
-            where=folder,
-        ) from error
 
 
 def _from(run: Path, artifacts: str) -> str:

@@ -31,7 +31,6 @@ class Workload(Protocol):
     @property
     def graph(self) -> JobGraph:
         """All jobs."""
-        ...
 
     def digest(self, job: Job) -> str:
         """Identity of a job's result: equal digest, equal result.
@@ -39,15 +38,12 @@ class Workload(Protocol):
         Raises:
             DistributedIacError: Something that the job needs is not there yet.
         """
-        ...
 
     def finished(self, job: Job) -> Result | None:
         """The result of a job that somebody has finished; None if nobody has."""
-        ...
 
     def open(self, job: Job) -> Work:
         """Make a job ready to run; everything that it needs is finished."""
-        ...
 
     def keep(self, job: Job, folder: Path, rows: Sequence[Result], final: Result) -> Result:
         """Take in what a job leaves behind: whole or not at all.
@@ -61,4 +57,3 @@ class Workload(Protocol):
         Returns:
             What :meth:`finished` is going to return.
         """
-        ...

@@ -32,14 +32,16 @@ NEAR = 1.05
 def scale(
     sweep: PaperSweep, arms: Sequence[str], sizes: Sequence[int] = SIZES
 ) -> dict[str, tuple[Schedule, ...]]:
-    """Simulate every size for every arm alone, and for all of them together, under :data:`ALL`.
+    """Simulate every size for every arm alone, and, unless there is one, for all together.
+
+    The latter under :data:`ALL`.
 
     Sizes on which a job does not fit are left out.
     """
     most = max((sweep.shares[job.kind] for job in sweep.graph.jobs()), default=0.0)
     fitting = [size for size in sizes if size >= most]
     parts = {arm: replace(sweep, graph=only(sweep.graph, arm)) for arm in arms}
-    if len(arms) > 1:
+    if len(arms) != 1:
         parts[ALL] = sweep
     return {name: tuple(simulate(part, size) for size in fitting) for name, part in parts.items()}
 

@@ -44,16 +44,9 @@ class Best:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors."""
-        return {
-            "score": self.score,
-            "epoch": self.epoch,
-            "waited": self.waited,
-            "state": dict(self.state),
-        }
+        return {**vars(self), "state": dict(self.state)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Best:
         """Restore what :meth:`state_dict` gave."""
-        return cls(
-            float(state["score"]), int(state["epoch"]), int(state["waited"]), dict(state["state"])
-        )
+        return cls(**state)

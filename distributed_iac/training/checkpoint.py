@@ -29,33 +29,48 @@ from distributed_iac.versions import CHECKPOINT, require_version, versioned
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
+def checkpoint_bytes(state: Mapping[str, Any]) -> bytes:
+    """The content of a checkpoint; ``state`` has tensors and plain Python values only."""
+    buffer = io.BytesIO()
+    torch.save(versioned(CHECKPOINT, state), buffer)
+    data = buffer.getvalue()
+    return data + hashlib.sha256(data).digest()
+
+
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically.
-
-    Args:
-        path: Target file.
-        state: Tensors and plain Python values only.
 
     Raises:
         OSError: Disk full or folder unwritable; an earlier checkpoint at ``path`` survives.
     """
-    buffer = io.BytesIO()
-    torch.save(versioned(CHECKPOINT, state), buffer)
-    data = buffer.getvalue()
-    write_atomically(path, data + hashlib.sha256(data).digest())
+    write_atomically(path, checkpoint_bytes(state))
 
 
-def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read and verify a checkpoint.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read and verify a checkpoint, onto the CPU.
 
     Raises:
-        CheckpointError: Missing, truncated, altered, or holding anything but data.
-        RunError: Whole, but of a release that this one cannot read: nothing to pass over.
+        CheckpointError: As :func:`parse_checkpoint`, or it is missing.
+        RunError: The same.
     """
     try:
         content = patiently(path.read_bytes)
     except OSError as error:
         raise CheckpointError("cannot read the checkpoint", came=str(error), where=path) from error
+    return parse_checkpoint(content, path)
+
+
+def parse_checkpoint(content: bytes, path: object) -> dict[str, Any]:
+    """Verify the content of a checkpoint.
+
+    Args:
+        content: Of the file.
+        path: For errors.
+
+    Raises:
+        CheckpointError: Truncated, altered, or holding anything but data.
+        RunError: Whole, but of a release that this one cannot read: nothing to pass over.
+    """
     data, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if len(digest) < _DIGEST_BYTES or hashlib.sha256(data).digest() != digest:
         raise CheckpointError(
@@ -65,7 +80,7 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
             where=path,
         )
     try:
-        state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise CheckpointError(
             "a checkpoint holds tensors and plain values only",

@@ -1,12 +1,10 @@
-"""What stages that count epochs have in common."""
+"""Why a stage of training is done."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from distributed_iac.errors import RunError
 
 EndingCode = Literal["all_epochs", "patience", "diverged", "out_of_memory"]
 FAILURES: Mapping[EndingCode, str] = {"diverged": "diverged", "out_of_memory": "out of memory"}
@@ -61,36 +59,3 @@ class Ended:
     def reason(self) -> str | None:
         """The same in words."""
         return None if self.ending is None else str(self.ending)
-
-
-class EpochStage(Ended):
-    """Counts epochs, knows when to validate, and remembers why it ended.
-
-    Args:
-        epochs: Epochs at the most.
-        validate_every: Epochs between validations; the last one is always validated.
-    """
-
-    def __init__(self, epochs: int, validate_every: int) -> None:
-        super().__init__()
-        self._epochs = epochs
-        self._validate_every = validate_every
-        self._epoch = 0
-
-    @property
-    def epoch(self) -> int:
-        """Epochs finished."""
-        return self._epoch
-
-    @property
-    def epochs(self) -> int:
-        """Epochs at the most."""
-        return self._epochs
-
-    def _require_open(self) -> None:
-        if self.done:
-            raise RunError("this stage is done", came=self.reason)
-
-    def _validates(self) -> bool:
-        """Whether the epoch just finished is scored."""
-        return self._epoch % self._validate_every == 0 or self._epoch == self._epochs

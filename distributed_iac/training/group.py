@@ -15,7 +15,7 @@ same holds for retrainings: all models of a seed see the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,11 @@ from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.comparison import SkipModule
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
+from distributed_iac.config.training import (
+    TRAINING_PARTS,
+    SupervisedSettings,
+    TrainingPart,
+)
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.store import Store
 from distributed_iac.data.targets import output_values
@@ -44,12 +49,12 @@ from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.device import choose_device
 from distributed_iac.training.doubts import network_doubted
-from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import Groups, adapted, retrained
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.supervised import SupervisedStage
 
 Weights = Mapping[str, Tensor]
+Parts = Sequence[TrainingPart]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,16 +138,9 @@ class Group:
 
     def pretrain_stage(self) -> SupervisedStage:
         """The training of the plain backbone."""
-        return pretrain_stage(
-            self.backbone(),
-            self.store,
-            self.scheme,
-            self.config.pretrain,
-            self.config.batches,
-            seed=self.seed("pretrain"),
-            device=self.device,
-            parts=self.config.pretrain.parts,
-        )
+        backbone, settings = self.backbone(), self.config.pretrain
+        seed = self.seed("pretrain")
+        return self._supervised(backbone, _whole(backbone), settings, seed, settings.parts)
 
     def baseline_stage(self, seed: int) -> SupervisedStage:
         """The training of another network from scratch, with a seed of its own.
@@ -151,15 +149,10 @@ class Group:
         pre-training and retraining together, so that no model has had more training than it.
         """
         epochs = self.config.pretrain.epochs + self.config.retrain.epochs
-        return pretrain_stage(
-            self._build(self.seed("baseline", "network", seed)),
-            self.store,
-            self.scheme,
-            self.config.pretrain.model_copy(update={"epochs": epochs}),
-            self.config.batches,
-            seed=self.seed("baseline", "batches", seed),
-            device=self.device,
-        )
+        settings = self.config.pretrain.model_copy(update={"epochs": epochs})
+        network = self._build(self.seed("baseline", "network", seed))
+        seed = self.seed("baseline", "batches", seed)
+        return self._supervised(network, _whole(network), settings, seed)
 
     def search_stage(self, backbone: Backbone, arm: str, seed: int) -> SearchStage:
         """The search of one arm and seed in a trained backbone.
@@ -181,11 +174,13 @@ class Group:
             device=self.device,
         )
 
-    def random_genotype(self, backbone: Backbone, seed: int) -> Genotype:
-        """A cell that nobody searched, of the shape that a search would have."""
+    def random_genotype(self, backbone: Backbone, seed: int, number: int = 1) -> Genotype:
+        """One of the cells that nobody searched, of the shape that a search would have."""
         cell = self.config.cell
         cells = len(backbone.taps) if cell.genotype_scope == "per_skip" else 1
-        generator = np.random.default_rng(self.seed("random", "genotype", seed))
+        # The first is drawn as it was when there was but one of every seed.
+        further = (number,) if number > 1 else ()
+        generator = np.random.default_rng(self.seed("random", "genotype", seed, *further))
         return random_genotype(cell.topology, generator, cell.genotype_scope, cells)
 
     def implanted(self, backbone: Backbone, genotype: Genotype, seed: int) -> DerivedNetwork:
@@ -197,7 +192,7 @@ class Group:
         self, backbone: Backbone, genotype: Genotype, seed: int, rate: float
     ) -> SupervisedStage:
         """The training of a discrete cell in a trained backbone, with one learning rate."""
-        return self._retrain(self.implanted(backbone, genotype, seed), seed, rate)
+        return self._implanted(self.implanted(backbone, genotype, seed), seed, rate)
 
     def skip_network(self, backbone: Backbone, module: SkipModule, seed: int) -> ImplantedNetwork:
         """The backbone with a hand-made module at every tap, its weights fresh."""
@@ -211,26 +206,43 @@ class Group:
         self, backbone: Backbone, module: SkipModule, seed: int, rate: float
     ) -> SupervisedStage:
         """The training of a hand-made module in the cells' place."""
-        return self._retrain(self.skip_network(backbone, module, seed), seed, rate)
+        return self._implanted(self.skip_network(backbone, module, seed), seed, rate)
 
     def adapt_stage(
         self, backbone: Backbone, part: Trained, seed: int, rate: float
     ) -> SupervisedStage:
         """More training of a part of the plain backbone, with one learning rate."""
-        return self._supervised(backbone, adapted(backbone, part, rate), seed)
+        return self._retrain(backbone, adapted(backbone, part, rate), seed)
 
-    def _retrain(self, network: ImplantedNetwork, seed: int, rate: float) -> SupervisedStage:
+    def _implanted(self, network: ImplantedNetwork, seed: int, rate: float) -> SupervisedStage:
         groups = retrained(network, self.config.retrain.unfreeze, rate)
-        return self._supervised(network, groups, seed)
+        return self._retrain(network, groups, seed)
 
-    def _supervised(self, network: nn.Module, groups: Groups, seed: int) -> SupervisedStage:
+    def _retrain(self, network: nn.Module, groups: Groups, seed: int) -> SupervisedStage:
+        seed = self.seed("retrain", "batches", seed)
+        return self._supervised(network, groups, self.config.retrain, seed)
+
+    def _supervised(
+        self,
+        network: nn.Module,
+        groups: Groups,
+        settings: SupervisedSettings,
+        seed: int,
+        parts: Parts = TRAINING_PARTS,
+    ) -> SupervisedStage:
         return SupervisedStage(
             network,
             groups,
             self.store,
             self.scheme,
-            self.config.retrain,
+            settings,
             self.config.batches,
-            seed=self.seed("retrain", "batches", seed),
+            seed=seed,
             device=self.device,
+            parts=parts,
         )
+
+
+def _whole(network: nn.Module) -> Groups:
+    """All of a network, with the optimiser's learning rate."""
+    return [(list(network.parameters()), 1.0)]

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from distributed_iac.cell.growth import Growth, keep
 from distributed_iac.config.training import (
-    AdamSettings,
     ConstantSchedule,
     CosineSchedule,
     OptimiserSettings,
@@ -71,26 +70,21 @@ def build_optimiser(
     if stepping == "recorded":
         for group in options:
             group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
+    fused = True if stepping == "recorded" else None
     if isinstance(settings, SgdSettings):
         return torch.optim.SGD(
             options,
             momentum=settings.momentum,
             nesterov=settings.nesterov == "on",
             weight_decay=settings.weight_decay,
-            fused=True if stepping == "recorded" else None,
+            fused=fused,
         )
-    return _adam(settings, options, stepping)
-
-
-def _adam(
-    settings: AdamSettings, options: list[dict[str, Any]], stepping: Stepping
-) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if settings.kind == "adamw" else torch.optim.Adam
     return kind(
         options,
         betas=settings.betas,
         weight_decay=settings.weight_decay,
-        fused=True if stepping == "recorded" else None,
+        fused=fused,
         capturable=stepping == "recorded",
     )
 

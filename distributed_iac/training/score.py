@@ -34,6 +34,23 @@ def validation_dice(
     device: torch.device,
     batch_size: int,
 ) -> float:
+    """Score a predictor on every slice of a part with one number: see :func:`case_dice`.
+
+    Returns:
+        Mean over targets, in [0, 1], of the mean over the cases where the target is in the label
+        or in the prediction; NaN if no target occurs at all.
+    """
+    return mean_dice(case_dice(predict, source, part, coder, device, batch_size))
+
+
+def case_dice(
+    predict: Callable[[Batch], Tensor],
+    source: CaseSource,
+    part: str,
+    coder: TargetCoder,
+    device: torch.device,
+    batch_size: int,
+) -> NDArray[np.float64]:
     """Score a predictor on every slice of a part, in smaller batches where memory runs out.
 
     Args:
@@ -45,8 +62,7 @@ def validation_dice(
         batch_size: Slices at a time.
 
     Returns:
-        Mean over targets, in [0, 1], of the mean over the cases where the target is in the label
-        or in the prediction; NaN if no target occurs at all.
+        (cases, T) in [0, 1]; NaN where a target is neither in the label nor in the prediction.
 
     Raises:
         OutOfMemoryError: Not even a single slice fits.
@@ -70,7 +86,17 @@ def validation_dice(
             found = splitter.persist(len(chunk), partial(count, chunk))
             owner = torch.from_numpy(owners[start : start + batch_size]).to(device)
             counts.index_add_(1, owner, found)
-    return _mean_dice(counts.cpu().numpy())
+    overlap, guess, truth = counts.cpu().numpy()
+    total = guess + truth
+    dice: NDArray[np.float64] = np.divide(
+        2 * overlap, total, out=np.full_like(total, np.nan), where=total > 0
+    )
+    return dice
+
+
+def mean_dice(dice: NDArray[np.float64]) -> float:
+    """Mean over targets of the mean over cases, of (cases, T); NaN if nothing is defined."""
+    return _mean(np.array([_mean(column) for column in dice.T]))
 
 
 def _counts(coder: TargetCoder, logits: Tensor, labels: Tensor) -> Tensor:
@@ -80,14 +106,6 @@ def _counts(coder: TargetCoder, logits: Tensor, labels: Tensor) -> Tensor:
     guess = coder.masks(coder.decode(logits)) & known.bool()
     both = torch.stack([truth & guess, guess, truth])
     return both.sum((-1, -2)).double()
-
-
-def _mean_dice(counts: NDArray[np.float64]) -> float:
-    """Of the counts (3, cases, T)."""
-    overlap, guess, truth = counts
-    total = guess + truth
-    dice = np.divide(2 * overlap, total, out=np.full_like(total, np.nan), where=total > 0)
-    return _mean(np.array([_mean(column) for column in dice.T]))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

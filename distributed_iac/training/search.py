@@ -42,19 +42,16 @@ from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.importance.measures import perturbation, ranking
 from distributed_iac.pruning.decision import PruneDecision
 from distributed_iac.pruning.discretise import Discretisation, discretise
-from distributed_iac.pruning.policy import policy_from
+from distributed_iac.pruning.policy import PrunePolicy, policy_from
 from distributed_iac.stability import assess
-from distributed_iac.training.best import Best
 from distributed_iac.training.bilevel import Bilevel
-from distributed_iac.training.device import autocast, lay_out
-from distributed_iac.training.epochs import Ending, EpochStage
+from distributed_iac.training.device import lay_out
+from distributed_iac.training.epoch_stage import EpochStage
+from distributed_iac.training.epochs import Ending
 from distributed_iac.training.features import FeatureCache, Part
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.optimisers import schedule_factor, set_rate_factor
-from distributed_iac.training.randomness import epoch_randomness
-from distributed_iac.training.score import validation_dice
 from distributed_iac.training.stage import Scalar, StepReport
-from distributed_iac.training.targets import TargetCoder
 
 
 class SearchStage(EpochStage):
@@ -69,7 +66,10 @@ class SearchStage(EpochStage):
         pruning: The arm: when to prune what, and when the search has converged.
         seed: Of the batches; initial weights come with the network.
         device: Where to search.
+        policy: What prunes instead of the policy that ``pruning`` names.
     """
+
+    network: SearchNetwork
 
     def __init__(
         self,
@@ -82,16 +82,14 @@ class SearchStage(EpochStage):
         *,
         seed: int,
         device: torch.device,
+        policy: PrunePolicy | None = None,
     ) -> None:
-        super().__init__(settings.epochs, settings.validate_every)
-        self.network = network.to(device)
+        super().__init__(network, source, scheme, settings, batches, seed=seed, device=device)
         lay_out(network.backbone, device)
         self.settings = settings
-        self.best = Best()
         self.decisions: list[PruneDecision] = []
         self._pruning = pruning
-        self._policy = policy_from(pruning)
-        self._coder = TargetCoder(scheme).to(device)
+        self._policy = policy or policy_from(pruning)
         self.features = FeatureCache(
             network.encode, _unchanging(source, batches), int(settings.feature_cache * 2**30)
         )
@@ -104,8 +102,6 @@ class SearchStage(EpochStage):
             momentum=settings.architecture_momentum,
             candidates=network.candidates,
         )
-        self._seed, self._source, self._device = seed, source, device
-        self._batch_size = batches.batch_size
         self._weight_batches = Batches(source, ["weights"], batches, seed=seed, device=device)
         self._architecture_batches = Batches(
             source, ["architecture"], batches, seed=seed, device=device
@@ -147,7 +143,7 @@ class SearchStage(EpochStage):
         architecture_loss = torch.zeros((), device=self._device)
         samples: list[tuple[Tensor, Tensor]] = []
         self.network.train()
-        with epoch_randomness(self._seed, self._epoch, self._device):
+        with self._randomness():
             for _ in range(steps):
                 if searching:
                     batch = next(self._architecture_batches)
@@ -177,16 +173,7 @@ class SearchStage(EpochStage):
         )
 
     def _score(self) -> float:
-        self.network.eval()
-        with autocast(self._device, self.settings.precision):
-            return validation_dice(
-                lambda batch: self.network.decode(self.features(batch)),
-                self._source,
-                "val",
-                self._coder,
-                self._device,
-                self._batch_size,
-            )
+        return self._dice(lambda batch: self.network.decode(self.features(batch)))
 
     def _validate(self) -> float:
         dice = self._score()
@@ -299,8 +286,7 @@ class SearchStage(EpochStage):
     def state_dict(self) -> dict[str, Any]:
         """Network, what is alive, optimisers, batches, importance history, decisions, best."""
         return {
-            "epoch": self._epoch,
-            "ending": None if self.ending is None else self.ending.to_state(),
+            **self._standing(),
             "op_evaluations": self._op_evaluations,
             "batch_parts": self._bilevel.splitter.parts,
             "decisions": [one.to_dict() for one in self.decisions],
@@ -310,7 +296,6 @@ class SearchStage(EpochStage):
             "weight_batches": self._weight_batches.state_dict(),
             "architecture_batches": self._architecture_batches.state_dict(),
             "ranked": None if self._ranked is None else self._ranked.tolist(),
-            "best": self.best.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -323,11 +308,10 @@ class SearchStage(EpochStage):
         self._bilevel.splitter.parts = int(state["batch_parts"])
         self._weight_batches.load_state_dict(state["weight_batches"])
         self._architecture_batches.load_state_dict(state["architecture_batches"])
-        self.best = Best.from_state(state["best"])
         self.decisions = [PruneDecision.from_dict(one) for one in state["decisions"]]
         self._ranked = None if state["ranked"] is None else floats(state["ranked"])
         self._op_evaluations = int(state["op_evaluations"])
-        self._epoch, self.ending = int(state["epoch"]), Ending.from_state(state)
+        self._stand(state)
 
 
 _NO_LOSSES: Mapping[str, Scalar] = {"weight_loss": None, "architecture_loss": None}

@@ -58,17 +58,14 @@ class Stage(Protocol):
     @property
     def done(self) -> bool:
         """Whether the stage has nothing left to do."""
-        ...
 
     @property
     def epoch(self) -> int:
         """Epochs finished so far."""
-        ...
 
     @property
     def epochs(self) -> int:
         """Epochs after which the stage is done at the latest."""
-        ...
 
     def step(self) -> StepReport:
         """Run one epoch.
@@ -76,12 +73,9 @@ class Stage(Protocol):
         Raises:
             RunError: The stage is done, or the epoch could not be finished.
         """
-        ...
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on: tensors and plain values only."""
-        ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict` of an equally configured stage."""
-        ...

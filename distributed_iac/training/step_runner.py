@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 
 from distributed_iac.config.training import CudaGraphs
-from distributed_iac.training.cuda_capture import CudaCapture
 from distributed_iac.training.optimisers import Stepping
 
 StepName = Literal["architecture", "weights"]
@@ -44,10 +43,8 @@ class StepRunner(Protocol):
     to the caller; after ``forget`` nothing that was recorded before is executed.
     """
 
-    @property
-    def stepping(self) -> Stepping:
-        """How optimisers must be built for it."""
-        ...
+    stepping: Stepping
+    """How optimisers must be built for it."""
 
     def run(self, name: StepName, step: Step, inputs: Sequence[Tensor]) -> Tensor:
         """Execute a step.
@@ -57,11 +54,9 @@ class StepRunner(Protocol):
             step: The tensors of a batch to the loss (a scalar, detached).
             inputs: The tensors of a batch.
         """
-        ...
 
     def forget(self) -> None:
         """Learn that the tensors which steps work on may be others from now on."""
-        ...
 
 
 class EagerRunner:
@@ -83,7 +78,6 @@ class Capture(Protocol):
 
     def warm(self, step: Step, inputs: Sequence[Tensor]) -> Tensor:
         """Execute a step in the surroundings in which one will be recorded."""
-        ...
 
     def record(self, step: Step, inputs: Sequence[Tensor]) -> Replay:
         """Record a step on these very tensors, without executing it.
@@ -91,7 +85,60 @@ class Capture(Protocol):
         Raises:
             RuntimeError: Something in the step cannot be recorded.
         """
-        ...
+
+
+class CudaCapture:
+    """Records steps as CUDA graphs, on a stream of its own.
+
+    Warm-up and recording use the same stream, because libraries keep handles and workspaces by
+    stream.
+
+    Written against torch's documentation (CUDA semantics, "CUDA Graphs", whole-network capture)
+    and not yet run on a GPU. What a step must keep to be recorded: no waiting for the device, no
+    branch on a tensor's value, all state at fixed addresses, optimiser state that exists already,
+    optimisers that are capturable with their learning rate on the device, autocast entered inside
+    the step.
+
+    Graphs do not share their memory: torch allows that to graphs that are always replayed in the
+    order of their recording, and a search's two steps are not. So a recorded search needs the
+    memory of both steps at once.
+
+    Args:
+        device: A CUDA device.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)
+
+    def warm(self, step: Callable[..., Tensor], inputs: Sequence[Tensor]) -> Tensor:
+        """Execute a step on the stream that will record it."""
+        current = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        with warnings.catch_warnings(), torch.cuda.stream(self._stream):
+            # Capturable optimisers warn when they step outside a recording, as a warm-up must.
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+            loss = step(*inputs)
+        current.wait_stream(self._stream)
+        return loss
+
+    def record(self, step: Callable[..., Tensor], inputs: Sequence[Tensor]) -> Callable[[], Tensor]:
+        """Record a step that reads ``inputs``; returns what executes it.
+
+        The result of a replay is overwritten by the next one.
+
+        Raises:
+            RuntimeError: CUDA refused to record something in it.
+        """
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
+            loss = step(*inputs)
+
+        def replay() -> Tensor:
+            graph.replay()
+            return loss
+
+        return replay
 
 
 @dataclass

@@ -26,9 +26,9 @@ from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import TRAINING_PARTS, SupervisedSettings, TrainingPart
 from distributed_iac.data.batches.loader import Batch, Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
-from distributed_iac.training.best import Best
 from distributed_iac.training.device import autocast
-from distributed_iac.training.epochs import Ending, EpochStage
+from distributed_iac.training.epoch_stage import EpochStage
+from distributed_iac.training.epochs import Ending
 from distributed_iac.training.loss import SegmentationLoss, deep_supervision_loss
 from distributed_iac.training.memory import LARGEST_SPLIT, BatchSplitter, split_batch
 from distributed_iac.training.optimisers import (
@@ -37,10 +37,7 @@ from distributed_iac.training.optimisers import (
     schedule_factor,
     set_rate_factor,
 )
-from distributed_iac.training.randomness import epoch_randomness
-from distributed_iac.training.score import validation_dice
 from distributed_iac.training.stage import StepReport
-from distributed_iac.training.targets import TargetCoder
 
 
 class SegmentationNetwork(Protocol):
@@ -48,7 +45,6 @@ class SegmentationNetwork(Protocol):
 
     def training_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits at every supervised scale, finest first."""
-        ...
 
 
 class SupervisedStage(EpochStage):
@@ -79,18 +75,11 @@ class SupervisedStage(EpochStage):
         device: torch.device,
         parts: Sequence[TrainingPart] = TRAINING_PARTS,
     ) -> None:
-        super().__init__(settings.epochs, settings.validate_every)
-        self.network = network.to(device)
+        super().__init__(network, source, scheme, settings, batches, seed=seed, device=device)
         self._supervised = cast(SegmentationNetwork, network).training_outputs
         self.settings = settings
-        self.best = Best()
-        self._seed = seed
-        self._source = source
-        self._device = device
-        self._coder = TargetCoder(scheme).to(device)
         self._loss = SegmentationLoss(settings.loss, self._coder.activation)
         self._batches = Batches(source, parts, batches, seed=seed, device=device)
-        self._batch_size = batches.batch_size
         self._optimiser = build_optimiser(settings.optimiser, groups, batches.batch_size)
         self._trained = [parameter for parameters, _ in groups for parameter in parameters]
         self.splitter = BatchSplitter(LARGEST_SPLIT)
@@ -103,7 +92,7 @@ class SupervisedStage(EpochStage):
         self.network.train()
         total = torch.zeros((), device=self._device)
         steps = self._batches.steps_per_epoch
-        with epoch_randomness(self._seed, self._epoch, self._device):
+        with self._randomness():
             for _ in range(steps):
                 total += self._train_step()
         loss = float(total) / steps
@@ -150,16 +139,7 @@ class SupervisedStage(EpochStage):
         return total
 
     def _validate(self) -> float:
-        self.network.eval()
-        with autocast(self._device, self.settings.precision):
-            dice = validation_dice(
-                lambda batch: self.network(batch.images),
-                self._source,
-                "val",
-                self._coder,
-                self._device,
-                self._batch_size,
-            )
+        dice = self._dice(lambda batch: self.network(batch.images))
         self.best.offer(dice, self._epoch, self.network.state_dict())
         return dice
 
@@ -176,13 +156,11 @@ class SupervisedStage(EpochStage):
     def state_dict(self) -> dict[str, Any]:
         """Network, optimiser, batches and their parts, best epoch."""
         return {
-            "epoch": self._epoch,
+            **self._standing(),
             "batch_parts": self.splitter.parts,
-            "ending": None if self.ending is None else self.ending.to_state(),
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "batches": self._batches.state_dict(),
-            "best": self.best.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -191,5 +169,4 @@ class SupervisedStage(EpochStage):
         self._optimiser.load_state_dict(state["optimiser"])
         self._batches.load_state_dict(state["batches"])
         self.splitter.parts = int(state.get("batch_parts", 1))  # those of before have none
-        self.best = Best.from_state(state["best"])
-        self._epoch, self.ending = int(state["epoch"]), Ending.from_state(state)
+        self._stand(state)

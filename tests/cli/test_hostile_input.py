@@ -405,6 +405,9 @@ USAGE = (
     Row("unknown-network", ("search", "good.yaml", "--backbone", "unett"), 2, ("mean unet?",)),
     Row("unknown-arm", ("search", "good.yaml", "--arm", "lht"), 2, ("mean lth?",)),
     Row("unknown-phantom", ("phantom", "lungs", "new"), 2, ("acdc",)),
+    Row("planted-size", ("phantom", "planted", "new", "--size", "tiny"), 2, ("--size", "formats")),
+    Row("share-of-acdc", ("phantom", "acdc", "new", "--share", "0.5"), 2, ("--share", "planted")),
+    Row("few-planted", ("phantom", "planted", "new", "--patients", "3"), 2, ("at least 6",)),
     Row("no-patients", ("phantom", "acdc", "new", "--patients", "0"), 2, ("--patients",)),
     Row("phantom-over-data", ("phantom", "acdc", "data"), 2, ("data",)),
     Row("unknown-release", ("phantom", "kits", "new", "--release", "2020"), 2, ("2023",)),
@@ -948,7 +951,7 @@ def planning(name: str, code: int, option: str, *said: str, spoil: Spoil = nothi
 
 def filling(name: str, *command: str, room: int = 300) -> Row:
     """A command on a disk that is full after some bytes of any file."""
-    return Row(f"full-disk-{name}", command, 4, ("free some space",), lambda _: fill_up(room))
+    return Row(f"full-disk-{name}", command, 4, ("space",), lambda _: fill_up(room))
 
 
 def where_ray_cannot_start(name: str, *said: str, **variables: str) -> Row:
@@ -1221,7 +1224,7 @@ SYSTEM = (
         ("must be writable", "another folder"),
     ),
     Row("search-not-writable", ("search", "good.yaml", "--set", f"out={NOWHERE}"), 2, ("set out",)),
-    Row("export-not-writable", ("export", RUN, MODEL, NOWHERE), 4, ("name another folder",)),
+    Row("export-not-writable", ("export", RUN, MODEL, NOWHERE), 4, ("or name another one",)),
     Row("predict-not-writable", ("predict", "model", SOURCE, NOWHERE), 2, ("name another folder",)),
     Row("phantom-not-writable", ("phantom", "acdc", NOWHERE), 4, ("nowhere", "see to the path")),
     report(

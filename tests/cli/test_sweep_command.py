@@ -97,6 +97,21 @@ def test_every_job_of_a_first_sweep_is_done(root: Path, first: Done) -> None:
 
 
 @pytest.mark.slow
+def test_a_sweep_that_ends_leaves_its_report_and_prints_the_headlines(
+    root: Path, first: Done
+) -> None:
+    assert first.code == 0, first.err
+    folder = root / "runs" / "first"
+    assert f"{folder / 'report.html'}: complete: 9 jobs" in first.out
+    for headline in ("Search time, full over lth: ", "Test Dice, lth less full: "):
+        assert headline in first.out
+    assert (folder / "report.html").read_text().endswith("</html>\n")
+    assert (folder / "selection.json").exists()
+    assert list((folder / "tables").glob("*.md"))
+    assert list((folder / "figures").glob("*.svg"))
+
+
+@pytest.mark.slow
 def test_lth_is_stopped_with_a_reason_and_full_never(root: Path, first: Done) -> None:
     assert first.code == 0, first.err
     table = rows(root / "runs" / "first")
@@ -120,13 +135,20 @@ def test_cells_and_scores_of_patients_are_kept(root: Path, first: Done) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_start_does_nothing(root: Path, first: Done) -> None:
+def test_a_second_start_does_nothing_and_a_report_that_fails_costs_nothing(
+    root: Path, first: Done
+) -> None:
     assert first.code == 0, first.err
     folder = root / "runs" / "first"
+    (folder / "report.html").unlink()
+    (folder / "report.html").mkdir()
     before = {one: one.stat().st_mtime_ns for one in (folder / "ray").rglob("*")}
     lines = (folder / "journal.jsonl").read_text().splitlines()
     again = sweep(root / "first.yaml")
+    (folder / "report.html").rmdir()
     assert again.code == 0, again.err
+    assert "warning: no report was made; all results are kept" in again.err
+    assert "report.html" in again.err
     assert "9/9 jobs done" in again.out
     assert {one: one.stat().st_mtime_ns for one in (folder / "ray").rglob("*")} == before
     since = (folder / "journal.jsonl").read_text().splitlines()[len(lines) :]
@@ -169,5 +191,6 @@ def test_a_run_of_another_name_takes_over_what_is_done_and_fails_alone(
     started = [line for line in journal if '"start"' in line]
     assert not [line for line in started if any(f'"{key}"' in line for key in taken_over)]
     assert table["broken/prepare"]["status"] == "failed"
+    assert (root / "runs" / "second" / "report.html").exists(), "of what is there"
     skipped = {key for key, row in table.items() if row["status"] == "skipped"}
     assert skipped == {key for key in table if key.startswith("broken/unet/")}

@@ -108,21 +108,6 @@ def test_workers_together_give_what_one_gives(phantom_store) -> None:
     assert merge_patients(parts).equals(table(cases, 8))
 
 
-def test_each_case_is_reported_as_soon_as_it_is_done(phantom_store) -> None:
-    store, seen = phantom_store("acdc"), []
-    rows = evaluate_patients(
-        Background(4),
-        store,
-        store.cases("test"),
-        EvaluationSettings(metrics=("dice",)),
-        Inference(),
-        CPU,
-        on_case=lambda case, scored: seen.append((case.case_id, list(scored))),
-    )
-    assert [case_id for case_id, _ in seen] == [c.case_id for c in store.cases("test")]
-    assert [row for _, scored in seen for row in scored] == rows
-
-
 def test_ct_and_mr_lack_different_annotations(phantom_store) -> None:
     store = phantom_store("amos")
     known = [case for part in PARTS for case in store.cases(part) if case.unannotated]

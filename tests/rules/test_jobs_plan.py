@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from distributed_iac.config.comparison import CONTROLS
+from distributed_iac.config.headroom import HeadroomSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.jobs.plan import is_rehearsal, plan_jobs
 
 BASELINES = [{"name": "attention_unet"}, {"name": "basic_unetplusplus"}]
 
@@ -127,6 +128,53 @@ def test_another_seed_only_adds_jobs(run: RunConfig, seed: int) -> None:
     before, after = plan_jobs(each), plan_jobs(more)
     assert keys(before) < keys(after)
     assert all(after[job.key] == job for job in before.jobs())
+
+
+def test_random_search_chooses_from_its_seeds_own_cells_the_first_of_which_is_the_control() -> None:
+    run = config(controls=["random", "random_search"], seeds=[3, 7], comparison={"random_cells": 3})
+    graph = plan_jobs(run)
+    group = "acdc/basic_unet-tiny"
+    for seed in run.seeds:
+        names = ("random", "random.2", "random.3")
+        cells = tuple(f"{group}/retrain/{name}/seed{seed}" for name in names)
+        assert graph[f"{group}/evaluate/random_search/seed{seed}"].needs == cells
+        assert [is_rehearsal(graph[key]) for key in cells] == [False, True, True]
+    alone = plan_jobs(run.model_copy(update={"controls": ("random_search",)}))
+    assert keys(alone) == keys(graph)
+
+
+@settings(max_examples=25)
+@given(configs, st.integers(1, 6), st.integers(1, 5))
+def test_a_headroom_run_has_every_cell_with_every_seed_and_shares_those_of_the_sweep(
+    run: RunConfig, cells: int, seeds: int
+) -> None:
+    headroom = HeadroomSettings(cells=cells, seeds=seeds)
+    asked = run.model_copy(update={"headroom": headroom, "controls": ("random_search",)})
+    graph, sweep = plan_jobs(asked.headroom_run()), plan_jobs(asked)
+    assert graph.jobs() == plan_jobs(asked.headroom_run().headroom_run()).jobs()
+    trained = [job for job in graph.jobs() if job.kind == "retrain"]
+    assert len(trained) == len({job.group for job in trained}) * cells * seeds
+    assert {job.kind for job in graph.jobs()} <= {"prepare", "pretrain", "retrain"}
+    shared = [job for job in trained if job.key in sweep]
+    assert all(job == sweep[job.key] for job in shared)
+    own = min(cells, seeds, len(run.seeds))
+    assert len(shared) >= own * len({job.group for job in trained})
+
+
+def test_cells_that_are_only_chosen_from_are_not_scored_on_other_data_either() -> None:
+    run = config(
+        data=[{"name": "acdc", "source": "a"}],
+        backbones=[{"name": "basic_unet", "label": "given", "weights": "given.pt"}],
+        also_scored=[{"name": "old", "source": "o"}],
+        controls=["random", "random_search"],
+        seeds=[0],
+    )
+    there = {job.name: job for job in plan_jobs(run).jobs() if job.group == "old/given"}
+    assert set(there) == {"full", "lth", "random", "random_search"}
+    assert set(there["random_search"].needs) == {
+        "old/prepare",
+        *plan_jobs(run)["acdc/given/evaluate/random_search/seed0"].needs,
+    }
 
 
 def test_slots_are_no_more_than_there_are_cells_to_choose_from() -> None:

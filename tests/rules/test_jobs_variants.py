@@ -47,7 +47,8 @@ def names(graph: JobGraph) -> set[str]:
 
 def digests(run: RunConfig) -> dict[str, str]:
     graph = plan_jobs(run)
-    known = Digests(run, graph, lambda dataset: f"store of {dataset.name}")
+    known = Digests(run, graph)
+    known._stores = {dataset.name: f"store of {dataset.name}" for dataset in run.all_data}
     known._backbones = {"given": {}}  # no file of weights is read here
     return {job.key: known[job.key] for job in graph.jobs() if job.kind != "prepare"}
 

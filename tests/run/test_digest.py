@@ -38,8 +38,13 @@ def config(**changes: Any) -> RunConfig:
 
 def digests(run: RunConfig, store: str = "store") -> dict[str, str]:
     """Digests of all jobs but the preparation."""
+
+    class Known(Digests):
+        def _of_store(self, dataset: DatasetSettings) -> str:
+            return f"{store} of {dataset.name}"
+
     graph = plan_jobs(run)
-    known = Digests(run, graph, lambda dataset: f"{store} of {dataset.name}")
+    known = Known(run, graph)
     return {job.key: known[job.key] for job in graph.jobs() if job.kind != "prepare"}
 
 

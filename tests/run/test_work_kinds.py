@@ -7,27 +7,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from distributed_iac.config.comparison import ADAPTED, ALL_CONTROLS, SKIP_MODULES
+from distributed_iac.config.headroom import HeadroomSettings
 from distributed_iac.config.run import RunConfig
-from distributed_iac.errors import StoreError
+from distributed_iac.config.training import RetrainSettings
+from distributed_iac.deploy.from_run import FinishedRun
+from distributed_iac.errors import RunError, StoreError
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.freeze import train_only, trainable
+from distributed_iac.report.headroom_files import stored_headroom, write_headroom
+from distributed_iac.report.run_record import read_run
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.cells import candidate_of, read_search, selected
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result
 from distributed_iac.run.work.build import build_work
 from distributed_iac.run.work.contract import WEIGHTS
-from distributed_iac.run.work.discrete import discrete_val_dice, structure_of
 from distributed_iac.run.work.evaluate import val_dice, write_test_scores
-from distributed_iac.run.work.search import SearchWork
+from distributed_iac.run.work.search import SearchWork, discrete_val_dice, structure_of
 from distributed_iac.run.work.train import TrainingWork
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.group import Group
@@ -39,6 +44,8 @@ from distributed_iac.training.stage import StepReport
 MakeConfig = Callable[..., RunConfig]
 
 UNET = "acdc/basic_unet-tiny"
+GENES = [[0, "sep_conv_3x3"], [1, "skip_connect"]]
+GIVEN = {"scope": "shared", "cells": [{"inputs": 2, "nodes": [GENES, GENES]}]}
 TRAINED = {"result.json", "epochs.parquet", "best.safetensors"}
 SEARCHED = TRAINED | {"genotype.json", "decisions.json", "history.json"}
 SCORED = TRAINED | {"patients.parquet", "overlays.npz"}
@@ -46,7 +53,7 @@ LEFT = {
     "prepare": {"result.json"},
     "pretrain": TRAINED,
     "search": SEARCHED,
-    "retrain": SCORED,
+    "retrain": SCORED | {"validation.parquet"},
     "baseline": SCORED,
     "evaluate": {"result.json", "patients.parquet", "overlays.npz"},
 }
@@ -327,7 +334,8 @@ def adapted(make_config: MakeConfig) -> LocalSweep:
     """A run with every control, cells alone trained."""
     controls = [control for control in ALL_CONTROLS if control != "plain_extra"]
     retrain = {"epochs": 2, "unfreeze": "cells", "optimiser": {"kind": "adam"}}
-    config = make_config(name="adapted", controls=controls, retrain=retrain, baselines=[])
+    settings = {"retrain": retrain, "baselines": [], "comparison": {"random_cells": 3}}
+    config = make_config(name="adapted", controls=controls, given=GIVEN, **settings)
     sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
     outcome = sweep.run()
     assert set(outcome.counts) == {"done"}, outcome.failed
@@ -342,13 +350,78 @@ def test_every_control_trains_its_part_and_is_scored(adapted: LocalSweep) -> Non
     group = group_of(adapted)
     network: Any = group.backbone()
     results = {job.name: read_result(adapted.result(job.key)) for job in retrainings(adapted)}
-    assert set(results) == {"full", "lth", "random", *ADAPTED, *SKIP_MODULES}
-    assert all("patients.parquet" in one["files"] for one in results.values())
+    rehearsed = {"random.2", "random.3"}
+    assert set(results) == {"full", "lth", "random", "given", *rehearsed, *ADAPTED, *SKIP_MODULES}
+    scored = {name for name, one in results.items() if "patients.parquet" in one["files"]}
+    assert scored == set(results) - rehearsed
+    assert results["given"]["genotype"] == Genotype.from_dict(GIVEN).to_json()
     for part in ADAPTED:
         train_only(network, part)
         assert results[part]["trained_parameters"] == trainable(network), part
     for module in SKIP_MODULES:
         assert 0 < results[module]["trained_parameters"] < results["network"]["trained_parameters"]
+
+
+def test_random_search_scores_the_best_of_its_cells_on_val_and_none_of_the_others(
+    adapted: LocalSweep,
+) -> None:
+    names = ("random", "random.2", "random.3")
+    cells = [read_result(adapted.result(f"{UNET}/retrain/{name}/seed0")) for name in names]
+    assert len({one["genotype_id"] for one in cells}) == 3
+    best = max(cells, key=lambda one: one["val_dice"])
+    folder = adapted.result(f"{UNET}/evaluate/random_search/seed0")
+    found = read_result(folder)
+    assert found["chosen"] == best["key"]
+    for told in ("val_dice", "genotype_id", "genotype", "rate", "trained_parameters"):
+        assert found[told] == best[told]
+    rows = read_patients(folder / "patients.parquet").to_pylist()
+    assert {(row["name"], row["arm"], row["seed"]) for row in rows} == {("random_search", None, 0)}
+    run = FinishedRun.open(adapted.config.folder)
+    (model,) = [one for one in run.models() if one.job.name == "random_search"]
+    assert model.genotype_id == best["genotype_id"]
+    assert run.export(model, adapted.config.folder / "exported").genotype == model.genotype
+
+
+def test_a_retraining_keeps_the_val_dice_of_every_case_that_its_own_is_the_mean_of(
+    adapted: LocalSweep,
+) -> None:
+    for job in retrainings(adapted):
+        rows = pq.read_table(adapted.result(job.key) / "validation.parquet").to_pylist()
+        cases = group_of(adapted).store.cases("val")
+        assert {row["case_id"] for row in rows} == {case.case_id for case in cases}
+        by_target: dict[str, list[float]] = {}
+        for row in rows:
+            by_target.setdefault(row["target"], []).append(row["dice"])
+        means = [np.nanmean(dice) for dice in by_target.values()]
+        assert np.mean(means) == pytest.approx(read_result(adapted.result(job.key))["val_dice"])
+
+
+def test_headroom_shares_its_trainings_with_the_sweep_and_is_found_by_its_report(
+    adapted: LocalSweep,
+) -> None:
+    asked = HeadroomSettings(cells=2, seeds=1)
+    config = adapted.config.model_copy(update={"headroom": asked}).headroom_run()
+    sweep = LocalSweep(config, plan_jobs(config), lambda *_: None)
+    assert set(sweep.run().counts) == {"done"}
+    for name in ("random", "random.2"):  # with one seed all are the sweep's own
+        key = f"{UNET}/retrain/{name}/seed0"
+        assert (
+            sweep.result(key).joinpath("result.json").samefile(adapted.result(key) / "result.json")
+        )
+    text = write_headroom(config.folder)
+    assert "with one seed nobody can tell a better cell from a lucky one" in text
+    said = stored_headroom(adapted.config.folder, adapted.config)
+    assert said[UNET].code == "not known"
+    assert said[UNET].sentences[-1] in text
+    other = RetrainSettings(epochs=7)
+    changed = adapted.config.model_copy(update={"retrain": other})
+    assert stored_headroom(adapted.config.folder, changed) == {}
+    assert said == stored_headroom(config.folder, config)
+    assert read_run(adapted.config.folder).headroom == said
+    stored = config.folder / "headroom.json"
+    stored.write_text('{"groups": 3}')
+    with pytest.raises(RunError, match="distributed-iac headroom"):
+        stored_headroom(adapted.config.folder, adapted.config)
 
 
 def test_every_model_is_given_the_same_rates_and_keeps_the_best(adapted: LocalSweep) -> None:

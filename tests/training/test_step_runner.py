@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from distributed_iac.training.cuda_capture import CudaCapture
 from distributed_iac.training.step_runner import (
     WARM_UP,
+    CudaCapture,
     EagerRunner,
     GraphedRunner,
     choose_runner,

@@ -24,7 +24,6 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.memory import OutOfMemoryError
-from distributed_iac.training.pretrain import pretrain_stage
 from distributed_iac.training.retrain import retrained
 from distributed_iac.training.supervised import SupervisedStage
 
@@ -42,8 +41,10 @@ def pretrain(
 ) -> Callable[..., SupervisedStage]:
     def stage(**settings: Any) -> SupervisedStage:
         values = PretrainSettings(**{"epochs": 6, "optimiser": ADAM, **settings})
-        return pretrain_stage(
-            backbone(), store, scheme, values, BATCHES, seed=0, device=CPU, parts=values.parts
+        network, parts = backbone(), values.parts
+        groups = [(list(network.parameters()), 1.0)]
+        return SupervisedStage(
+            network, groups, store, scheme, values, BATCHES, seed=0, device=CPU, parts=parts
         )
 
     return stage

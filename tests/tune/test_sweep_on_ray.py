@@ -1,4 +1,4 @@
-"""Whole sweeps of scripted jobs on a real Ray."""
+"""Whole sweeps on a real Ray: of scripted jobs, and of real training over several nodes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
+from benchmarks.endings import Ending
 from benchmarks.rehearsal import expected_checksums, small_settings
 from benchmarks.scripted import ScriptedWorkload, checksum
+from distributed_iac.config.load import load_config
 from distributed_iac.config.scheduler import BudgetSettings, SchedulerSettings
 from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.phantom import make_phantom
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.journal import Event
+from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.tune.sweep import Sweep
 
@@ -192,11 +197,49 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     made.shutdown()
 
 
+REAL = """
+name: run
+out: {folder}
+stores: {folder}/stores
+device: cpu
+threads: 1
+data: [{{name: acdc, source: {root}/raw, preprocess: {{workers: 1, patch: [32, 32]}}}}]
+backbones: [{{name: basic_unet, features: [4, 4, 4, 4, 4, 4]}}]
+cell: {{nodes: 1, partial_channels: 1}}
+batches: {{batch_size: 2, steps_per_epoch: 1}}
+pretrain: {{epochs: 1}}
+arms: {{lth: {{policy: js}}}}
+search: {{epochs: 8, warmup_epochs: 1, validate_every: 8}}
+retrain: {{epochs: 1}}
+controls: []
+evaluation: {{metrics: [dice]}}
+sweep: {{workers: reused, checkpoint_epochs: 2}}
+"""
+DRIVE = """
+import sys
+from pathlib import Path
+from distributed_iac.config.load import load_config
+from distributed_iac.tune.launch import run_sweep
+outcome = run_sweep(load_config(Path(sys.argv[1]), [f"sweep.address={sys.argv[2]}"]))
+sys.exit(int(set(outcome.counts) != {"done"}))
+"""
+
+
 @pytest.mark.slow
-def test_a_lost_node_changes_no_result(cluster: Cluster, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+def test_a_lost_node_changes_no_weight_no_score_and_no_selection(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Real training on two nodes one after the other, against the same without Ray."""
+    make_phantom("acdc", tmp_path / "raw", patients=6, seed=0, size="tiny")
+    for name in ("calm", "lossy"):
+        text = REAL.format(root=tmp_path, folder=tmp_path / name)
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    calm = load_config(tmp_path / "calm.yaml")
     lost = cluster.add_node(num_cpus=1, object_store_memory=STORE)
-    driver = start(folder, "--address", cluster.address)
+    command = [sys.executable, "-c", DRIVE, str(tmp_path / "lossy.yaml"), cluster.address]
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    driver = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    folder = tmp_path / "lossy" / "run"
     try:
         wait_for(folder, driver, lambda event: event.values.get("epoch") == 5)  # of a search
         cluster.remove_node(lost, allow_graceful=False)
@@ -205,11 +248,12 @@ def test_a_lost_node_changes_no_result(cluster: Cluster, tmp_path: Path) -> None
     finally:
         driver.kill()
         driver.wait()
+    assert set(LocalSweep(calm, plan_jobs(calm), lambda *_: None).run().counts) == {"done"}
 
-    assert sum(row["losses"] for row in by_key(folder).values()) >= 1
-    folders = collect_run(folder).folders
-    found = {key: last_checksum(path) for key, path in folders.items()}
-    assert found == expected_checksums(1)
+    ending = Ending.read(folder)
+    assert ending.losses >= 1
+    assert ending.differences(Ending.read(calm.folder)) == []
+    assert {"weights", "selections"} <= {name for name, rows in ending.tables.items() if rows}
     opened = [event for event in SweepFolder(folder).journal.read() if event.kind == "open"]
     assert len(opened) == 1, "the driver lived"
 

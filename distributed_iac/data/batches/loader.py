@@ -44,23 +44,18 @@ class CaseSource(Protocol):
 
     def rows(self, part: str) -> IntArray:
         """Return the ids of a part's slices, ascending; cases lie together, in slice order."""
-        ...
 
     def cases(self, part: str) -> Sequence[StoredCase]:
         """Return the cases of a part; their rows, joined, are the part's rows."""
-        ...
 
     def foreground(self, rows: IntArray) -> IntArray:
         """Return (n,) bit masks of the label values present: bit v for value v, v from 1."""
-        ...
 
     def images(self, rows: IntArray, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Read normalised images, (n, C, H, W)."""
-        ...
 
     def labels(self, rows: IntArray) -> NDArray[np.uint8]:
         """Read label values, (n, H, W)."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,6 @@ class SliceSampler:
             return -(-self._rows.size // self._settings.pass_slots)
         return self._settings.steps_per_epoch
 
-    @property
-    def step(self) -> int:
-        """Batches drawn so far."""
-        return self._step
-
     def draw(self) -> IntArray:
         """Return the (B,) row ids of the next batch; a row may occur twice."""
         if self._settings.steps_per_epoch == "pass" and self._step % self.steps_per_epoch == 0:

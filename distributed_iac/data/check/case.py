@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from distributed_iac.data.check.voxels import ImageScan, ImageStatistics
 from distributed_iac.data.contract import Case, Channel, LabelScheme, Problem
 from distributed_iac.data.faults import Fault, FaultError
 from distributed_iac.data.volumes.alignment import odd_files
 from distributed_iac.data.volumes.duplicates import channel_faults
 from distributed_iac.data.volumes.grid import Grid
+from distributed_iac.data.volumes.image_scan import ImageScan, ImageStatistics
 from distributed_iac.data.volumes.label_values import (
     LabelScan,
     LabelStatistics,
@@ -31,7 +31,7 @@ from distributed_iac.data.volumes.label_values import (
     value_faults,
 )
 from distributed_iac.data.volumes.nifti import open_nifti, read_blocks
-from distributed_iac.data.volumes.reading import image_faults
+from distributed_iac.data.volumes.reading import fingerprints_of, image_faults
 from distributed_iac.data.volumes.volume import require_channels, what_is_missing
 from distributed_iac.transient import patiently
 
@@ -56,9 +56,8 @@ class CaseFacts:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """By channel; a constant image identifies nobody."""
-        images = self.images.items()
-        return {name: image.fingerprint for name, image in images if not image.is_constant}
+        """By channel."""
+        return fingerprints_of(self.images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +90,7 @@ def inspect_case(case: Case, labels: LabelScheme) -> CaseFinding:
             continue
         grids[path], found = image
         images |= found
-        faults += image_faults(path, {name: one.intensities for name, one in found.items()})
+        faults += image_faults(path, found)
     label = None
     if case.label is not None:
         mask = _attempt(partial(scan_label, case.label, labels), case)

@@ -36,9 +36,10 @@ from typing import Any
 
 from distributed_iac.data.check.case import CaseFacts
 from distributed_iac.data.check.report import CheckReport
-from distributed_iac.data.check.summary import AXES, IntensitySummary, Spread, Summary
-from distributed_iac.data.check.voxels import PERCENTILES, ImageStatistics
-from distributed_iac.data.contract import Problem, Source
+from distributed_iac.data.check.summary import AXES, Spread, Summary
+from distributed_iac.data.contract import Source
+from distributed_iac.data.store.case_notes import note_to_json
+from distributed_iac.data.volumes.image_scan import PERCENTILES, ImageStatistics
 
 SCHEMA = "distributed-iac/check/1"
 """Name and version of the document."""
@@ -46,14 +47,17 @@ SCHEMA = "distributed-iac/check/1"
 
 def to_document(report: CheckReport, summary: Summary) -> dict[str, Any]:
     """Return the document as plain values."""
-    return {
-        "schema": SCHEMA,
-        "clean": report.is_clean,
-        "source": _source(report.source),
-        "summary": _summary(summary),
-        "cases": [_case(facts) for facts in report.facts],
-        "problems": [_problem(problem) for problem in report.problems],
-    }
+    document: dict[str, Any] = _without_nan(
+        {
+            "schema": SCHEMA,
+            "clean": report.is_clean,
+            "source": _source(report.source),
+            "summary": _summary(summary),
+            "cases": [_case(facts) for facts in report.facts],
+            "problems": [note_to_json(problem) for problem in report.problems],
+        }
+    )
+    return document
 
 
 def _source(source: Source) -> dict[str, Any]:
@@ -76,37 +80,19 @@ def _source(source: Source) -> dict[str, Any]:
 
 def _summary(summary: Summary) -> dict[str, Any]:
     return {
-        "cases": summary.cases,
-        "patients": summary.patients,
-        "labelled": summary.labelled,
-        "slices": summary.slices,
-        "label_files": summary.label_files,
-        "modalities": dict(summary.modalities),
-        "parts": dict(summary.parts),
-        "phases": dict(summary.phases),
-        "orientations": dict(summary.orientations),
-        "problems": dict(summary.problems),
+        **asdict(summary),
         "size": _axes(summary.size),
         "spacing": _axes(summary.spacing),
-        "intensities": [_intensity(each) for each in summary.intensities],
-        "labels": [asdict(each) for each in summary.labels],
+        "intensities": [
+            {**asdict(each), "percentiles": _percentiles(each.percentiles)}
+            for each in summary.intensities
+        ],
     }
 
 
 def _axes(spreads: Sequence[Spread]) -> list[dict[str, Any]]:
     # Without a readable image there are no spreads, and the list is empty.
     return [{"axis": axis, **asdict(spread)} for axis, spread in zip(AXES, spreads, strict=False)]
-
-
-def _intensity(each: IntensitySummary) -> dict[str, Any]:
-    return {
-        "channel": each.channel,
-        "modality": each.modality,
-        "cases": each.cases,
-        "minimum": _number(each.minimum),
-        "percentiles": _percentiles(each.percentiles),
-        "maximum": _number(each.maximum),
-    }
 
 
 def _case(facts: CaseFacts) -> dict[str, Any]:
@@ -129,21 +115,21 @@ def _case(facts: CaseFacts) -> dict[str, Any]:
 
 def _image(image: ImageStatistics) -> dict[str, Any]:
     return {
-        "minimum": _number(image.minimum),
+        "minimum": image.minimum,
         "percentiles": _percentiles(image.percentiles),
-        "maximum": _number(image.maximum),
-        "nonfinite": image.nonfinite,
+        "maximum": image.maximum,
+        "nonfinite": image.unsound,
         "fingerprint": image.fingerprint,
     }
 
 
-def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    return {str(rank): _number(value) for rank, value in zip(PERCENTILES, values, strict=False)}
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    return {str(rank): value for rank, value in zip(PERCENTILES, values, strict=False)}
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {**asdict(problem), "path": str(problem.path)}
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

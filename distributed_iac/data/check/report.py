@@ -16,8 +16,8 @@ from functools import partial
 from distributed_iac.data.check.case import CaseFacts, CaseFinding, inspect_case
 from distributed_iac.data.contract import Problem, Source
 from distributed_iac.data.faults import Fault
+from distributed_iac.data.volumes.alignment import common_codes, odd_cases
 from distributed_iac.data.volumes.duplicates import duplicate_problems
-from distributed_iac.data.volumes.stored_axes import common_codes, odd_cases
 from distributed_iac.data.workers import Workers
 
 Follow = Callable[[Iterable[CaseFinding]], Iterable[CaseFinding]]

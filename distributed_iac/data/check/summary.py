@@ -20,10 +20,10 @@ import numpy as np
 
 from distributed_iac.data.check.case import CaseFacts
 from distributed_iac.data.check.report import CheckReport
-from distributed_iac.data.check.voxels import ImageStatistics
 from distributed_iac.data.contract import LabelScheme, Modality, SliceLayout
 from distributed_iac.data.volumes.geometry import SliceGeometry, resolve_layout, slice_geometry
 from distributed_iac.data.volumes.grid import Grid
+from distributed_iac.data.volumes.image_scan import ImageStatistics
 from distributed_iac.data.volumes.label_values import LabelStatistics
 
 AXES = ("slice", "row", "column")
@@ -98,17 +98,17 @@ class Summary:
     cases: int
     patients: int
     labelled: int
+    slices: int
+    label_files: int
     modalities: Mapping[str, int]
     parts: Mapping[str, int]
     phases: Mapping[str, int]
     orientations: Mapping[str, int]
+    problems: Mapping[str, int]
     size: tuple[Spread, ...]
     spacing: tuple[Spread, ...]
-    slices: int
     intensities: tuple[IntensitySummary, ...]
     labels: tuple[LabelSummary, ...]
-    label_files: int
-    problems: Mapping[str, int]
 
 
 def summarise(report: CheckReport) -> Summary:

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from distributed_iac.data.check.report import CheckReport
 from distributed_iac.data.check.summary import AXES, Spread, Summary
-from distributed_iac.data.check.voxels import PERCENTILES
 from distributed_iac.data.contract import Problem, Source
 from distributed_iac.data.store.case_notes import meaning
+from distributed_iac.data.volumes.image_scan import PERCENTILES
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
 _PIPE_WIDTH = 160
@@ -60,23 +60,18 @@ def _source_lines(source: Source, summary: Summary) -> list[Text]:
 
 
 def _geometry(summary: Summary) -> Table:
-    table = _table("Size in voxels and spacing in mm, as slices are cut")
-    table.add_column("axis")
-    for what in ("size", "mm"):
-        for statistic in ("min", "median", "max"):
-            table.add_column(f"{what} {statistic}", justify="right")
+    headings = [f"{what} {kind}" for what in ("size", "mm") for kind in ("min", "median", "max")]
+    title = "Size in voxels and spacing in mm, as slices are cut"
+    table = _table(title, "axis", *_right(*headings))
     for axis, size, spacing in zip(AXES, summary.size, summary.spacing, strict=False):
         table.add_row(axis, *_spread(size), *_spread(spacing))
     return table
 
 
 def _intensities(summary: Summary) -> Table:
-    table = _table("Intensities (percentiles: medians over the volumes)")
-    table.add_column("channel")
-    table.add_column("modality")
     ranks = [f"{rank:g} %" for rank in PERCENTILES]
-    for heading in ("volumes", "min", *ranks, "max"):
-        table.add_column(heading, justify="right")
+    title = "Intensities (percentiles: medians over the volumes)"
+    table = _table(title, "channel", "modality", *_right("volumes", "min", *ranks, "max"))
     for each in summary.intensities:
         numbers = (each.minimum, *each.percentiles, each.maximum)
         table.add_row(each.channel, each.modality, str(each.cases), *map(_number, numbers))
@@ -84,11 +79,8 @@ def _intensities(summary: Summary) -> Table:
 
 
 def _labels(summary: Summary) -> Table:
-    table = _table(f"Labels in {summary.label_files} files")
-    table.add_column("value", justify="right")
-    table.add_column("name")
-    table.add_column("cases", justify="right")
-    table.add_column("voxels", justify="right")
+    title = f"Labels in {summary.label_files} files"
+    table = _table(title, *_right("value"), "name", *_right("cases", "voxels"))
     for each in summary.labels:
         share = f"{100 * each.voxel_share:.4f} %"
         table.add_row(str(each.value), each.name, str(each.cases), share)
@@ -96,11 +88,7 @@ def _labels(summary: Summary) -> Table:
 
 
 def _problem_counts(problems: Sequence[Problem]) -> Table:
-    table = _table("Problems")
-    table.add_column("severity")
-    table.add_column("code")
-    table.add_column("count", justify="right")
-    table.add_column("meaning")
+    table = _table("Problems", "severity", "code", *_right("count"), "meaning")
     kinds = sorted({(problem.severity, problem.code) for problem in problems})
     for severity, code in kinds:
         count = sum((problem.severity, problem.code) == (severity, code) for problem in problems)
@@ -134,8 +122,14 @@ def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+def _table(title: str, *columns: str | Column) -> Table:
+    return Table(
+        *columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
+
+
+def _right(*headings: str) -> list[Column]:
+    return [Column(heading, justify="right") for heading in headings]
 
 
 def _print_table(console: Console, table: Table) -> None:

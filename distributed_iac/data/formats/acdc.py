@@ -46,6 +46,9 @@ from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.transient import may_pass, patiently
 
+NAME = "acdc"
+LOOK = "patientNNN folders with Info.cfg, in training/ and testing/"
+
 LABELS = LabelScheme(convention="acdc (1 RV, 2 MYO, 3 LV)", classes={1: "RV", 2: "MYO", 3: "LV"})
 """The challenge's numbering. M&Ms numbers the same structures the other way round."""
 
@@ -72,33 +75,29 @@ class _Info:
     group: str
 
 
-class AcdcReader:
-    """Reads ACDC; see the module's text for the layout."""
+def detect(path: Path) -> Detection | None:
+    """Claim a folder with patients in it or in its training and testing folders."""
+    root = find_root(path, _is_root, NAME)
+    if root is None:
+        return None
+    why = "patientNNN folders with Info.cfg or patientNNN_frameNN.nii.gz"
+    return Detection(NAME, "2017", root.path, why)
 
-    name = "acdc"
 
-    def detect(self, path: Path) -> Detection | None:
-        """Claim a folder with patients in it or in its training and testing folders."""
-        root = find_root(path, _is_root, self.name)
-        if root is None:
-            return None
-        why = "patientNNN folders with Info.cfg or patientNNN_frameNN.nii.gz"
-        return Detection(self.name, "2017", root.path, why)
-
-    def read(self, detection: Detection) -> Source:
-        """List both phases of every patient."""
-        findings = Findings()
-        root = list_folder(detection.root)
-        places = once(_patient_places(root, findings), findings, "patient")
-        cases = [case for place in places for case in _read_patient(root, place, findings)]
-        return Source(
-            detection=detection,
-            channel_names=("cine",),
-            labels=LABELS,
-            cases=tuple(sorted(cases, key=lambda case: case.case_id)),
-            problems=findings.problems,
-            licence=LICENCE,
-        )
+def read(detection: Detection) -> Source:
+    """List both phases of every patient."""
+    findings = Findings()
+    root = list_folder(detection.root)
+    places = once(_patient_places(root, findings), findings, "patient")
+    cases = [case for place in places for case in _read_patient(root, place, findings)]
+    return Source(
+        detection=detection,
+        channel_names=("cine",),
+        labels=LABELS,
+        cases=tuple(sorted(cases, key=lambda case: case.case_id)),
+        problems=findings.problems,
+        licence=LICENCE,
+    )
 
 
 def _is_root(folder: Folder) -> bool:

@@ -49,6 +49,9 @@ from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
+NAME = "amos"
+LOOK = "imagesTr/amos_NNNN.nii.gz"
+
 ORGANS: Mapping[int, str] = {
     1: "spleen",
     2: "right kidney",
@@ -83,38 +86,34 @@ _NOT_IN_MR = frozenset({"bladder", "prostate/uterus"})
 _PARTS: Mapping[str, OfficialPart] = dict(zip(IMAGE_FOLDERS, ("train", "val", "test"), strict=True))
 
 
-class AmosReader:
-    """Reads AMOS22; see the module's text for the layout."""
+def detect(path: Path) -> Detection | None:
+    """Claim a folder with images named ``amos_NNNN`` in imagesTr, imagesVa or imagesTs."""
+    found = detect_family(path, "amos")
+    if found is None:
+        return None
+    files = list_folder(found.root).files
+    by_task = "dataset.json" not in files and any(name in files for name in JSON_NAMES)
+    return replace(found, release="2022 first release" if by_task else "2022")
 
-    name = "amos"
 
-    def detect(self, path: Path) -> Detection | None:
-        """Claim a folder with images named ``amos_NNNN`` in imagesTr, imagesVa or imagesTs."""
-        found = detect_family(path, "amos")
-        if found is None:
-            return None
-        files = list_folder(found.root).files
-        by_task = "dataset.json" not in files and any(name in files for name in JSON_NAMES)
-        return replace(found, release="2022 first release" if by_task else "2022")
-
-    def read(self, detection: Detection) -> Source:
-        """List every case of dataset.json, or of the folders where there is none."""
-        findings = Findings()
-        root = list_folder(detection.root)
-        lists = _lists(root, findings)
-        entries = _entries(root, lists, findings)
-        where = next(iter(lists), root.path / "dataset.json")
-        labels = _labels(lists, findings)
-        placed = place_entries(root.path, entries, where, findings)
-        note_unlisted(root, entries, findings)
-        return Source(
-            detection=detection,
-            channel_names=("image",),
-            labels=labels,
-            cases=tuple(_case(case, labels) for case in placed),
-            problems=findings.problems,
-            licence=LICENCE,
-        )
+def read(detection: Detection) -> Source:
+    """List every case of dataset.json, or of the folders where there is none."""
+    findings = Findings()
+    root = list_folder(detection.root)
+    lists = _lists(root, findings)
+    entries = _entries(root, lists, findings)
+    where = next(iter(lists), root.path / "dataset.json")
+    labels = _labels(lists, findings)
+    placed = place_entries(root.path, entries, where, findings)
+    note_unlisted(root, entries, findings)
+    return Source(
+        detection=detection,
+        channel_names=("image",),
+        labels=labels,
+        cases=tuple(_case(case, labels) for case in placed),
+        problems=findings.problems,
+        licence=LICENCE,
+    )
 
 
 def modality_of(case_id: str) -> Modality:

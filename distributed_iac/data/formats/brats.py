@@ -48,6 +48,9 @@ from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
+NAME = "brats"
+LOOK = "case folders such as Brats18_*, BraTS20_Training_NNN, BraTS-GLI-NNNNN-NNN"
+
 LAYOUT = SliceLayout("LPS", slice_axis=2)
 LICENCE = (
     "Registration and data-use agreement with the organisers (CBICA or Synapse); tags on copies "
@@ -61,54 +64,50 @@ _GRADES = frozenset({"HGG", "LGG"})
 _RESTORE = "Unpack this case again from the official archive"
 
 
-class BratsReader:
-    """Reads every glioma release from 2018 to 2024; see the module's text for the layouts."""
+def detect(path: Path) -> Detection | None:
+    """Claim a folder with case folders of one release below it.
 
-    name = "brats"
-
-    def detect(self, path: Path) -> Detection | None:
-        """Claim a folder with case folders of one release below it.
-
-        Raises:
-            SourceError: If cases of several releases lie there: the same number means different
-                tissue in them, and the later ones contain the patients of the earlier.
-        """
-        holders: list[Path] = []
-        first: dict[str, str] = {}
-        for _, folder in walk(path, ROOT_DEPTH + 1):
-            cases = _case_names(folder)
-            if cases:
-                holders.append(folder.path)
-            for case_id, release in cases:
-                first.setdefault(release.name, case_id)
-        if not holders:
-            return None
-        if len(first) > 1:
-            raise SourceError(
-                "one BraTS release at a time: their label values and patients overlap",
-                where=path,
-                came=", ".join(f"{name} ({case})" for name, case in sorted(first.items())),
-                remedy="give the folder of one release, or move the other release's cases away",
-            )
-        ((release_name, case_id),) = first.items()
-        root = _root(path, holders)
-        return Detection(self.name, release_name, root, f"case folders such as {case_id}")
-
-    def read(self, detection: Detection) -> Source:
-        """List every case under the root."""
-        findings = Findings()
-        release = release_named(detection.release)
-        places = once(_case_places(detection.root, release, findings), findings, "case")
-        cases = (_read_case(place, detection.root, release, findings) for place in places)
-        found = [case for case in cases if case is not None]
-        return Source(
-            detection=detection,
-            channel_names=CHANNELS,
-            labels=release.labels,
-            cases=tuple(sorted(found, key=lambda case: case.case_id)),
-            problems=findings.problems,
-            licence=LICENCE,
+    Raises:
+        SourceError: If cases of several releases lie there: the same number means different
+            tissue in them, and the later ones contain the patients of the earlier.
+    """
+    holders: list[Path] = []
+    first: dict[str, str] = {}
+    for _, folder in walk(path, ROOT_DEPTH + 1):
+        cases = _case_names(folder)
+        if cases:
+            holders.append(folder.path)
+        for case_id, release in cases:
+            first.setdefault(release.name, case_id)
+    if not holders:
+        return None
+    if len(first) > 1:
+        raise SourceError(
+            "one BraTS release at a time: their label values and patients overlap",
+            where=path,
+            came=", ".join(f"{name} ({case})" for name, case in sorted(first.items())),
+            remedy="give the folder of one release, or move the other release's cases away",
         )
+    ((release_name, case_id),) = first.items()
+    root = _root(path, holders)
+    return Detection(NAME, release_name, root, f"case folders such as {case_id}")
+
+
+def read(detection: Detection) -> Source:
+    """List every case under the root."""
+    findings = Findings()
+    release = release_named(detection.release)
+    places = once(_case_places(detection.root, release, findings), findings, "case")
+    cases = (_read_case(place, detection.root, release, findings) for place in places)
+    found = [case for case in cases if case is not None]
+    return Source(
+        detection=detection,
+        channel_names=CHANNELS,
+        labels=release.labels,
+        cases=tuple(sorted(found, key=lambda case: case.case_id)),
+        problems=findings.problems,
+        licence=LICENCE,
+    )
 
 
 def _case_names(folder: Folder) -> list[tuple[str, Release]]:

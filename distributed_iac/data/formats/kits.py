@@ -37,6 +37,9 @@ from distributed_iac.data.formats.listing import (
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.problems import Findings
 
+NAME = "kits"
+LOOK = "case_NNNNN folders with imaging.nii.gz"
+
 LAYOUT = SliceLayout("as_stored", slice_axis=0)
 """Arrays are (slice, row, column) with rows to posterior and columns to the left already. The
 first releases of 2019 had a wrong affine, so orientation codes are not relied on."""
@@ -48,45 +51,40 @@ _EVIDENCE = frozenset({"imaging", "segmentation", "aggregated_MAJ_seg"})
 _PARTIAL = re.compile(r"\.partial\.imaging\.nii\.gz.*")
 
 
-class KitsReader:
-    """Reads KiTS19, KiTS21 and KiTS23; see the module's text for the layouts."""
+def detect(path: Path) -> Detection | None:
+    """Claim a folder with case folders that hold KiTS files."""
+    root = find_root(path, _is_root, NAME)
+    if root is None:
+        return None
+    cases = [folder for folder in map(peek, _case_places(root)) if folder is not None]
+    decision = decide(root, cases)
+    return Detection(NAME, decision.release, root.path, decision.why)
 
-    name = "kits"
 
-    def detect(self, path: Path) -> Detection | None:
-        """Claim a folder with case folders that hold KiTS files."""
-        root = find_root(path, _is_root, self.name)
-        if root is None:
-            return None
-        cases = [folder for folder in map(peek, _case_places(root)) if folder is not None]
-        decision = decide(root, cases)
-        return Detection(self.name, decision.release, root.path, decision.why)
-
-    def read(self, detection: Detection) -> Source:
-        """List every case folder under the root."""
-        findings = Findings()
-        release = next(known for known in LABELS if known == detection.release)
-        root = list_folder(detection.root)
-        looked = (look_into(place, findings, place.name) for place in _case_places(root))
-        folders = [folder for folder in looked if folder is not None]
-        if not decide(root, folders).sure:
-            findings.warning(
-                "release_guessed",
-                root.path,
-                f"the folder may be KiTS19 or KiTS23; read as {release}, so a cyst label (3) will "
-                "be reported as unexpected",
-                "Put kits23.json (from the kits23 repository) or kits.json (kits19) beside the "
-                "cases",
-            )
-        cases = (_read_case(folder, release, findings) for folder in folders)
-        return Source(
-            detection=detection,
-            channel_names=("ct",),
-            labels=LABELS[release],
-            cases=tuple(case for case in cases if case is not None),
-            problems=findings.problems,
-            licence=LICENCE,
+def read(detection: Detection) -> Source:
+    """List every case folder under the root."""
+    findings = Findings()
+    release = next(known for known in LABELS if known == detection.release)
+    root = list_folder(detection.root)
+    looked = (look_into(place, findings, place.name) for place in _case_places(root))
+    folders = [folder for folder in looked if folder is not None]
+    if not decide(root, folders).sure:
+        findings.warning(
+            "release_guessed",
+            root.path,
+            f"the folder may be KiTS19 or KiTS23; read as {release}, so a cyst label (3) will "
+            "be reported as unexpected",
+            "Put kits23.json (from the kits23 repository) or kits.json (kits19) beside the cases",
         )
+    cases = (_read_case(folder, release, findings) for folder in folders)
+    return Source(
+        detection=detection,
+        channel_names=("ct",),
+        labels=LABELS[release],
+        cases=tuple(case for case in cases if case is not None),
+        problems=findings.problems,
+        licence=LICENCE,
+    )
 
 
 def _case_places(root: Folder) -> Iterable[Path]:

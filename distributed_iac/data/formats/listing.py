@@ -18,7 +18,7 @@ from typing import Literal
 
 from distributed_iac.data.formats.names import NIFTI_ENDINGS, is_hidden, split_nifti, stem_of
 from distributed_iac.data.problems import Findings
-from distributed_iac.errors import SourceError
+from distributed_iac.errors import SourceError, raised_as
 from distributed_iac.transient import patiently
 
 ROOT_DEPTH = 2
@@ -57,15 +57,9 @@ def list_folder(path: Path) -> Folder:
     Raises:
         SourceError: If it is not there, not a folder or not readable.
     """
-    try:
+    remedy = "check the path and its permissions"
+    with raised_as(SourceError, "a source is a readable folder", remedy=remedy, where=path):
         found = patiently(lambda: _entries(path))
-    except OSError as error:
-        raise SourceError(
-            "a source is a readable folder",
-            where=path,
-            came=error.strerror or str(error),
-            remedy="check the path and its permissions",
-        ) from error
     folders: dict[str, Path] = {}
     files: dict[str, Path] = {}
     hidden: list[str] = []

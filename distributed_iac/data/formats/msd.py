@@ -46,6 +46,9 @@ from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.problems import Findings
 from distributed_iac.errors import SourceError
 
+NAME = "msd"
+LOOK = "imagesTr/<case>.nii.gz with a dataset.json that has modality and a training list"
+
 LAYOUT = SliceLayout("LPS", slice_axis=None)
 BRAIN_LAYOUT = SliceLayout("LPS", slice_axis=2)
 """Task01 is BraTS: isotropic, so the largest spacing would not find the axial direction."""
@@ -56,41 +59,37 @@ BRAIN_ORDER = (1, 2, 3)
 """Task01 numbers 1 edema, 2 non-enhancing, 3 enhancing: not the numbering of any BraTS release."""
 
 
-class MsdReader:
-    """Reads a task of the Medical Segmentation Decathlon; see the module's text."""
+def detect(path: Path) -> Detection | None:
+    """Claim a folder whose dataset.json lists images that carry no channel suffix."""
+    return detect_family(path, "msd")
 
-    name = "msd"
 
-    def detect(self, path: Path) -> Detection | None:
-        """Claim a folder whose dataset.json lists images that carry no channel suffix."""
-        return detect_family(path, "msd")
-
-    def read(self, detection: Detection) -> Source:
-        """List every case of dataset.json."""
-        findings = Findings()
-        root = list_folder(detection.root)
-        where = root.path / "dataset.json"
-        meta = load_json(where, findings)
-        channel_names = _channel_names(meta, where, findings)
-        labels = _labels(meta, detection.release, where, findings)
-        entries = tuple(listed_entries(meta, where, findings))
-        usable = entries if channel_names and labels is not None else ()
-        placed = place_entries(root.path, usable, where, findings)
-        if meta:
-            note_unlisted(root, entries, findings)
-            _note_counts(meta, entries, where, findings)
-        brain = _is_brain(channel_names, labels)
-        if labels is not None and brain:
-            labels = replace(labels, regions=BRAIN_REGIONS, region_order=BRAIN_ORDER)
-        layout = BRAIN_LAYOUT if brain else LAYOUT
-        return Source(
-            detection=detection,
-            channel_names=channel_names,
-            labels=labels or LabelScheme("unknown", {}),
-            cases=tuple(_case(case, channel_names, layout) for case in placed),
-            problems=findings.problems,
-            licence=licence_of(meta),
-        )
+def read(detection: Detection) -> Source:
+    """List every case of dataset.json."""
+    findings = Findings()
+    root = list_folder(detection.root)
+    where = root.path / "dataset.json"
+    meta = load_json(where, findings)
+    channel_names = _channel_names(meta, where, findings)
+    labels = _labels(meta, detection.release, where, findings)
+    entries = tuple(listed_entries(meta, where, findings))
+    usable = entries if channel_names and labels is not None else ()
+    placed = place_entries(root.path, usable, where, findings)
+    if meta:
+        note_unlisted(root, entries, findings)
+        _note_counts(meta, entries, where, findings)
+    brain = _is_brain(channel_names, labels)
+    if labels is not None and brain:
+        labels = replace(labels, regions=BRAIN_REGIONS, region_order=BRAIN_ORDER)
+    layout = BRAIN_LAYOUT if brain else LAYOUT
+    return Source(
+        detection=detection,
+        channel_names=channel_names,
+        labels=labels or LabelScheme("unknown", {}),
+        cases=tuple(_case(case, channel_names, layout) for case in placed),
+        problems=findings.problems,
+        licence=licence_of(meta),
+    )
 
 
 def _channel_names(meta: Mapping[str, object], where: Path, findings: Findings) -> tuple[str, ...]:

@@ -39,6 +39,9 @@ from distributed_iac.data.formats.nnunet_splits import read_splits
 from distributed_iac.data.formats.patients import patient_of
 from distributed_iac.data.problems import Findings
 
+NAME = "nnunet_raw"
+LOOK = "imagesTr/<case>_0000.nii.gz with a dataset.json that has channel_names"
+
 LAYOUT = SliceLayout("LPS", slice_axis=None)
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})", re.DOTALL)
@@ -55,39 +58,35 @@ class _Files:
     label: Path | None
 
 
-class NnunetRawReader:
-    """Reads nnU-Net raw data sets; see the module's text for the layout."""
+def detect(path: Path) -> Detection | None:
+    """Claim a folder with an nnU-Net dataset.json or images with channel suffixes."""
+    return detect_family(path, "nnunet_raw")
 
-    name = "nnunet_raw"
 
-    def detect(self, path: Path) -> Detection | None:
-        """Claim a folder with an nnU-Net dataset.json or images with channel suffixes."""
-        return detect_family(path, "nnunet_raw")
-
-    def read(self, detection: Detection) -> Source:
-        """List every case of the folders or of the ``dataset`` map."""
-        findings = Findings()
-        root = list_folder(detection.root)
-        where = root.path / "dataset.json"
-        meta = load_json(where, findings)
-        described = describe(meta, where, findings)
-        if described is None:
-            return _unreadable(detection, meta, findings)
-        files = list(_files(root, meta, described, findings))
-        training = {found.case_id for found in files if found.part == "train"}
-        _note_count(meta, len(training), where, findings)
-        cases = _cases(files, described, root.path, findings)
-        supplied = root.files.get("splits_final.json")
-        splits = () if supplied is None else read_splits(supplied, training, findings)
-        return Source(
-            detection=detection,
-            channel_names=described.channel_names,
-            labels=described.labels,
-            cases=tuple(cases[case_id] for case_id in sorted(cases)),
-            problems=findings.problems,
-            splits=splits,
-            licence=licence_of(meta),
-        )
+def read(detection: Detection) -> Source:
+    """List every case of the folders or of the ``dataset`` map."""
+    findings = Findings()
+    root = list_folder(detection.root)
+    where = root.path / "dataset.json"
+    meta = load_json(where, findings)
+    described = describe(meta, where, findings)
+    if described is None:
+        return _unreadable(detection, meta, findings)
+    files = list(_files(root, meta, described, findings))
+    training = {found.case_id for found in files if found.part == "train"}
+    _note_count(meta, len(training), where, findings)
+    cases = _cases(files, described, root.path, findings)
+    supplied = root.files.get("splits_final.json")
+    splits = () if supplied is None else read_splits(supplied, training, findings)
+    return Source(
+        detection=detection,
+        channel_names=described.channel_names,
+        labels=described.labels,
+        cases=tuple(cases[case_id] for case_id in sorted(cases)),
+        problems=findings.problems,
+        splits=splits,
+        licence=licence_of(meta),
+    )
 
 
 def _unreadable(detection: Detection, meta: Mapping[str, object], findings: Findings) -> Source:

@@ -24,7 +24,7 @@ from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.formats.patients import alike, spelt_alike
 from distributed_iac.data.problems import Findings
-from distributed_iac.errors import ConfigError, DataError, first_names
+from distributed_iac.errors import ConfigError, DataError, first_names, raised_as
 from distributed_iac.files import parse_json
 
 COLUMNS = ("case", "patient")
@@ -167,16 +167,12 @@ def _listed(
 
 def _read(table: Path) -> Mapping[str, str]:
     """Case to patient; of a .json an object, else two columns with a header."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(
-            "patients.table must be readable", came=error.strerror, where=table, remedy="correct it"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            "a table of patients is UTF-8 text", came=error, where=table, remedy="save it as UTF-8"
-        ) from error
+    message = "patients.table must be readable"
+    with raised_as(ConfigError, message, remedy="correct it", where=table):
+        content = table.read_bytes()
+    message, remedy = "a table of patients is UTF-8 text", "save it as UTF-8"
+    with raised_as(DataError, message, remedy=remedy, where=table, caught=UnicodeDecodeError):
+        text = content.decode("utf-8-sig")
     pairs = _json_rows(text, table) if table.suffix.lower() == ".json" else _text_rows(text, table)
     owners: dict[str, str] = {}
     for case_id, patient in pairs:
@@ -192,12 +188,9 @@ def _read(table: Path) -> Mapping[str, str]:
 
 
 def _json_rows(text: str, table: Path) -> list[tuple[str, str]]:
-    try:
+    wrong, message = (ValueError, RecursionError), "a .json table of patients is JSON"
+    with raised_as(DataError, message, remedy="repair it", where=table, caught=wrong):
         rows = parse_json(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            "a .json table of patients is JSON", came=error, where=table, remedy="repair it"
-        ) from error
     if not isinstance(rows, dict) or not all(isinstance(one, str) for one in rows.values()):
         raise DataError(
             'a .json table of patients is one object, {"case": "patient", ...}, all of it text',

@@ -18,38 +18,18 @@ from typing import Literal
 
 from distributed_iac.config.dataset import PatientSettings
 from distributed_iac.data.contract import Detection, Modality, Reader, Source
-from distributed_iac.data.formats.acdc import AcdcReader
-from distributed_iac.data.formats.amos import AmosReader
-from distributed_iac.data.formats.brats import BratsReader
-from distributed_iac.data.formats.kits import KitsReader
+from distributed_iac.data.formats import acdc, amos, brats, kits, msd, nnunet_raw
 from distributed_iac.data.formats.listing import ROOT_DEPTH, list_folder
-from distributed_iac.data.formats.msd import MsdReader
-from distributed_iac.data.formats.nnunet_raw import NnunetRawReader
 from distributed_iac.data.formats.owners import owned
 from distributed_iac.data.formats.unused import with_unused
 from distributed_iac.errors import ConfigError, SourceError, first_names
 
 READERS: Mapping[str, Reader] = {
-    reader.name: reader
-    for reader in (
-        AcdcReader(),
-        BratsReader(),
-        KitsReader(),
-        AmosReader(),
-        NnunetRawReader(),
-        MsdReader(),
-    )
+    reader.NAME: reader for reader in (acdc, brats, kits, amos, nnunet_raw, msd)
 }
 """Name of each format to its reader."""
 
-LOOKS: Mapping[str, str] = {
-    "acdc": "patientNNN folders with Info.cfg, in training/ and testing/",
-    "brats": "case folders such as Brats18_*, BraTS20_Training_NNN, BraTS-GLI-NNNNN-NNN",
-    "kits": "case_NNNNN folders with imaging.nii.gz",
-    "amos": "imagesTr/amos_NNNN.nii.gz",
-    "nnunet_raw": "imagesTr/<case>_0000.nii.gz with a dataset.json that has channel_names",
-    "msd": "imagesTr/<case>.nii.gz with a dataset.json that has modality and a training list",
-}
+LOOKS = {name: reader.LOOK for name, reader in READERS.items()}
 """What each format looks like on disk, for messages."""
 
 ModalityFilter = Literal["all", "ct", "mr"]

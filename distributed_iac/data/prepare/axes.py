@@ -15,13 +15,12 @@ from pathlib import Path
 
 from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.data.contract import Case, Reorient, SliceLayout
-from distributed_iac.data.faults import FaultError
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.stage_runner import StageRunner
 from distributed_iac.data.store.case_notes import Skipped
+from distributed_iac.data.volumes.alignment import common_codes, odd_cases
 from distributed_iac.data.volumes.geometry import resolve_layout
 from distributed_iac.data.volumes.grid import Grid
-from distributed_iac.data.volumes.stored_axes import common_codes, odd_cases
 from distributed_iac.data.volumes.volume import read_grid_of
 from distributed_iac.errors import DataError, SourceError
 
@@ -57,7 +56,7 @@ def stored_alike(
         runner.observer.note(f"cut as stored, in axes that differ: {', '.join(axes)}")
         return request, None, []
     faulty = [case for case in request.cases if case.channels[0].path in odd]
-    skipped = [Skipped.from_error(c, FaultError(odd[c.channels[0].path])) for c in faulty]
+    skipped = [Skipped.from_problem(odd[c.channels[0].path].of(c.case_id)) for c in faulty]
     for refused in skipped:
         runner.observer.note(f"cannot be used: {refused}")
     left = tuple(case for case in request.cases if case not in faulty)

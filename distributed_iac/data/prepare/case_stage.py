@@ -25,7 +25,7 @@ from distributed_iac.data.prepare.prepared_case import (
 from distributed_iac.data.prepare.request import StoreRequest
 from distributed_iac.data.prepare.stage_runner import StageRunner, unless_unusable
 from distributed_iac.data.prepare.work import CaseFiles, CaseRecord, storage_errors, write_record
-from distributed_iac.data.store.case_notes import Skipped, note_to_json
+from distributed_iac.data.store.case_notes import Skipped
 from distributed_iac.data.store.fingerprint import labels_to_json
 from distributed_iac.data.store.identity import PREPROCESS_VERSION, content_key
 from distributed_iac.data.store.native import compress
@@ -173,10 +173,10 @@ def _keep(task: CaseTask, prepared: PreparedCase) -> CaseRecord:
         key=task.key,
         case_id=task.case.case_id,
         foreground=tuple(class_bits(prepared.labels, task.scheme.ignore)),
-        geometry=prepared.geometry.to_json(),
+        geometry=prepared.geometry,
         affine=tuple(prepared.affine.ravel().tolist()),
         counts=counts,
-        notes=tuple(note_to_json(fault.of(task.case.case_id)) for fault in prepared.faults),
+        notes=tuple(fault.of(task.case.case_id) for fault in prepared.faults),
         fingerprints=prepared.fingerprints,
     )
     write_record(files.record, record)

@@ -20,7 +20,7 @@ from distributed_iac.data.prepare.shard_stage import PlannedShard, StoreContent
 from distributed_iac.data.prepare.source_files import relative_to
 from distributed_iac.data.prepare.work import WorkFolder
 from distributed_iac.data.splits.split import PARTS, Part
-from distributed_iac.data.store.case_notes import count_notes, note_from_json, note_to_json
+from distributed_iac.data.store.case_notes import count_notes, note_to_json
 from distributed_iac.data.store.case_tables import cases_table, index_table, write_table
 from distributed_iac.data.store.fingerprint import Fingerprint, PartCounts, TargetFidelity
 from distributed_iac.data.store.manifest import (
@@ -121,7 +121,7 @@ def _gather_notes(request: StoreRequest, content: StoreContent) -> tuple[Problem
     What is an error of the check has no place in a store: :mod:`.prepare` has refused it.
     """
     kept = [content.records[case.case_id] for case in content.cases]
-    own = (note_from_json(note) for record in kept for note in record.notes)
+    own = (note for record in kept for note in record.notes)
     notes = [*request.noted, *own]
     assert all(note.severity == "warning" for note in notes), "an error was let pass"
     root = request.source.detection.root
@@ -157,4 +157,4 @@ def _native_labels(
 ) -> Iterator[tuple[str, tuple[int, int, int], bytes]]:
     for case in content.cases:
         packed = patiently(work.case_files(case.case_id).native.read_bytes)
-        yield case.case_id, content.records[case.case_id].native_shape, packed
+        yield case.case_id, content.records[case.case_id].geometry.slices.shape, packed

@@ -39,7 +39,6 @@ from distributed_iac.data.store.identity import PREPROCESS_VERSION, canonical, c
 from distributed_iac.data.store.manifest import SHARDS
 from distributed_iac.data.store.recipe import Recipe
 from distributed_iac.data.store.shard import SHARD_BYTES, CaseRows, write_shard
-from distributed_iac.data.volumes.plane import CaseGeometry
 from distributed_iac.files import FileDigest
 from distributed_iac.transient import patiently
 
@@ -97,7 +96,7 @@ def stored_cases(
                 part=part,
                 modality=case.modality,
                 rows=np.arange(first, first + len(record.foreground)),
-                geometry=CaseGeometry.from_json(record.geometry),
+                geometry=record.geometry,
                 affine=np.array(record.affine).reshape(4, 4),
                 phase=case.phase,
                 unannotated=case.unannotated,

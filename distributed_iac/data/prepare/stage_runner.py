@@ -37,19 +37,15 @@ class PreparationObserver(Protocol):
 
     def begin(self, stage: str, total: int, done: int) -> None:
         """A stage starts; ``done`` of ``total`` were finished by an earlier, interrupted run."""
-        ...
 
     def advance(self) -> None:
         """One more is finished."""
-        ...
 
     def note(self, text: str) -> None:
         """Something that the user should see now."""
-        ...
 
     def waits(self, holder: str) -> None:
         """Another process prepares this store; what this raises ends the waiting for it."""
-        ...
 
 
 class SilentObserver:
@@ -83,7 +79,7 @@ def unless_unusable(case: Case, work: Callable[[], Result]) -> Result | Skipped:
     except DataError as error:
         if error.retriable:
             raise
-        return Skipped.from_error(case, error)
+        return Skipped.from_error(case.case_id, case.channels[0].path, error)
 
 
 @dataclass(frozen=True, eq=False)

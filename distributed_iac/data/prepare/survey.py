@@ -210,18 +210,9 @@ def read_survey(path: Path, key: str) -> CaseSurvey | None:
         foreground = content["foreground"]
     if facts.pop("key") != key:
         return None
-    labelled = facts.pop("labelled")
-    size, spacing = tuple(facts.pop("size")), tuple(facts.pop("spacing"))
-    return CaseSurvey(
-        size=size,
-        spacing=spacing,
-        box=_box(facts.pop("box")),
-        labelled=None if labelled is None else _box(labelled),
-        foreground=foreground,
-        **facts,
-    )
+    return CaseSurvey(**{name: _tuples(one) for name, one in facts.items()}, foreground=foreground)
 
 
-def _box(plain: Sequence[Sequence[int]]) -> Box:
-    (top, bottom), (left, right) = plain
-    return (top, bottom), (left, right)
+def _tuples(value: Any) -> Any:
+    """JSON's lists, however deep, as the tuples that they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -16,14 +16,16 @@ import contextlib
 import errno
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from distributed_iac.data.contract import Problem
 from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.store.manifest import LOCK, WHOLE, WORK
+from distributed_iac.data.volumes.plane import CaseGeometry
 from distributed_iac.errors import StoreError
 from distributed_iac.files import FileDigest, write_json
 from distributed_iac.locks import locked, wait_aloud
@@ -42,27 +44,21 @@ class CaseRecord:
         key: Of the work.
         case_id: Of the case.
         foreground: Bit mask of the classes in each slice; as long as the case has slices.
-        geometry: JSON form of its CaseGeometry.
+        geometry: How it became slices, and comes back.
         affine: Of the image file, 16 numbers, rows first.
         counts: Per target, for training cases.
-        notes: What it was taken with nevertheless, each in the JSON form of :mod:`.case_notes`.
+        notes: What it was taken with nevertheless.
         fingerprints: Of the voxels of each channel.
     """
 
     key: str
     case_id: str
     foreground: tuple[int, ...]
-    geometry: Mapping[str, Any]
+    geometry: CaseGeometry
     affine: tuple[float, ...]
     counts: Mapping[str, TargetCounts]
-    notes: tuple[Mapping[str, Any], ...]
+    notes: tuple[Problem, ...]
     fingerprints: Mapping[str, str]
-
-    @property
-    def native_shape(self) -> tuple[int, int, int]:
-        """(X, Y, Z) of the files."""
-        x, y, z = self.geometry["slices"]["shape"]
-        return x, y, z
 
 
 @dataclass(frozen=True)
@@ -193,7 +189,7 @@ def write_record(path: Path, record: CaseRecord | ShardRecord) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    write_json(path, asdict(record))
+    write_json(path, TypeAdapter(type(record)).dump_python(record, mode="json"))
 
 
 def _read(kind: type[Record], path: Path) -> Record | None:

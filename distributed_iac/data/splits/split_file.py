@@ -18,7 +18,7 @@ from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Case, Source
 from distributed_iac.data.formats.names import stem_of
 from distributed_iac.data.splits.draw import draw_parts
-from distributed_iac.errors import ConfigError, DataError, first_names
+from distributed_iac.errors import ConfigError, DataError, first_names, raised_as
 from distributed_iac.files import MALFORMED, parse_json
 
 PART_NAMES = frozenset(("weights", "architecture", "val", "test", "train", "unused"))
@@ -36,16 +36,11 @@ def read_split_file(path: Path, fold: int | None) -> Names:
         ConfigError: The file cannot be read, or the fold is not in it.
         DataError: It is no JSON of the two accepted forms.
     """
-    try:
-        content = parse_json(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(
-            "split.file must be readable", came=error.strerror, where=path, remedy="correct it"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            "a split file is JSON", came=error, where=path, remedy="repair the file"
-        ) from error
+    with raised_as(ConfigError, "split.file must be readable", remedy="correct it", where=path):
+        text = path.read_bytes()
+    wrong, remedy = (ValueError, RecursionError), "repair the file"
+    with raised_as(DataError, "a split file is JSON", remedy=remedy, where=path, caught=wrong):
+        content = parse_json(text)
     if isinstance(content, list):
         content = pick_fold(content, fold, f"{path}")
     if isinstance(content, dict) and SUMMARY_CASES in content:

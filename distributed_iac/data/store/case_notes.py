@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from distributed_iac.data.contract import Case, Problem
+from distributed_iac.data.contract import Problem
 from distributed_iac.data.faults import CODES
 from distributed_iac.data.problems import CODES as READER_CODES
 from distributed_iac.errors import DataError, StoreError
@@ -49,11 +49,11 @@ class Skipped:
         return cls(problem.case_id or "", str(problem.path), problem.reason, problem.remedy)
 
     @classmethod
-    def from_error(cls, case: Case, error: DataError) -> Self:
-        """From what reading or preparing a case raised."""
+    def from_error(cls, case_id: str, path: Path, error: DataError) -> Self:
+        """From what reading or preparing a case raised; of ``path`` where it does not say."""
         came = "" if error.came is None else f"; came {error.came}"
-        where = case.channels[0].path if error.where is None else error.where
-        return cls(case.case_id, str(where), f"{error.message}{came}", error.remedy or "")
+        where = path if error.where is None else error.where
+        return cls(case_id, str(where), f"{error.message}{came}", error.remedy or "")
 
 
 def count_notes(notes: Iterable[Problem]) -> dict[str, int]:

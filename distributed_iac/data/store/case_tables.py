@@ -78,13 +78,11 @@ class Index:
     """Where each slice lies and what it contains, as arrays over the row ids.
 
     Args:
-        table: All columns, for people and other tools.
         shard: (n,) number of the shard.
         place: (n,) row in the shard.
         foreground: (n,) bit masks.
     """
 
-    table: pa.Table
     shard: IntArray
     place: IntArray
     foreground: IntArray
@@ -168,9 +166,9 @@ def write_table(path: Path, table: pa.Table) -> FileDigest:
 
 def read_index(path: Path) -> Index:
     """Read the index."""
-    table = patiently(lambda: pq.read_table(path))
-    shard, place, bits = (table[name].to_numpy() for name in ("shard", "place", "foreground"))
-    return Index(table, shard, place, bits)
+    names = ("shard", "place", "foreground")
+    table = patiently(lambda: pq.read_table(path, columns=list(names)))
+    return Index(*(table[name].to_numpy() for name in names))
 
 
 def read_cases(path: Path) -> tuple[StoredCase, ...]:

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from distributed_iac.data.contract import LabelScheme, Region
+from pydantic import TypeAdapter
+
+from distributed_iac.data.contract import LabelScheme
 from distributed_iac.data.splits.split import PARTS, Part
 from distributed_iac.data.store.recipe import Recipe
 
@@ -110,29 +112,21 @@ class Fingerprint:
     def to_json(self) -> dict[str, Any]:
         """Plain values; :meth:`from_json` is the inverse."""
         return {
-            **vars(self),
-            "channel_names": list(self.channel_names),
+            **asdict(self),
             "labels": labels_to_json(self.labels),
             "recipe": self.recipe.to_json(),
-            "parts": {part: asdict(counts) for part, counts in self.parts.items()},
-            "targets": {name: asdict(target) for name, target in self.targets.items()},
-            "notes": dict(self.notes),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_json`; JSON files keep no order, so it is restored here."""
-        labels = labels_from_json(value["labels"])
-        names = [target.name for target in labels.targets]
-        return cls(
-            **{
-                **value,
-                "channel_names": tuple(value["channel_names"]),
-                "labels": labels,
-                "recipe": Recipe.from_json(value["recipe"]),
-                "parts": {part: PartCounts(**value["parts"][part]) for part in PARTS},
-                "targets": {name: TargetFidelity(**value["targets"][name]) for name in names},
-            }
+        read = TypeAdapter(cls).validate_python(value)
+        labels = replace(read.labels, classes=dict(sorted(read.labels.classes.items())))
+        return replace(
+            read,
+            labels=labels,
+            parts={part: read.parts[part] for part in PARTS},
+            targets={one.name: read.targets[one.name] for one in labels.targets},
         )
 
 
@@ -140,15 +134,3 @@ def labels_to_json(scheme: LabelScheme) -> dict[str, Any]:
     """Plain values; label values become strings, as JSON keys must be."""
     plain = asdict(replace(scheme, classes={}))
     return {**plain, "classes": {str(value): name for value, name in scheme.classes.items()}}
-
-
-def labels_from_json(value: Mapping[str, Any]) -> LabelScheme:
-    """Rebuild a label scheme, its classes ascending."""
-    classes = sorted((int(number), name) for number, name in value["classes"].items())
-    return LabelScheme(
-        convention=value["convention"],
-        classes=dict(classes),
-        regions=tuple(Region(r["name"], tuple(r["values"])) for r in value["regions"]),
-        region_order=tuple(value["region_order"]),
-        ignore=value["ignore"],
-    )

@@ -9,13 +9,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from distributed_iac.errors import StoreError
+from distributed_iac.data.store.shard import AGAIN
+from distributed_iac.errors import StoreError, raised_as
 from distributed_iac.files import FileDigest, hashed_file
 from distributed_iac.transient import patiently
 
@@ -64,28 +66,21 @@ class NativeLabels:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
+        with self._complete():
             self._map = patiently(lambda: pa.memory_map(str(path)))
             self._reader = pa.ipc.open_file(self._map)
-        except (OSError, pa.ArrowException) as error:
-            raise self._damaged(error) from error
 
     def read(self, position: int) -> NDArray[np.uint8]:
         """Read the label of one case, (X, Y, Z), in an array of its own."""
-        try:
+        with self._complete():
             batch = self._reader.get_batch(position)
             shape = tuple(batch.column("shape")[0].as_py())
             packed = batch.column("label")[0].as_buffer()
             size = int(np.prod(shape, dtype=np.int64))
             plain = pa.decompress(packed, decompressed_size=size, codec=CODEC)
             return np.frombuffer(plain, dtype=np.uint8).reshape(shape, order="F").copy(order="F")
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise self._damaged(error) from error
 
-    def _damaged(self, error: Exception) -> StoreError:
-        return StoreError(
-            "native labels must be a complete Arrow file",
-            came=error,
-            where=self._path,
-            remedy="delete the store and run `distributed-iac prepare` again",
-        )
+    def _complete(self) -> AbstractContextManager[None]:
+        message = "native labels must be a complete Arrow file"
+        wrong = (OSError, ValueError, pa.ArrowException)
+        return raised_as(StoreError, message, remedy=AGAIN, where=self._path, caught=wrong)

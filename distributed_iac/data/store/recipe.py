@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from distributed_iac.data.contract import Modality, Reorient, SliceLayout
-from distributed_iac.data.volumes.intensity import Normaliser, normaliser_from_json
+from distributed_iac.data.volumes.intensity import Normaliser
 from distributed_iac.data.volumes.plane import Size
 
 Crop = Literal["image", "nonzero", "box"]
@@ -62,19 +62,8 @@ class Recipe:
         return height * width * (2 * channels + 1)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; :meth:`from_json` is the inverse."""
-        rules = {modality: rule.to_json() for modality, rule in self.normalisers.items()}
-        plain = asdict(replace(self, slice_axes=dict(self.slice_axes), normalisers={}))
-        if self.slices is None:
-            del plain["slices"]
-        return {**plain, "normalisers": rules}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Rebuild from :meth:`to_json`."""
-        rules = {name: normaliser_from_json(rule) for name, rule in value["normalisers"].items()}
-        spacing, patch = tuple(value["spacing"]), tuple(value["patch"])
-        slices = value.get("slices")
-        if slices is not None:
-            slices = SliceLayout(slices["reorient"], slices["slice_axis"], tuple(slices["axes"]))
-        return cls(spacing, patch, value["crop"], value["slice_axes"], rules, slices)
+        """Plain values, as a fingerprint holds them."""
+        plain = asdict(self)
+        return (
+            plain if self.slices is not None else {n: v for n, v in plain.items() if n != "slices"}
+        )

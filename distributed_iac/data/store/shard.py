@@ -24,11 +24,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from distributed_iac.errors import StoreError
+from distributed_iac.errors import StoreError, raised_as
 from distributed_iac.files import FileDigest, hashed_file
 from distributed_iac.transient import patiently
 
 BATCH_ROWS = 64
+AGAIN = "delete the store and run `distributed-iac prepare` again"
+"""What to do about a damaged file."""
+
 
 SHARD_BYTES = 128 * 2**20
 """A shard is closed when its slices reach this many bytes: large enough for sequential reading,
@@ -131,19 +134,14 @@ class Shard:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
+        message = "a shard must be a complete Arrow file of slices"
+        wrong = (OSError, KeyError, pa.ArrowException)
+        with raised_as(StoreError, message, remedy=AGAIN, where=path, caught=wrong):
             self._map = patiently(lambda: pa.memory_map(str(path)))
             reader = pa.ipc.open_file(self._map)
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
             self._images = [_tensor(batch, "image") for batch in batches]
             self._labels = [_tensor(batch, "label") for batch in batches]
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise StoreError(
-                "a shard must be a complete Arrow file of slices",
-                came=error,
-                where=path,
-                remedy="delete the store and run `distributed-iac prepare` again",
-            ) from error
 
     def image(self, row: int) -> NDArray[np.float16]:
         """View one image, (C, H, W), read-only."""

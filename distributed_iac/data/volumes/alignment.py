@@ -1,4 +1,4 @@
-"""Whether the files of a case agree on where their voxels lie, and what is done where they do not.
+"""Whether files agree on where their voxels lie, and what is done where they do not.
 
 ::
 
@@ -6,6 +6,8 @@
     turn = turn_onto(image_grid, label_grid)        # the label's axes permuted and reversed
     turned(label, turn)                             # on the image's grid, voxel for voxel
     odd_files({path: grid, ...}, candidates, "LPS") # the faults of a case's files
+    codes = common_codes(grids.values())            # "IPL", of most cases that are cut as stored
+    odd_cases({path: grid, ...}, codes)             # the faults of the others
 
 Nothing is interpolated: a file whose array is that of the case with axes permuted or reversed is
 turned onto the case's grid, ``reoriented``; everything else that differs is an error. Two things
@@ -15,11 +17,18 @@ where a format's headers are known not to tell (layouts ``as_stored``: ACDC, KiT
 
 Only the gravest difference of a file is named: one of another shape says nothing new by its
 spacing, and one of another spacing nothing new by its affine.
+
+Volumes that are cut as they are stored must be stored alike. Where a format's headers do not carry
+the anatomy, the array's own axes say how a slice lies, and a volume that somebody has rewritten in
+other axes would be cut in another plane. Its header is the only witness of that, so it is heard:
+axis codes that differ from those of most volumes are an error. A header that does not tell is taken
+on trust, with a warning of its own (``orientation_unknown``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,3 +151,28 @@ def turned(array: NDArray[Any], turn: Turn) -> NDArray[Any]:
 
 def _millimetres(zooms: tuple[float, float, float]) -> str:
     return "(" + ", ".join(f"{edge:.5g}" for edge in zooms) + ") mm"
+
+
+def common_codes(grids: Iterable[Grid]) -> str | None:
+    """Return the axis codes of most volumes, the first of equals; None if no header tells."""
+    told = Counter(grid.codes for grid in grids if grid.codes is not None)
+    return told.most_common(1)[0][0] if told else None
+
+
+def odd_cases(grids: Mapping[Path, Grid], codes: str | None) -> list[Fault]:
+    """Return a fault for each first image of a case whose axis codes are not those of most.
+
+    Args:
+        grids: Of the first image of every case that is cut as stored.
+        codes: Of :func:`common_codes`.
+    """
+    alike = sum(grid.codes == codes for grid in grids.values())
+    return [
+        Fault(
+            "axis_codes_differ",
+            path,
+            f"the axes are {grid.codes}, those of {alike} of {len(grids)} cases {codes}",
+        )
+        for path, grid in grids.items()
+        if grid.codes not in (None, codes)
+    ]

@@ -4,7 +4,6 @@
 
     problems = duplicate_problems([(case, {"t1": fingerprint, ...}), ...])
     faults = channel_faults(case, {"t1": fingerprint, ...})
-    fingerprint_of(voxels)                          # of (X, Y, Z) as on disk
 
 Fingerprints are taken of voxel values, whatever their order, so that a copy is found although it
 was re-packed, renamed, turned into another orientation or given another header. Values that were
@@ -66,14 +65,6 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return numbers ^ (numbers >> np.uint64(31))
-
-
-def fingerprint_of(volume: NDArray[np.float32]) -> str:
-    """Return the fingerprint of a volume (X, Y, Z), plane by plane."""
-    made = VoxelHash(volume.shape)
-    for plane in np.moveaxis(volume, -1, 0):
-        made.add(plane.ravel(order="F"))
-    return made.result()
 
 
 @dataclass(frozen=True, eq=False)

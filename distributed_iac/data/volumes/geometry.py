@@ -33,9 +33,9 @@ Shapes: X x Y x Z the array on disk; Z slices of H x W pixels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
@@ -96,15 +96,6 @@ class SliceGeometry:
         order = (*range(lead), *(lead + int(axis) for axis in back))
         view: NDArray[Any] = slices[self._reversal].transpose(order)
         return view
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; :meth:`from_json` is the inverse."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Rebuild from :meth:`to_json`."""
-        return cls(**{name: tuple(numbers) for name, numbers in value.items()})
 
     @property
     def _reversal(self) -> tuple[Any, ...]:

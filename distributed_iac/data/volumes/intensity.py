@@ -17,9 +17,9 @@ and differs in neither where it is given the box alone (``preprocess.crop: box``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,21 +33,6 @@ Image = NDArray[np.float32]
 PERCENTILES = (0.5, 99.5)
 SMALLEST_DEVIATION = 1e-8
 """Both nnU-Net's; a constant image becomes 0 instead of NaN."""
-
-
-class Normaliser(Protocol):
-    """Law: what is finite stays finite.
-
-    Works in place, because the largest CT volumes fill a gigabyte.
-    """
-
-    def __call__(self, image: Image) -> None:
-        """Normalise (C, X, Y, Z) float32 in place."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; :func:`normaliser_from_json` is the inverse."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +54,7 @@ class CtNormaliser:
     """
 
     channels: tuple[ChannelStatistics, ...]
+    kind: Literal["ct"] = "ct"
 
     @classmethod
     def fit(cls, samples: Sequence[Image]) -> Self:
@@ -99,10 +85,6 @@ class CtNormaliser:
             np.clip(values, channel.lower, channel.upper, out=values)
             _shift_and_scale(values, channel.mean, channel.deviation)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"kind": "ct", "channels": [asdict(channel) for channel in self.channels]}
-
 
 @dataclass(frozen=True)
 class ZScore:
@@ -113,6 +95,7 @@ class ZScore:
     """
 
     where: Literal["all", "nonzero"]
+    kind: Literal["zscore"] = "zscore"
 
     def __call__(self, image: Image) -> None:
         """Normalise (C, X, Y, Z) in place."""
@@ -121,10 +104,6 @@ class ZScore:
             _standardise(channel, channel if mask is None else channel[mask])
         if mask is not None:
             image *= mask
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"kind": "zscore", "where": self.where}
 
 
 @dataclass(frozen=True)
@@ -138,6 +117,7 @@ class PerChannel:
 
     schemes: tuple[Scheme, ...]
     channels: tuple[ChannelStatistics | None, ...]
+    kind: Literal["per_channel"] = "per_channel"
 
     @classmethod
     def of(cls, rules: Sequence[ChannelNormalisation]) -> Self:
@@ -173,25 +153,15 @@ class PerChannel:
                 _require_bytes(values)
                 values /= np.float32(255)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        known = [None if one is None else asdict(one) for one in self.channels]
-        return {"kind": "per_channel", "schemes": list(self.schemes), "channels": known}
+
+Normaliser = CtNormaliser | ZScore | PerChannel
+"""Called with an image (C, X, Y, Z) float32, which it normalises in place, because the largest CT
+volumes fill a gigabyte. Law: what is finite stays finite. In JSON ``kind`` says which it is."""
 
 
 def nonzero_mask(image: Image) -> NDArray[np.bool_]:
     """Voxels (...) where any channel of (C, ...) is not 0: the brain, skull-stripped."""
     return np.asarray(np.any(image, axis=0))
-
-
-def normaliser_from_json(value: Mapping[str, Any]) -> Normaliser:
-    """Rebuild a normaliser from its plain values."""
-    if value["kind"] == "ct":
-        return CtNormaliser(tuple(ChannelStatistics(**channel) for channel in value["channels"]))
-    if value["kind"] == "per_channel":
-        known = (None if one is None else ChannelStatistics(**one) for one in value["channels"])
-        return PerChannel(tuple(value["schemes"]), tuple(known))
-    return ZScore(value["where"])
 
 
 def _standardise(values: Image, known: Image) -> None:

@@ -38,7 +38,6 @@ from numpy.typing import NDArray
 
 from distributed_iac.data.faults import Fault, FaultError
 from distributed_iac.data.volumes.grid import Grid, read_grid
-from distributed_iac.data.volumes.scaling import scaling_faults
 from distributed_iac.transient import PAUSES, patiently
 
 BLOCK_VOXELS = 1 << 22
@@ -54,6 +53,8 @@ _SNIFFED_BYTES = 1024
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LFS_MAGIC = b"version https://git-lfs"
+DAMAGE = (EOFError, zlib.error, ImageFileError, HeaderDataError, ValueError, OverflowError)
+"""What the libraries raise over bad bytes, beside errors of the system."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def open_nifti(path: Path) -> NiftiFile:
         stored = type(image.header).from_fileobj(stream, check=False)
     with _damage(path):
         grid = read_grid(path, stored, image.header)
-    grid = replace(grid, faults=(*grid.faults, *scaling_faults(path, stored)))
+    grid = replace(grid, faults=(*grid.faults, *_scaling_faults(path, stored)))
     dtype = image.dataobj.dtype
     if dtype.fields is not None or dtype.kind not in "iuf":
         reason = f"voxels must be real numbers, one each; these are {dtype}"
@@ -146,6 +147,7 @@ def read_blocks(file: NiftiFile) -> Iterator[tuple[int, NDArray[Any]]]:
     """
     path, itemsize = file.path, file.dtype.itemsize
     frames, voxels = file.grid.frames, math.prod(file.grid.shape)
+    announced = frames * voxels * itemsize
     with _damage(path):
         stream = _open(file.voxels)
     with stream:
@@ -158,14 +160,15 @@ def read_blocks(file: NiftiFile) -> Iterator[tuple[int, NDArray[Any]]]:
                     data = stream.read(size)
                 if len(data) < size:
                     done = (frame * voxels + start) * itemsize + len(data)
-                    raise FaultError(_too_short(path, done, frames * voxels * itemsize))
+                    reason = f"the file holds {done} of {announced} bytes of voxels"
+                    raise FaultError(Fault("truncated", path, reason))
                 yield frame, _scaled(data, file)
         with _damage(path):
             surplus, is_zero = _read_on(stream)
-    announced = frames * voxels * itemsize
     whole_blocks = (file.offset + announced + surplus) % PADDING == 0
     if surplus and not (is_zero and surplus < PADDING and whole_blocks):
-        raise FaultError(_too_long(path, surplus, announced))
+        reason = f"{surplus} bytes follow the {announced} bytes of voxels that the header announces"
+        raise FaultError(Fault("surplus_bytes", path, reason))
 
 
 def _read_on(stream: gzip.GzipFile | BufferedReader) -> tuple[int, bool]:
@@ -196,32 +199,27 @@ def _damage(path: Path) -> Iterator[None]:
     """Translate what the libraries raise over missing files and bad bytes."""
     try:
         yield
-    except FileNotFoundError as error:
-        reason = "the file does not exist"
-        if path.is_symlink():
+    except (*DAMAGE, OSError) as error:
+        raise FaultError(_fault_of(path, error)) from error
+
+
+def _fault_of(path: Path, error: BaseException) -> Fault:
+    match error:
+        case FileNotFoundError() if path.is_symlink():
             reason = f"the link leads to {path.readlink()}, which does not exist"
-        raise FaultError(Fault("missing_image", path, reason)) from error
-    except EOFError as error:
-        raise FaultError(
-            Fault("truncated", path, "the compressed stream stops before its end mark")
-        ) from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise FaultError(
-            Fault("unreadable", path, f"the compressed bytes are damaged ({error})")
-        ) from error
-    except (ImageFileError, HeaderDataError, ValueError, OverflowError) as error:
-        raise FaultError(
-            Fault("unreadable", path, f"the NIfTI header makes no sense ({error})")
-        ) from error
-    except OSError as error:
-        raise FaultError(
-            Fault(
-                "unreadable",
-                path,
-                f"the file cannot be opened or read ({error.strerror or error})",
-                remedy="Check the file's permissions and the disk it lies on",
-            )
-        ) from error
+            return Fault("missing_image", path, reason)
+        case FileNotFoundError():
+            return Fault("missing_image", path, "the file does not exist")
+        case EOFError():
+            return Fault("truncated", path, "the compressed stream stops before its end mark")
+        case gzip.BadGzipFile() | zlib.error():
+            return Fault("unreadable", path, f"the compressed bytes are damaged ({error})")
+        case OSError():
+            reason = f"the file cannot be opened or read ({error.strerror or error})"
+            remedy = "Check the file's permissions and the disk it lies on"
+            return Fault("unreadable", path, reason, remedy)
+        case _:
+            return Fault("unreadable", path, f"the NIfTI header makes no sense ({error})")
 
 
 def _check_magic(path: Path) -> None:
@@ -232,19 +230,13 @@ def _check_magic(path: Path) -> None:
     if not head:
         raise FaultError(Fault("truncated", path, "the file is empty (0 bytes)"))
     if head.startswith(_LFS_MAGIC):
-        raise FaultError(
-            Fault(
-                "unreadable",
-                path,
-                "the file is a Git LFS pointer, not the image",
-                remedy="Run `git lfs pull` in the data set's repository",
-            )
-        )
+        reason = "the file is a Git LFS pointer, not the image"
+        remedy = "Run `git lfs pull` in the data set's repository"
+        raise FaultError(Fault("unreadable", path, reason, remedy))
     if compressed != head.startswith(_GZIP_MAGIC):
         wanted = "gzip-compressed, as its name says" if compressed else "plain, as its name says"
-        raise FaultError(
-            Fault("unreadable", path, f"the file is not {wanted}; it starts with {head[:16]!r}")
-        )
+        reason = f"the file is not {wanted}; it starts with {head[:16]!r}"
+        raise FaultError(Fault("unreadable", path, reason))
     # nibabel looks at this many bytes too, and calls a stream that stops among them no image.
     with _damage(path), _open(path) as stream:
         length = len(stream.read(_SNIFFED_BYTES))
@@ -252,10 +244,25 @@ def _check_magic(path: Path) -> None:
         raise FaultError(Fault("truncated", path, f"the header stops after {length} bytes"))
 
 
-def _too_long(path: Path, surplus: int, announced: int) -> Fault:
-    reason = f"{surplus} bytes follow the {announced} bytes of voxels that the header announces"
-    return Fault("surplus_bytes", path, reason)
+def _scaling_faults(path: Path, stored: Any) -> list[Fault]:
+    """Judge slope and intercept as the bytes of a header have them.
 
+    By the standard (nifti1.h, "DATA SCALING"), stored values are multiplied by ``scl_slope`` and
+    ``scl_inter`` is added, unless the slope is 0. nibabel does neither where the slope is 0, NaN
+    or infinite. Both NaN is how it says that nothing is stated, and nothing is done. Otherwise:
 
-def _too_short(path: Path, found: int, wanted: int) -> Fault:
-    return Fault("truncated", path, f"the file holds {found} of {wanted} bytes of voxels")
+    * A slope of 0 beside an intercept, or NaN beside an intercept of 0: nothing is done either,
+      and ``undefined_field`` says so.
+    * An infinite slope, or NaN beside another intercept, is an error: nobody knows the scale. (So
+      is, by nibabel, an intercept that is not finite beside a slope that is.)
+    """
+    slope, inter = float(stored["scl_slope"]), float(stored["scl_inter"])
+    said = f"scl_slope is {slope:g} and scl_inter is {inter:g}"
+    if math.isinf(slope) or (math.isnan(slope) and not (math.isnan(inter) or inter == 0)):
+        reason = f"{said}: the scale of the voxels is unknown"
+        remedy = "Set scl_slope to 1 and scl_inter to 0 if the numbers on disk are meant"
+        raise FaultError(Fault("unreadable", path, reason, remedy))
+    if (math.isnan(slope) and inter == 0) or (slope == 0 and math.isfinite(inter) and inter != 0):
+        reason = f"{said}; the numbers on disk are taken as they are"
+        return [Fault("undefined_field", path, reason)]
+    return []

@@ -31,6 +31,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from scipy import ndimage, sparse
 
 from distributed_iac.data.volumes.geometry import SliceGeometry
@@ -221,15 +222,6 @@ class InPlaneTransform:
             out.append(decode(np.stack(native)) * inside)
         return np.stack(out)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; :meth:`from_json` is the inverse. A slice without a box names none."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Rebuild from :meth:`to_json`."""
-        return cls(**{name: _tuples(numbers) for name, numbers in value.items()})
-
     def _require_patch(self, slices: NDArray[Any]) -> None:
         if slices.shape[-2:] != self.patch:
             raise GeometryError(
@@ -302,19 +294,16 @@ class CaseGeometry:
         return np.ascontiguousarray(self.slices.from_slices(native))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; :meth:`from_json` is the inverse."""
-        plain: dict[str, Any] = {"slices": self.slices.to_json(), "plane": self.plane.to_json()}
-        return plain if self.depth is None else {**plain, "depth": list(self.depth)}
+        """Plain values of what there is; :meth:`from_json` is the inverse."""
+        return asdict(self, dict_factory=lambda pairs: {n: v for n, v in pairs if v is not None})
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> CaseGeometry:
         """Rebuild from :meth:`to_json`."""
-        depth = value.get("depth")
-        return cls(
-            SliceGeometry.from_json(value["slices"]),
-            InPlaneTransform.from_json(value["plane"]),
-            None if depth is None else (depth[0], depth[1]),
-        )
+        return _GEOMETRY.validate_python(value)
+
+
+_GEOMETRY = TypeAdapter(CaseGeometry)
 
 
 def resampled_size(native: Size, spacing: tuple[float, float], target: tuple[float, float]) -> Size:
@@ -324,11 +313,6 @@ def resampled_size(native: Size, spacing: tuple[float, float], target: tuple[flo
         for size, have, want in zip(native, spacing, target, strict=True)
     )
     return rows, columns
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists, however deep, as the tuples that they were."""
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 class _Axis(NamedTuple):

@@ -13,23 +13,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.data.contract import Case, LabelScheme
 from distributed_iac.data.faults import Fault, refuse_errors
-from distributed_iac.data.volumes.duplicates import channel_faults, fingerprint_of
+from distributed_iac.data.volumes.duplicates import channel_faults
+from distributed_iac.data.volumes.image_scan import CROWD, LARGEST, ImageStatistics, scan_of
 from distributed_iac.data.volumes.intensity import SMALLEST_DEVIATION
-from distributed_iac.data.volumes.intensity_scan import (
-    CROWD,
-    LARGEST,
-    Intensities,
-    IntensityScan,
-)
 from distributed_iac.data.volumes.label_values import scheme_faults
-from distributed_iac.data.volumes.nifti import BLOCK_VOXELS
 from distributed_iac.data.volumes.volume import Volume, load_case
 from distributed_iac.transient import patiently
 
@@ -49,28 +42,23 @@ def read_case(case: Case, scheme: LabelScheme) -> Volume:
     """
     volume = patiently(lambda: load_case(case))
     faults = list(volume.faults)
-    channels = list(zip(case.channels, volume.image, strict=True))
+    scans = {c.name: scan_of(v) for c, v in zip(case.channels, volume.image, strict=True)}
     for path in dict.fromkeys(channel.path for channel in case.channels):
-        own = {c.name: intensities_of(voxels) for c, voxels in channels if c.path == path}
+        own = {c.name: scans[c.name] for c in case.channels if c.path == path}
         faults += refuse_errors(image_faults(path, own))
-    # A constant image identifies nobody.
-    prints = {c.name: fingerprint_of(v) for c, v in channels if v.min() < v.max()}
+    prints = fingerprints_of(scans)
     faults += channel_faults(case, prints)
     if case.label is not None and volume.counts is not None:
         faults += refuse_errors(scheme_faults(case.label, volume.counts, scheme))
     return replace(volume, faults=tuple(faults), fingerprints=prints)
 
 
-def intensities_of(volume: NDArray[np.float32]) -> Intensities:
-    """Scan a volume (X, Y, Z) in Fortran order, block by block as ``check`` scans its file."""
-    scan = IntensityScan(volume.shape)
-    flat = volume.ravel(order="F")
-    for start in range(0, flat.size, BLOCK_VOXELS):
-        scan.add(flat[start : start + BLOCK_VOXELS])
-    return scan.result()
+def fingerprints_of(scans: Mapping[str, ImageStatistics]) -> dict[str, str]:
+    """By channel; a constant image identifies nobody."""
+    return {name: one.fingerprint for name, one in scans.items() if not one.is_constant}
 
 
-def image_faults(path: Path, channels: Mapping[str, Intensities]) -> list[Fault]:
+def image_faults(path: Path, channels: Mapping[str, ImageStatistics]) -> list[Fault]:
     """Judge the intensities of an image file, by channel name; the gravest thing only."""
     bad = ", ".join(
         f"{one.unsound} voxels of {name}" for name, one in channels.items() if one.unsound
@@ -94,18 +82,9 @@ def image_faults(path: Path, channels: Mapping[str, Intensities]) -> list[Fault]
     return [Fault("outlier_voxels", path, "; ".join(outlying))] if outlying else []
 
 
-def label_values(label: NDArray[np.integer[Any]]) -> list[int]:
-    """Values that occur, ascending; plane by plane, which is fast and small for uint8."""
-    if label.dtype != np.uint8:
-        return [int(value) for value in np.unique(label)]
-    planes = (plane.ravel(order="K") for plane in np.moveaxis(label, -1, 0))
-    counts = sum(np.bincount(plane, minlength=256) for plane in planes)
-    return [int(value) for value in np.flatnonzero(counts)]
-
-
 def class_bits(labels: NDArray[np.uint8], ignore: int | None) -> list[int]:
     """Bit mask of the classes in each slice of (Z, H, W): bit v for value v, never bit 0."""
+    present = (np.flatnonzero(np.bincount(plane.ravel())) for plane in labels)
     return [
-        sum(1 << value for value in label_values(plane[..., None]) if value not in (0, ignore))
-        for plane in labels
+        sum(1 << int(value) for value in values if value not in (0, ignore)) for values in present
     ]

@@ -23,6 +23,7 @@ from distributed_iac.report.page.blocks import (
 from distributed_iac.report.page.findings import (
     cells_section,
     cost_section,
+    headroom_section,
     patients_section,
     searches_section,
 )
@@ -56,6 +57,7 @@ def page_of(record: RunRecord, tables: Mapping[str, Table], figures: RunFigures)
             setup_section(record, tables),
             cost_section(record, tables, figures),
             patients_section(record, tables, figures),
+            headroom_section(record, tables),
             *variants_section(record, tables),
             searches_section(tables, figures),
             cells_section(record, tables, figures),
@@ -84,6 +86,12 @@ def _summary(record: RunRecord) -> str:
     settings = config.comparison
     names = " and ".join(config.variant_names)
     variants = f", in the variants {names}" if config.variants else ""
+    if config.question == "headroom":
+        return (
+            f"{config.headroom.cells} random cells were retrained with {config.headroom.seeds} "
+            f"{_plural('seed', config.headroom.seeds)} each, and none was searched: how much is "
+            "there for a search to find? See Can these data tell? below."
+        )
     begun = (
         f"Implantable cells for trained segmentation U-Nets were searched in {len(record.groups)} "
         f"{_plural('group', len(record.groups))} of data set and backbone with "

@@ -46,6 +46,31 @@ def cost_section(record: RunRecord, tables: Mapping[str, Table], figures: RunFig
     return Section("cost", "Search cost", tuple(blocks))
 
 
+def headroom_section(record: RunRecord, tables: Mapping[str, Table]) -> Section:
+    """Whether these data can tell cells, and methods, apart at all."""
+    said = [
+        f"{group}: {sentence}"
+        for group, one in record.headroom.items()
+        for sentence in one.sentences
+    ]
+    blocks: list[Block] = [
+        Prose(
+            "A data set can tell methods apart only if they differ by more than one of them does "
+            "from seed to seed."
+        ),
+        ShownTable("spread", tables["spread"]),
+    ]
+    if said:
+        blocks += [
+            Prose("What random cells said before (`distributed-iac headroom`, val patients):"),
+            Listing(tuple(said)),
+        ]
+    else:
+        asked = "`distributed-iac headroom CONFIG` asks random cells how much there is to find"
+        blocks.append(Prose(f"{asked}; it has not been asked with these settings."))
+    return Section("headroom", "Can these data tell?", tuple(blocks))
+
+
 def patients_section(
     record: RunRecord, tables: Mapping[str, Table], figures: RunFigures
 ) -> Section:
@@ -65,6 +90,7 @@ def patients_section(
         ShownTable("adaptation", tables["adaptation"]),
         ShownTable("models", tables["models"], "folded"),
         ShownTable("retraining", tables["retraining"], "folded"),
+        ShownTable("costs", tables["costs"], "folded"),
     ]
     if figures.overlays:
         caption = (
@@ -140,6 +166,7 @@ def cells_section(record: RunRecord, tables: Mapping[str, Table], figures: RunFi
         "Cells",
         (
             Prose(sentence if record.searches else "No search has finished yet."),
+            *([ShownTable("given", tables["given"])] if "given" in tables else []),
             *_galleries(figures.cells),
             ShownTable("selection", tables["selection"]),
             ShownTable("undecided", tables["undecided"], "folded"),

@@ -29,7 +29,8 @@ def headlines(record: RunRecord) -> tuple[Headline, ...]:
     With several groups these are the numbers over all of them.
     """
     settings = record.config.comparison
-    controls = [one for one in record.config.controls if one in ("plain_extra", "random")]
+    asked = ("plain_extra", "random", "random_search")
+    controls = [one for one in record.config.controls if one in asked]
     return (
         *(_cost(record.comparison, measure, label) for measure, label in COSTS),
         *(_dice(record.comparison, against) for against in (settings.reference, *controls)),

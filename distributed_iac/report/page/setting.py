@@ -26,6 +26,10 @@ CONTROLS = {
     "the extra training?",
     "random": "a cell that nobody searched, retrained like the others: is it the search, or any "
     "cell?",
+    "random_search": "the best on val of several random cells, scored alone: what a search must "
+    "beat at equal cost",
+    "given": "the cell that was given, retrained like the others: what is it worth that a search "
+    "may find?",
     "normalisation": "the backbone's normalisation layers alone, trained on",
     "last_block": "the backbone's last decoder block and output layer alone, trained on",
     "decoder": "the backbone's decoder alone, trained on",

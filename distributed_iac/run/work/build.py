@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
-from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.jobs.plan import is_rehearsal, plan_jobs
+from distributed_iac.jobs.random_cells import random_cell
 from distributed_iac.jobs.settings import view_for
 from distributed_iac.nets.build import rearrange
 from distributed_iac.nets.contract import Backbone
@@ -33,7 +35,8 @@ from distributed_iac.run.work.contract import WEIGHTS, Work
 from distributed_iac.run.work.evaluate import ScoringWork
 from distributed_iac.run.work.prepare import PrepareWork
 from distributed_iac.run.work.search import SearchWork
-from distributed_iac.run.work.train import NothingWork, TrainingWork
+from distributed_iac.run.work.train import NothingWork, TestPatients, TrainingWork
+from distributed_iac.selection.best_of import best_of
 from distributed_iac.selection.selection import Selection
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import read_weights
@@ -57,6 +60,25 @@ def build_work(config: RunConfig, job: Job, artifacts: Artifacts) -> Work:
         ConfigError: What the settings ask for cannot be built.
     """
     return _Builder(config, job, artifacts).build()
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A finished retraining.
+
+    Args:
+        folder: Where its files lie.
+        result: Its ``result.json``.
+    """
+
+    folder: Path
+    result: Mapping[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Scalar]:
+        """What is to be known about whatever is chosen for being this one."""
+        told = ("genotype_id", "genotype", "trained_parameters", "rate")
+        return {"chosen": self.result["key"]} | {name: self.result.get(name) for name in told}
 
 
 class _Builder:
@@ -104,22 +126,37 @@ class _Builder:
         return group.backbone(read_weights(folder / WEIGHTS))
 
     def _evaluate(self, group: Group) -> Work:
-        """Score the plain network; on a data set of its past, this one or what became of it."""
+        """Score the plain network, or the best of several retrained ones.
+
+        On a data set of its past, this one or what became of it.
+        """
+        chosen = self._chosen()
         if self._dataset in self._config.data:
-            return ScoringWork(group, self._job, self._trained(group))
+            if chosen is None:
+                return ScoringWork(group, self._job, self._trained(group))
+            best = self._retrained(group, group.backbone(), chosen)
+            return ScoringWork(group, self._job, best, chosen.facts)
         (worked_on,) = self._config.data
         own = Group.open(self._config, worked_on, group.settings)
         backbone = own.backbone()
         network: nn.Module = backbone
-        for folder in self._needed("retrain"):
-            result = read_result(folder)
-            if WEIGHTS not in result[FILES]:
-                return NothingWork(str(result["stop_reason"]))
-            network = self._implanted(own, backbone, result)
-            network.load_state_dict(dict(read_weights(folder / WEIGHTS)))
+        if chosen is not None:
+            if WEIGHTS not in chosen.result[FILES]:
+                return NothingWork(str(chosen.result["stop_reason"]))
+            network = self._retrained(own, backbone, chosen)
         cards = [card_of_store(one.store.fingerprint) for one in (own, group)]
         rearrange(backbone, group.settings, *cards)
         return ScoringWork(group, self._job, network)
+
+    def _chosen(self) -> Retrained | None:
+        """Of the retrained networks that the job needs the best on val; None if it needs none."""
+        needed = [Retrained(one, read_result(one)) for one in self._needed("retrain")]
+        return needed[best_of([one.result["val_dice"] for one in needed])] if needed else None
+
+    def _retrained(self, group: Group, backbone: Backbone, model: Retrained) -> nn.Module:
+        network = self._implanted(group, backbone, model.result)
+        network.load_state_dict(dict(read_weights(model.folder / WEIGHTS)))
+        return network
 
     def _implanted(self, group: Group, backbone: Backbone, result: Mapping[str, Any]) -> nn.Module:
         """The network of a finished retraining, still without its weights."""
@@ -142,8 +179,13 @@ class _Builder:
 
     def _control(self, group: Group, control: str) -> Work:
         seed = _seed(self._job)
-        if control == "random":
-            return self._implant(group, group.random_genotype(self._trained(group), seed))
+        cell = random_cell(control, seed)
+        if cell is not None:
+            trained = self._trained(group)
+            return self._implant(group, group.random_genotype(trained, cell.seed, cell.number))
+        if control == "given":
+            assert self._config.given is not None, "the settings see to that"
+            return self._implant(group, self._config.given.genotype)
         module = _module_named(control)
         if module is not None:
             return self._train(
@@ -179,7 +221,8 @@ class _Builder:
         else:
             implanted_alone = settings.unfreeze == "cells" and self._job.name not in ADAPTED
             stage = build(1.0 if implanted_alone else settings.backbone_rate)
-        return TrainingWork(group, self._job, stage, "scored", facts)
+        test: TestPatients = "unseen" if is_rehearsal(self._job) else "scored"
+        return TrainingWork(group, self._job, stage, test, facts)
 
     def _needed(self, kind: str) -> list[Path]:
         """Results of the needed jobs of a kind."""

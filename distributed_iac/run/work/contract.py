@@ -15,9 +15,10 @@ Whoever runs the work (this process, a Ray worker) measures time and keeps check
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from distributed_iac.errors import RunError
 from distributed_iac.training.epochs import FAILURES, Ending, EndingCode
@@ -29,28 +30,32 @@ Row = Mapping[str, Scalar]
 EPOCHS = "epochs.parquet"
 WEIGHTS = "best.safetensors"
 PATIENTS = "patients.parquet"
+VALIDATION = "validation.parquet"
 PARITY = "parity.csv"
 GENOTYPE = "genotype.json"
 DECISIONS = "decisions.json"
 HISTORY = "history.json"
 
 
-class Work(Protocol):
-    """What a job does."""
+class Work(ABC):
+    """What a job does.
 
-    @property
-    def stage(self) -> Stage:
-        """The loop to run."""
-        ...
+    Attributes:
+        stage: The loop to run.
+    """
+
+    stage: Stage
 
     def stops(self, report: StepReport) -> bool:
         """Whether the job has nothing to gain from going on, though its stage is not done.
 
         For runners without a scheduler. Reports are those of the stage, with ``total_seconds``
-        where the runner knows them.
+        where the runner knows them. Never, unless a work says otherwise.
         """
-        ...
+        del report
+        return False
 
+    @abstractmethod
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
         """Write what the job leaves behind.
 
@@ -64,7 +69,6 @@ class Work(Protocol):
         Raises:
             RunError: The work failed: it diverged, or ran out of memory.
         """
-        ...
 
 
 REMEDIES: Mapping[EndingCode, str] = {
@@ -85,3 +89,45 @@ def require_success(ending: Ending | None, what: str) -> None:
     """
     if ending is not None and ending.code in FAILURES:
         raise RunError(f"the {what} ended early: {ending}", remedy=REMEDIES[ending.code])
+
+
+class OnceStage:
+    """A stage of a single step, for work that is no training.
+
+    Args:
+        action: What to do; returns scalars for the report, kept as ``facts``.
+    """
+
+    def __init__(self, action: Callable[[], Mapping[str, Scalar]]) -> None:
+        self._action = action
+        self.facts: dict[str, Scalar] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the action has been carried out."""
+        return self.facts is not None
+
+    @property
+    def epoch(self) -> int:
+        """Steps done: 0 or 1."""
+        return int(self.done)
+
+    @property
+    def epochs(self) -> int:
+        """Always 1."""
+        return 1
+
+    def step(self) -> StepReport:
+        """Carry it out."""
+        if self.done:
+            raise RunError("this stage has but one step", came="a second one")
+        self.facts = dict(self._action())
+        return StepReport({**self.facts, "epoch": 1, "done": True, "reason": "done"})
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the action returned; None if it has not been carried out."""
+        return {"facts": self.facts}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state_dict`: an action that was carried out is not repeated."""
+        self.facts = state["facts"]

@@ -19,13 +19,12 @@ from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import settings_identity, store_difference
 from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
 from distributed_iac.errors import OccupiedError, StoreError
-from distributed_iac.run.work.contract import Row
-from distributed_iac.run.work.once import OnceStage
-from distributed_iac.training.stage import Scalar, StepReport
+from distributed_iac.run.work.contract import OnceStage, Row, Work
+from distributed_iac.training.stage import Scalar
 from distributed_iac.transient import patiently
 
 
-class PrepareWork:
+class PrepareWork(Work):
     """Makes a store, or finds that it is there.
 
     The store itself stays in its own folder; the job leaves only a description of it. Where the
@@ -41,6 +40,8 @@ class PrepareWork:
         accept: Raises what speaks against how its images become slices.
     """
 
+    stage: OnceStage
+
     def __init__(
         self, dataset: DatasetSettings, folder: Path, accept: Accept = lambda _: None
     ) -> None:
@@ -49,11 +50,6 @@ class PrepareWork:
         self._accept = accept
         self._observer = _Impatient()
         self.stage = OnceStage(self._prepare)
-
-    def stops(self, report: StepReport) -> bool:
-        """Never: there is but one step."""
-        del report
-        return False
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
         """Describe the store."""

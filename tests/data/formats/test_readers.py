@@ -36,8 +36,9 @@ def named_in(source: Source, case_id: str) -> bool:
 
 
 def test_the_table_is_keyed_by_the_readers_own_names():
-    assert {name: reader.name for name, reader in READERS.items()} == {n: n for n in READERS}
+    assert {name: reader.NAME for name, reader in READERS.items()} == {n: n for n in READERS}
     assert LOOKS.keys() == READERS.keys()
+    assert all(LOOKS.values())
 
 
 def test_a_tree_is_claimed_by_its_reader_and_by_no_other(variant, trees, tmp_path):

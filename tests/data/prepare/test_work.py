@@ -7,17 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from distributed_iac.data.contract import Problem
 from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.prepare.work import CaseRecord, WorkFolder, write_record
+from distributed_iac.data.volumes.geometry import SliceGeometry
+from distributed_iac.data.volumes.plane import CaseGeometry, InPlaneTransform
 
 RECORD = CaseRecord(
     key="k",
     case_id="case_1",
     foreground=(0, 3),
-    geometry={"slices": {"shape": [4, 5, 2]}},
+    geometry=CaseGeometry(
+        SliceGeometry((4, 5, 2), (2, 1, 0), (1, 1, -1), (3.0, 1.0, 1.0)),
+        InPlaneTransform((5, 4), (5, 4), (8, 8), (-2, -2), needed=((0, 5), (0, 4))),
+    ),
     affine=tuple(map(float, range(16))),
     counts={"ring": TargetCounts(*range(len(TargetCounts.__dataclass_fields__)))},
-    notes=({"code": "x"},),
+    notes=(Problem("oblique", "warning", Path("a.nii"), "it is", "turn it", "case_1"),),
     fingerprints={"t1": "5f0c"},
 )
 

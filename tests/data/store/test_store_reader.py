@@ -13,6 +13,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from distributed_iac.config.preprocess import PreprocessSettings
@@ -163,7 +164,7 @@ def test_any_arrow_reader_understands_a_shard(store: Store) -> None:
         table = pa.ipc.open_file(source).read_all()
     assert table.schema.field("image").type == pa.fixed_shape_tensor(pa.float16(), [2, 48, 32])
     assert table.schema.metadata[b"identity"].decode() == store.identity
-    index = store.index.table
+    index = pq.read_table(store.path / "index.parquet")
     for name in ("case_id", "patient_id", "part", "slice_index", "n_slices", "foreground"):
         assert table[name].to_pylist() == index[name].to_pylist()
     assert {batch.num_rows for batch in table.to_batches()[:-1]} == {64}

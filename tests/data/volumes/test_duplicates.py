@@ -6,11 +6,16 @@ from itertools import permutations, product
 
 import numpy as np
 
-from distributed_iac.data.volumes.duplicates import VoxelHash, fingerprint_of
+from distributed_iac.data.volumes.duplicates import VoxelHash
+from distributed_iac.data.volumes.image_scan import scan_of
 
 
 def volume(seed: int = 0, shape: tuple[int, ...] = (5, 6, 7)) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def fingerprint_of(image: np.ndarray) -> str:
+    return scan_of(image).fingerprint
 
 
 def test_a_copy_in_any_of_the_48_orientations_is_one() -> None:

@@ -16,8 +16,9 @@ from nibabel.orientations import ornt_transform as between
 from scipy.spatial.transform import Rotation
 
 from distributed_iac.data.contract import SliceLayout
-from distributed_iac.data.volumes.geometry import SliceGeometry, resolve_layout, slice_geometry
+from distributed_iac.data.volumes.geometry import resolve_layout, slice_geometry
 from distributed_iac.data.volumes.grid import Grid
+from distributed_iac.data.volumes.plane import CaseGeometry, InPlaneTransform
 from distributed_iac.errors import GeometryError
 
 ORIENTATIONS = [
@@ -110,7 +111,9 @@ def test_kits_slices_are_the_first_axis_untouched() -> None:
 @given(st.sampled_from(ORIENTATIONS), spacings, layouts)
 def test_json_keeps_every_field(orientation: Any, zooms: Any, layout: SliceLayout) -> None:
     geometry = slice_geometry(affine_of(orientation, zooms), (2, 3, 4), zooms, layout)
-    assert SliceGeometry.from_json(json.loads(json.dumps(geometry.to_json()))) == geometry
+    plane = InPlaneTransform.plan((3, 4), (1.0, 1.0), (1.0, 1.0), (4, 4))
+    plain = json.dumps(CaseGeometry(geometry, plane).to_json())
+    assert CaseGeometry.from_json(json.loads(plain)).slices == geometry
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS[::7], ids=str)

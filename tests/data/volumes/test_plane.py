@@ -155,6 +155,13 @@ def test_nothing_is_predicted_outside_the_patch() -> None:
     assert 0 < plane.inside().sum() < 40 * 50
 
 
+def read_back(plane: InPlaneTransform) -> InPlaneTransform:
+    slices = slice_geometry(np.eye(4), (*plane.native, 3), (1, 1, 1), SliceLayout("LPS", 2))
+    plain = CaseGeometry(slices, plane, (0, 2)).to_json()
+    assert plain["depth"] == (0, 2)
+    return CaseGeometry.from_json(json.loads(json.dumps(plain))).plane
+
+
 @given(sizes, st.tuples(ratios, ratios), patches)
 def test_json_keeps_the_case_geometry(native: Any, ratio: Any, patch: Any) -> None:
     slices = slice_geometry(np.eye(4), (*native, 3), (1, 1, 1), SliceLayout("LPS", 2))
@@ -198,7 +205,7 @@ def test_a_box_is_as_if_it_had_been_cut_out_before(
     expected = np.zeros_like(labels)
     expected[:, *inner] = cut.restore_labels(patches)
     np.testing.assert_array_equal(boxed.restore_labels(patches), expected)
-    assert InPlaneTransform.from_json(json.loads(json.dumps(boxed.to_json()))) == boxed
+    assert read_back(boxed) == boxed
 
 
 @pytest.mark.parametrize(("size", "before", "behind"), [(7, 4, 5), (8, 4, 4), (16, 0, 0)])
@@ -232,4 +239,4 @@ def test_only_what_shows_anything_is_worth_a_prediction() -> None:
     seen = replace(plane, needed=((14, 40), (25, 35)))
     assert seen.whole.origin == (14, 22)
     assert seen.whole.patch == (26, 16)
-    assert InPlaneTransform.from_json(json.loads(json.dumps(seen.to_json()))) == seen
+    assert read_back(seen) == seen

@@ -1,12 +1,16 @@
-"""What one pass over the voxels of an image says of its intensities: range, sample, outliers.
+"""What one pass over the voxels of an image finds: range, percentiles, outliers, fingerprint.
 
 ::
 
-    scan = IntensityScan(shape)
+    scan = ImageScan(shape)
     for block in blocks:
-        scan.add(block)                             # float32, 1-D, in stored order
+        scan.add(block)                             # 1-D, in stored order
     found = scan.result()
-    found.unsound, found.is_constant, found.core
+    found.unsound, found.is_constant, found.core, found.fingerprint
+    scan_of(volume)                                 # the same of an image in memory
+
+The scan takes the voxels in blocks, so that memory does not grow with the volume. The check and
+the preparation ask it alike.
 
 Programs mark voxels that they know nothing of by values such as -3.4e38, 1e20 or -32768. One of
 them is enough to make the deviation of a volume, by which a z-score divides: all tissue is then
@@ -25,11 +29,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distributed_iac.data.volumes.duplicates import VoxelHash
 from distributed_iac.data.volumes.intensity import SMALLEST_DEVIATION
+from distributed_iac.data.volumes.nifti import BLOCK_VOXELS
+
+PERCENTILES = (0.5, 50.0, 99.5)
+"""The outer two are nnU-Net's clipping points for CT."""
 
 LARGEST = math.sqrt(float(np.finfo(np.float32).max))
 """About 1.8e19."""
@@ -45,15 +55,19 @@ reading it."""
 
 
 @dataclass(frozen=True)
-class Intensities:
+class ImageStatistics:
     """Of one 3-D volume.
 
     Args:
         minimum: Of the sound voxels; NaN if there is none.
         maximum: Likewise.
-        unsound: Number of voxels that are NaN, infinite or larger than :data:`LARGEST`.
+        unsound: Number of voxels that are NaN, infinite or larger than :data:`LARGEST`, as 32-bit
+            floats.
         is_faint: Whether they differ, but deviate by less than a z-score divides by at least.
         core: Where all but a few voxels lie, if those few make the deviation; else None.
+        percentiles: At :data:`PERCENTILES`, from an even sample of the sound voxels.
+        fingerprint: Hash of shape and values as 32-bit floats; data type, scaling, compression
+            and header do not enter, so a re-packed copy has the same one.
     """
 
     minimum: float
@@ -61,15 +75,17 @@ class Intensities:
     unsound: int
     is_faint: bool
     core: tuple[float, float] | None
+    percentiles: tuple[float, ...]
+    fingerprint: str
 
     @property
     def is_constant(self) -> bool:
-        """Whether every voxel is the same."""
+        """Whether every voxel is the same, so that the fingerprint identifies nothing."""
         return not self.minimum < self.maximum
 
 
-class IntensityScan:
-    """Accumulates :class:`Intensities` over the blocks of one volume, in stored order.
+class ImageScan:
+    """Accumulates :class:`ImageStatistics` over the blocks of one volume, in stored order.
 
     Args:
         shape: Of the volume.
@@ -82,9 +98,13 @@ class IntensityScan:
         self._unsound = 0
         self._samples: list[NDArray[np.float32]] = []
         self._moments = _Moments()
+        self._hash = VoxelHash(shape)
 
-    def add(self, values: NDArray[np.float32]) -> None:
-        """Take the next voxels, 1-D."""
+    def add(self, block: NDArray[Any]) -> None:
+        """Take the next voxels, 1-D and of any real type."""
+        with np.errstate(over="ignore"):  # what overflows is counted as infinite
+            values = np.ascontiguousarray(block, dtype="<f4")
+        self._hash.add(values)
         first = -self._seen % self._stride
         self._seen += values.size
         sample = values[first :: self._stride]
@@ -99,20 +119,29 @@ class IntensityScan:
             self._maximum = max(self._maximum, float(values.max()))
             self._moments.add(values)
 
-    def sample(self) -> NDArray[np.float32]:
-        """About :data:`SAMPLE_SIZE` sound voxels of everything added so far, evenly spread."""
-        return np.concatenate(self._samples) if self._samples else np.empty(0, np.float32)
-
-    def result(self) -> Intensities:
+    def result(self) -> ImageStatistics:
         """Return what is known of everything added so far."""
+        sample = np.sort(np.concatenate([np.empty(0, np.float32), *self._samples]))
+        quantiles = np.percentile(sample, PERCENTILES) if sample.size else [math.nan] * 3
         has_values = self._minimum <= self._maximum
-        return Intensities(
+        return ImageStatistics(
             minimum=self._minimum + 0.0 if has_values else math.nan,  # -0.0 equals 0.0
             maximum=self._maximum + 0.0 if has_values else math.nan,
             unsound=self._unsound,
             is_faint=0 < self._moments.deviation < SMALLEST_DEVIATION,
-            core=_core(np.sort(self.sample()), self._moments.deviation),
+            core=_core(sample, self._moments.deviation),
+            percentiles=tuple(float(quantile) for quantile in quantiles),
+            fingerprint=self._hash.result(),
         )
+
+
+def scan_of(volume: NDArray[np.float32]) -> ImageStatistics:
+    """Scan a volume (X, Y, Z) in Fortran order, block by block as ``check`` scans its file."""
+    scan = ImageScan(volume.shape)
+    flat = volume.ravel(order="F")
+    for start in range(0, flat.size, BLOCK_VOXELS):
+        scan.add(flat[start : start + BLOCK_VOXELS])
+    return scan.result()
 
 
 class _Moments:

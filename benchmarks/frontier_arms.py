@@ -1,0 +1,134 @@
+"""What the frontier compares: ways to search, by name, and the references beside them.
+
+An arm is a line in :data:`ARMS`. Two kinds cost no run of their own: what stops the full search
+at a fixed epoch, or by its order of operations, is read off the full search, whose course up to
+there is the same to the bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from distributed_iac.config.base import to_identity
+from distributed_iac.config.pruning import (
+    JsSettings,
+    PruningSettings,
+    RankSettings,
+    ScheduleSettings,
+    SignalSettings,
+    StabilitySettings,
+)
+from distributed_iac.config.run import RunConfig
+from distributed_iac.genotype import Genotype
+from distributed_iac.phantom.planted import CELL, draw_cell
+from distributed_iac.seeds import derive_seed
+
+FULL = "full"
+NOTHING = PruningSettings(policy="none")
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to search.
+
+    Args:
+        family: Of the settings that one is chosen from.
+        pruning: What is pruned when.
+        like: Arm whose removals are repeated blindly, on operations drawn at random.
+        to_the_end: Goes on to the last epoch when it has converged: pruning alone.
+        search: Changes to the search's settings.
+    """
+
+    family: str
+    pruning: PruningSettings = NOTHING
+    like: str | None = None
+    to_the_end: bool = False
+    search: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _js(guard: str, horizon: int, window: int, **more: Any) -> PruningSettings:
+    """A JS arm; patience, warm-up and wait follow the window as in the defaults."""
+    stability = {
+        "window": window,
+        "patience": max(1, (window + 1) // 2),
+        "warmup": 2 * window,
+        "max_wait": window,
+        "tau": 0.02,
+    } | more
+    return PruningSettings(
+        policy="js",
+        stability=StabilitySettings.model_validate(stability),
+        signal=SignalSettings.model_validate({"guard": guard, "horizon": horizon}),
+    )
+
+
+def _schedule(stage: int) -> PruningSettings:
+    at = (stage, 2 * stage, 3 * stage)
+    return PruningSettings(policy="schedule", schedule=ScheduleSettings(at=at))
+
+
+def _everything(settings: PruningSettings) -> PruningSettings:
+    """The same, pruning all losers at once instead of half of an edge's operations."""
+    return settings.model_copy(update={"js": JsSettings(keep_fraction=0.0)})
+
+
+SMALL = _js("settled", 10, 5, patience=3, warmup=10)
+"""As in ``configs/search_small.yaml``."""
+
+ARMS: Mapping[str, Arm] = {
+    FULL: Arm("full"),
+    DEFAULT: Arm("default", RunConfig.model_fields["arms"].default["lth"]),
+    "search_small": Arm("settled", SMALL),
+    "settled-3/w5": Arm("settled", _js("settled", 3, 5)),
+    "settled-10/w3": Arm("settled", _js("settled", 10, 3)),
+    "settled-3/w3": Arm("settled", _js("settled", 3, 3)),
+    "settled-3/w2": Arm("settled", _js("settled", 3, 2)),
+    "settled-1/w2": Arm("settled", _js("settled", 1, 2)),
+    "settled-1/w2/tau0.1": Arm("settled", _everything(_js("settled", 1, 2, tau=0.1))),
+    "distinguished/w3": Arm("distinguished", _js("distinguished", 10, 3)),
+    "distinguished/w2": Arm("distinguished", _js("distinguished", 10, 2)),
+    "distinguished/w2/tau0.1": Arm(
+        "distinguished", _everything(_js("distinguished", 10, 2, tau=0.1))
+    ),
+    "pruning alone": Arm("pruning alone", SMALL, to_the_end=True),
+    "schedule-2": Arm("schedule", _schedule(2)),
+    "schedule-4": Arm("schedule", _schedule(4)),
+    "schedule-8": Arm("schedule", _schedule(8)),
+    "schedule-15": Arm("schedule", _schedule(15)),
+    "random like schedule-2": Arm("random pruning", like="schedule-2"),
+    "random like schedule-4": Arm("random pruning", like="schedule-4"),
+    "random like search_small": Arm("random pruning", like="search_small"),
+}
+
+STOPS = (8, 10, 12, 15, 20, 30, 45, 60, 90, 120)
+"""Epochs after which early stopping alone ends the full search."""
+
+RANKS: Mapping[str, RankSettings] = {
+    f"rank-{epochs}": RankSettings(epochs=epochs, operations="all") for epochs in (2, 3, 5, 10)
+}
+"""Ends of the full search by the order of its operations (DARTS+)."""
+
+TRIES = (1, 2, 4, 8, 16)
+"""Random cells that random search trains and takes the best of, by val."""
+
+
+def made_of(name: str) -> str:
+    """What an arm's searches are known by: another one as soon as a setting of it is another."""
+    arm = ARMS[name]
+    settings = [to_identity(arm.pruning), dict(arm.search), arm.to_the_end]
+    like = None if arm.like is None else made_of(arm.like)
+    text = json.dumps([settings, like], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def random_cell(teacher: int, number: int) -> Genotype:
+    """One of the cells that nobody searched."""
+    generator = np.random.default_rng(derive_seed(teacher, "random cell", number))
+    return draw_cell(CELL.topology, generator)

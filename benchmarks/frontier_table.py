@@ -1,0 +1,243 @@
+"""The frontier's table, figure and last line, of recorded units.
+
+::
+
+    show(records, Path("docs/frontier.svg"))
+    chosen(records)                          # of each family, the arm that is reported
+
+A share is of sums over teachers, found less random over planted less random; intervals are by
+bootstrap over teachers. Ratios of cost are full's over an arm's, geometric means over teachers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, RANKS, STOPS, TRIES, random_cell
+from distributed_iac.genotype import Genotype
+
+Key = tuple[int, str, str]
+Records = Mapping[Key, Mapping[str, Any]]
+
+HELD_OUT = 100
+"""First teacher of those that no setting was chosen on."""
+ENOUGH = 0.95
+"""Of what full finds: the aim that a setting is chosen by."""
+DRAWS = 5000
+WIDTH = 130
+"""Columns of the printed table, in a terminal or not."""
+
+FAMILIES: Mapping[str, str] = {
+    **{name: arm.family for name, arm in ARMS.items()},
+    **{f"stop-{epoch}": "early stopping alone" for epoch in STOPS},
+    **dict.fromkeys(RANKS, "rank"),
+    **{f"random search-{tries}": "random search" for tries in TRIES},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One arm on one teacher."""
+
+    test: float
+    op_evaluations: float
+    seconds: float
+    epochs: float
+    told: float
+    """Share of the kept edges whose operation was told from the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One teacher: its anchors, and every arm that is done."""
+
+    random: float
+    planted: float
+    arms: Mapping[str, Found]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One arm over teachers; intervals are (low, high)."""
+
+    name: str
+    teachers: int
+    share: float
+    share_interval: tuple[float, float]
+    of_full: float
+    of_full_interval: tuple[float, float]
+    fewer_operations: float
+    fewer_seconds: float
+    epochs: float
+    told: float
+
+
+def measured(records: Records, teacher: int) -> Measured | None:
+    """What is known of a teacher; None before its anchors and its full search are done."""
+    worth = {
+        name: one for (t, kind, name), one in records.items() if (t, kind) == (teacher, "worth")
+    }
+    planted = [one["test"] for one in worth.values() if one["planted"]]
+    cells = [random_cell(teacher, number).id for number in range(max(TRIES))]
+    if not planted or any(cell not in worth for cell in cells):
+        return None
+    arms: dict[str, Found] = {}
+    for (owner, kind, name), one in records.items():
+        if (owner, kind) == (teacher, "search"):
+            for label, end in {name: one, **one["stops"]}.items():
+                cell = Genotype.from_json(end["genotype"])
+                if cell.id in worth:
+                    kept = sum(len(each.genes) for each in cell.cells)
+                    told = 1 - end["undecided"] / kept if "undecided" in end else float("nan")
+                    cost = (float(end[what]) for what in ("op_evaluations", "seconds", "epochs"))
+                    arms[label] = Found(worth[cell.id]["test"], *cost, told)
+    for tries in TRIES:
+        own = [worth[cell] for cell in cells[:tries]]
+        best = max(own, key=lambda one: float(one["val"]))
+        costs = (sum(one[what] for one in own) for what in ("op_evaluations", "seconds"))
+        arms[f"random search-{tries}"] = Found(best["test"], *costs, float("nan"), float("nan"))
+    if FULL not in arms:
+        return None
+    return Measured(float(np.mean([worth[cell]["test"] for cell in cells])), planted[0], arms)
+
+
+def rows_of(records: Records, teachers: Iterable[int]) -> list[Row]:
+    """A row an arm, in the order of :data:`FAMILIES`; each over the teachers that have it."""
+    known = [one for teacher in teachers if (one := measured(records, teacher)) is not None]
+    return [
+        _row(name, own) for name in FAMILIES if (own := [one for one in known if name in one.arms])
+    ]
+
+
+def _row(name: str, known: Sequence[Measured]) -> Row:
+    values = np.array(
+        [(m.arms[name].test - m.random, m.planted - m.random, m.arms[FULL].test - m.random)
+         for m in known]
+    )  # fmt: skip
+    draws = np.random.default_rng(0).integers(len(known), size=(DRAWS, len(known)))
+    sums: NDArray[np.float64] = values[draws].sum(axis=1)
+    found, gap, full = values.sum(axis=0)
+    ends = [one.arms[name] for one in known]
+    return Row(
+        name,
+        len(known),
+        float(found / gap),
+        _middle(sums[:, 0] / sums[:, 1]),
+        float(found / full),
+        _middle(sums[:, 0] / sums[:, 2]),
+        _times([m.arms[FULL].op_evaluations / m.arms[name].op_evaluations for m in known]),
+        _times([m.arms[FULL].seconds / m.arms[name].seconds for m in known]),
+        float(np.median([one.epochs for one in ends])),
+        float(np.mean([one.told for one in ends])),
+    )
+
+
+def _middle(draws: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _times(ratios: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(ratios))))
+
+
+def chosen(records: Records) -> tuple[str, ...]:
+    """Of each family the cheapest arm that reaches enough of what full finds, or comes nearest."""
+    teachers = {teacher for teacher, _, _ in records if teacher < HELD_OUT}
+    rows = rows_of(records, sorted(teachers))
+    best: list[str] = []
+    for family in dict.fromkeys(FAMILIES.values()):
+        own = [row for row in rows if FAMILIES[row.name] == family]
+        good = [row for row in own if row.of_full >= ENOUGH]
+        if good:
+            best.append(max(good, key=lambda row: row.fewer_operations).name)
+        elif own:
+            best.append(max(own, key=lambda row: row.of_full).name)
+    return tuple(best)
+
+
+def sets_of(records: Records) -> dict[str, list[int]]:
+    """Teachers with records, those that settings are chosen on and those held out."""
+    teachers = sorted({teacher for teacher, _, _ in records})
+    return {
+        "settings are chosen on": [one for one in teachers if one < HELD_OUT],
+        "held-out": [one for one in teachers if one >= HELD_OUT],
+    }
+
+
+def show(records: Records, figure: Path | None = None) -> None:
+    """Print a table a set of teachers; draw the last one."""
+    console = Console(width=WIDTH)
+    picked = chosen(records)
+    rows: list[Row] = []
+    for title, teachers in sets_of(records).items():
+        if found := rows_of(records, teachers):
+            console.print(_table(f"The frontier, {title} teachers", found, picked))
+            rows = found
+    console.print("* chosen of its family; ratios are full's over the arm's", highlight=False)
+    if figure is not None and rows:
+        draw(rows, figure)
+
+
+def _table(title: str, rows: Sequence[Row], picked: Sequence[str]) -> Table:
+    table = Table(title=title)
+    for heading in ("arm", "family", "teachers", "share of the gap", "of full's", "operations",
+                    "seconds", "epochs", "told apart"):  # fmt: skip
+        table.add_column(heading, justify="left" if heading in ("arm", "family") else "right")
+    for row in rows:
+        table.add_row(
+            row.name + (" *" if row.name in picked else ""),
+            FAMILIES[row.name],
+            str(row.teachers),
+            "{:.2f} [{:.2f}, {:.2f}]".format(row.share, *row.share_interval),
+            "{:.2f} [{:.2f}, {:.2f}]".format(row.of_full, *row.of_full_interval),
+            f"{row.fewer_operations:.1f}x",
+            f"{row.fewer_seconds:.1f}x",
+            "" if np.isnan(row.epochs) else f"{row.epochs:.0f}",
+            "" if np.isnan(row.told) else f"{row.told:.0%}",
+        )
+    return table
+
+
+def last_line(records: Records) -> str:
+    """The default against full: of its share, of its operations, of its time."""
+    for teachers in reversed(sets_of(records).values()):
+        for row in rows_of(records, teachers):
+            if row.name == DEFAULT:
+                low, high = row.of_full_interval
+                return (
+                    f"default: share {row.of_full:.3f} [{low:.3f}, {high:.3f}], operations "
+                    f"{row.fewer_operations:.1f}, seconds {row.fewer_seconds:.1f}"
+                )
+    return "default: not measured yet"
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """The frontier over both costs, the default marked."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    costs = {"operation evaluations": "fewer_operations", "seconds": "fewer_seconds"}
+    for axis, (title, cost) in zip(axes, costs.items(), strict=True):
+        for family in dict.fromkeys(FAMILIES[row.name] for row in rows):
+            own = [row for row in rows if FAMILIES[row.name] == family]
+            own.sort(key=lambda row: float(getattr(row, cost)))
+            x = [getattr(row, cost) for row in own]
+            marker = "*" if family == DEFAULT else "o"
+            axis.plot(x, [row.share for row in own], marker=marker, label=family, linewidth=1,
+                      markersize=16 if family == DEFAULT else 5)  # fmt: skip
+        axis.axhline(0, color="grey", linewidth=0.5)
+        axis.set_xscale("log")
+        axis.set_xlabel(f"full's {title} over the arm's")
+    axes[0].set_ylabel("share of the gap from random to planted")
+    axes[1].legend(fontsize="small", loc="lower left")
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

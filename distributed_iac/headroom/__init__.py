@@ -1,0 +1,1 @@
+"""Could a search find anything here, and would anybody see it? Asked of random cells."""

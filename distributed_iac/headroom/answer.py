@@ -1,0 +1,198 @@
+"""From numbers to words: can a search be worth its cost here, and what would change that?
+
+::
+
+    found = answer(headroom)
+    found.code, found.sentence
+    for line in told(headroom): print(line)
+
+For a reader who is no statistician. A Dice point is 0.01 of Dice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from distributed_iac.headroom.crossed import Figure
+from distributed_iac.headroom.measured import Headroom
+
+Code = Literal["worth", "too small", "no sign", "not visible", "not known"]
+"""worth: cells differ, by enough, and it would be seen. too small: what the best cell could gain
+counts as none. no sign: cells differ no more than one does from seed to seed. not visible: there
+is something to gain, and the run could not show it. not known: too little was trained."""
+
+ASSUMPTIONS = (
+    "all figures are of the val patients, who also chose each training's best epoch and learning "
+    "rate; no score of a test patient is looked at, only how many there are",
+    "the most that a cell could gain is sqrt(2 log N) standard deviations, N being all genotypes "
+    "that a search chooses from: no more than that if the values of cells have no heavier tails "
+    "than a normal distribution; it includes what a cell gains on these val patients alone",
+    "intervals take effects of cells, seeds and both together to be normal and independent",
+    "a test patient is taken to vary as a val patient does",
+)
+"""What a reader has to believe."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer.
+
+    Args:
+        code: Which one.
+        sentence: The same with its reasons, and what would change it.
+    """
+
+    code: Code
+    sentence: str
+
+
+def answer(found: Headroom) -> Answer:
+    """Whether a search can be worth its cost in this group."""
+    best, smallest = found.best, found.smallest
+    margin = f"differences below {points(found.margin)} count as none (comparison.dice_margin)"
+    if best.high is not None and best.high < found.margin:
+        return Answer(
+            "too small",
+            "A search is not worth its cost here: even the best of all cells would gain at most "
+            f"{points(best.high)} over a random one, and {margin}; more patients or seeds would "
+            "not change that, another backbone or task may.",
+        )
+    if best.value is None or best.high is None or found.share_of_cell.low is None:
+        return Answer("not known", _not_known(found))
+    if found.share_of_cell.low <= 0:
+        return Answer(
+            "no sign",
+            f"Nothing says that a search is worth its cost here: {found.cells} random cells differ "
+            "no more from each other than luck with seeds explains; up to "
+            f"{points(best.high)} remain possible, which more cells or seeds in this measurement "
+            "(headroom.cells, headroom.seeds) would narrow down; another backbone or task may have "
+            "more to find.",
+        )
+    if best.value < found.margin:
+        return Answer(
+            "too small",
+            "A search is hardly worth its cost here: cells differ, but the best of all would gain "
+            f"about {points(best.value)} over a random one ({points(best.high)} at the most), and "
+            f"{margin}; more patients or seeds would show it better and make it no larger, another "
+            "backbone or task may.",
+        )
+    if smallest.value is not None and smallest.value > best.value:
+        return Answer("not visible", _not_visible(found, best.value, smallest.value))
+    seen = "" if smallest.value is None else f", and {points(smallest.value)} would be seen"
+    return Answer(
+        "worth",
+        "A search can be worth its cost here: cells differ by more than luck, the best of all "
+        f"could gain up to about {points(best.value)} over a random one{seen}; what it has to beat "
+        f"is random_search, which is expected to gain {_gain(found)}, and fewer patients or seeds "
+        "would hide it.",
+    )
+
+
+def told(found: Headroom) -> Iterator[str]:
+    """All that was measured, a sentence a line; the answer comes last."""
+    yield (
+        f"{_count(found.cells, 'random cell')}, each trained with {_count(found.seeds, 'seed')}; "
+        f"{_count(found.val_patients, 'val patient')}"
+        + ("" if found.mean is None else f"; mean val Dice {found.mean:.3f}")
+        + (f"; {found.left_out} trainings left out (missing ones, and their rows or columns)"
+           if found.left_out else "")
+    )  # fmt: skip
+    if found.share_of_cell.value is not None:
+        yield (
+            f"Where the differences between trainings come from: {_share(found.share_of_cell)} "
+            f"which cell it is; {_share(found.share_of_seed)} the seed, whichever the cell; "
+            f"{_share(found.share_of_both)} how a cell happens to fare with a seed. The last two "
+            "are luck."
+        )
+    yield (
+        f"One cell differs from another by {_points(found.spread_of_cells)} (standard deviation); "
+        f"one cell, trained again, by {_points(found.spread_of_seeds)}."
+    )
+    yield (
+        "The best of all cells over a random one, which no search can exceed: "
+        f"{_points(found.best)}."
+    )
+    yield (
+        f"The best on val of {found.few} random cells over a random one (random_search): "
+        f"{_points(found.best_of_few)}."
+    )
+    yield (
+        f"Smallest difference between two arms that {_count(found.test_patients, 'test patient')} "
+        f"and {_count(found.planned_seeds, 'seed')} show 8 times out of 10: "
+        f"{_points(found.smallest)}." + _held_for(found)
+    )
+    yield answer(found).sentence
+
+
+def points(value: float) -> str:
+    """A difference of Dice for people."""
+    shown = f"{100 * value:.2f}" if abs(value) < 0.01 else f"{100 * value:.1f}"
+    return f"{shown} Dice points"
+
+
+def _not_known(found: Headroom) -> str:
+    if found.cells < 2:
+        why = f"it takes at least two cells, and there is {found.cells}"
+    else:
+        why = "with one seed nobody can tell a better cell from a lucky one"
+    most = "" if found.best.high is None else f"; no search can gain more than {_most(found)}"
+    return (
+        f"Whether a search is worth its cost is not known: {why}{most}; raise headroom.cells or "
+        "headroom.seeds."
+    )
+
+
+def _not_visible(found: Headroom, best: float, smallest: float) -> str:
+    ways = [
+        f"{count} {what} would"
+        for count, what in (
+            (found.enough_seeds, "seeds"),
+            (found.enough_patients, "test patients"),
+        )
+        if count is not None
+    ]
+    way = " or ".join(ways) if ways else "it would take seeds and patients together"
+    return (
+        "A search may be worth its cost here, but this run could not show it: the best of all "
+        f"cells could gain about {points(best)} over a random one, and with {found.planned_seeds} "
+        f"seeds and {found.test_patients} test patients only {points(smallest)} would be seen; "
+        f"{way}."
+    )
+
+
+def _gain(found: Headroom) -> str:
+    value = found.best_of_few.value
+    return "something too" if value is None else f"{points(value)} with {found.few} cells"
+
+
+def _most(found: Headroom) -> str:
+    assert found.best.high is not None
+    return points(found.best.high)
+
+
+def _held_for(found: Headroom) -> str:
+    if found.smallest.value is None:
+        return ""
+    if found.seeds < 2:
+        return " One seed was trained: this holds for a single seed, whichever it is."
+    return "" if found.val_patients > 1 else " With one val patient it holds for a single patient."
+
+
+def _share(figure: Figure) -> str:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return "not known"
+    return f"{figure.value:.0%} [{figure.low:.0%}, {figure.high:.0%}]"
+
+
+def _points(figure: Figure) -> str:
+    if figure.value is None:
+        return "not known" if figure.high is None else f"at most {points(figure.high)}"
+    assert figure.low is not None
+    assert figure.high is not None
+    return f"{points(figure.value)} [{100 * figure.low:.2f}, {100 * figure.high:.2f}]"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,171 @@
+"""What a headroom run leaves in its folder, and how the report of its sweep finds it.
+
+::
+
+    print(write_headroom(Path("runs/acdc-headroom")))   # headroom.json, .txt, .svg, .png
+    stored_headroom(Path("runs/acdc"), config)          # of the same configuration, by group
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distributed_iac.config.backbone import BackboneSettings
+from distributed_iac.config.base import to_identity
+from distributed_iac.config.dataset import DatasetSettings
+from distributed_iac.config.headroom import BESIDE
+from distributed_iac.config.run import RunConfig
+from distributed_iac.data.store.identity import content_key
+from distributed_iac.errors import RunError
+from distributed_iac.files import MALFORMED, json_text, write_atomically
+from distributed_iac.headroom.answer import ASSUMPTIONS, answer, told
+from distributed_iac.headroom.measured import Headroom, Trial, measure
+from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.settings import settings_of, view_for
+from distributed_iac.report.drawing import render
+from distributed_iac.report.headroom_figure import headroom_figure
+from distributed_iac.report.headroom_trials import read_trials
+from distributed_iac.run.collect import collect_run
+from distributed_iac.run.run_folder import stored_config
+from distributed_iac.run.sweep_folder import SweepFolder
+from distributed_iac.transient import patiently
+from distributed_iac.versions import RUN, require_version, versioned
+
+FILE = "headroom.json"
+
+
+@dataclass(frozen=True)
+class StoredHeadroom:
+    """What a headroom run said of a group.
+
+    Args:
+        code: Of its answer.
+        sentences: All that was measured; the answer comes last.
+        figures: The numbers, as in :class:`~distributed_iac.headroom.measured.Headroom`.
+    """
+
+    code: str
+    sentences: tuple[str, ...]
+    figures: Mapping[str, Any]
+
+
+def write_headroom(folder: Path) -> str:
+    """Measure what has been trained so far, and write it down.
+
+    Args:
+        folder: Of a headroom run.
+
+    Returns:
+        What ``headroom.txt`` says.
+
+    Raises:
+        RunError: It is not the folder of a headroom run.
+        CheckpointError: A kept result is damaged.
+        OSError: Disk full or folder unwritable.
+    """
+    config = stored_config(folder)
+    if config.question != "headroom":
+        raise RunError(
+            "headroom is measured in a run of its own", came="that of a comparison", where=folder
+        )
+    with SweepFolder(folder).reporting():
+        trials = list(read_trials(config, collect_run(folder).folders))
+        found = [measure(trial, config.comparison) for trial in trials]
+        text = _text(found)
+        drawing = render(headroom_figure(trials), "headroom")
+        write_atomically(folder / "headroom.txt", text.encode())
+        write_atomically(folder / "headroom.svg", drawing.svg)
+        write_atomically(folder / "headroom.png", drawing.png)
+        write_atomically(folder / FILE, json_text(_plain(config, trials, found)).encode())
+    return f"{text}\n{folder / 'headroom.png'} shows every training; {FILE} has the numbers.\n"
+
+
+def stored_headroom(folder: Path, config: RunConfig) -> dict[str, StoredHeadroom]:
+    """What the headroom run beside a run says of the same settings, by group.
+
+    Args:
+        folder: Of the run, or of a headroom run itself.
+        config: The run. Groups whose cells would be trained otherwise are left out.
+
+    Raises:
+        RunError: The file is damaged, or of a newer release.
+    """
+    asked = folder if config.question == "headroom" else folder.with_name(folder.name + BESIDE)
+    path = asked / FILE
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(patiently(path.read_bytes))
+        require_version(RUN, content, path)
+        stored = {
+            one["group"]: (
+                one["identity"],
+                StoredHeadroom(
+                    one["answer"]["code"], tuple(one["sentences"]), dict(one["figures"])
+                ),
+            )
+            for one in content["groups"]
+        }
+    except (OSError, *MALFORMED) as error:
+        raise RunError(
+            "what is said of the headroom must be readable",
+            came=f"{type(error).__name__}: {error}",
+            remedy="give `distributed-iac headroom` again, its trainings are kept; or delete it",
+            where=path,
+        ) from error
+    wanted = _identities(config)
+    return {
+        group: said for group, (identity, said) in stored.items() if wanted.get(group) == identity
+    }
+
+
+def _text(found: list[Headroom]) -> str:
+    """For people: group by group, then what all of it rests on."""
+    lines = []
+    for one in found:
+        lines += [one.group, *(f"  {sentence}" for sentence in told(one)), ""]
+    return "\n".join(
+        [*lines, "A Dice point is 0.01 of Dice; intervals in brackets. Taken for granted:",
+         *(f"  - {one}" for one in ASSUMPTIONS), ""]
+    )  # fmt: skip
+
+
+def _plain(config: RunConfig, trials: list[Trial], found: list[Headroom]) -> dict[str, Any]:
+    identities = _identities(config)
+    groups = [
+        {
+            "group": one.group,
+            "identity": identities[one.group],
+            "answer": asdict(answer(one)),
+            "sentences": list(told(one)),
+            "figures": asdict(one),
+            "cells": trial.cells,
+            "seeds": trial.seeds,
+            "val_dice": [[None if np.isnan(x) else x for x in row] for row in trial.val_dice],
+        }
+        for trial, one in zip(trials, found, strict=True)
+    ]
+    return versioned(RUN, {"assumptions": ASSUMPTIONS, "groups": groups})
+
+
+def _identities(config: RunConfig) -> dict[str, str]:
+    """What decides how the random cells of each group are trained, by group."""
+    return {
+        f"{dataset.name}/{backbone.key}": _identity(config, dataset, backbone)
+        for dataset in config.data
+        for backbone in config.backbones
+    }
+
+
+def _identity(config: RunConfig, dataset: DatasetSettings, backbone: BackboneSettings) -> str:
+    job = Job("retrain", dataset.name, backbone.key, "random", 0)
+    view = view_for(config.headroom_run(), job)
+    settings = settings_of(view, job)
+    before = None if backbone.is_trained else to_identity(view.pretrain)
+    return content_key(to_identity(dataset), to_identity(backbone), before, settings)

@@ -1,0 +1,93 @@
+"""What the frontier makes of recorded units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.frontier import Journal, Unit
+from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, TRIES, made_of, random_cell
+from benchmarks.frontier_table import HELD_OUT, chosen, last_line, rows_of
+from distributed_iac.genotype import Genotype
+
+PLANTED = Genotype.shared(2, [[(0, "skip_connect"), (1, "skip_connect")]] * 2)
+HALF = Genotype.shared(2, [[(0, "max_pool_3x3"), (1, "skip_connect")]] * 2)
+
+
+def searched(cell: Genotype, operations: int) -> dict[str, Any]:
+    return {
+        "genotype": cell.to_json(), "op_evaluations": operations, "seconds": operations / 10,
+        "epochs": operations // 100, "undecided": 0, "stops": {},
+    }  # fmt: skip
+
+
+def teacher(seed: int) -> dict[tuple[int, str, str], dict[str, Any]]:
+    """Random cells score 0.6, the planted one 0.8, another 0.7; full finds the planted one."""
+    worth = {cell.id: 0.6 for cell in (random_cell(seed, number) for number in range(max(TRIES)))}
+    worth |= {PLANTED.id: 0.8, HALF.id: 0.7}
+    searches = {
+        FULL: searched(PLANTED, 16000),
+        DEFAULT: searched(PLANTED, 1000),
+        "schedule-2": searched(HALF, 500),
+        "schedule-4": searched(PLANTED, 2000),
+        "schedule-8": searched(PLANTED, 4000),
+    }
+    anew = {"seconds": 1.0, "op_evaluations": 10}
+    return {(seed, "search", arm): one for arm, one in searches.items()} | {
+        (seed, "worth", name): {"val": test, "test": test, "planted": name == PLANTED.id, **anew}
+        for name, test in worth.items()
+    }
+
+
+def test_shares_are_of_the_gap_and_costs_are_ratios_to_full() -> None:
+    rows = {row.name: row for row in rows_of(teacher(0) | teacher(1), [0, 1])}
+    assert rows[FULL].share == rows[DEFAULT].of_full == pytest.approx(1)
+    assert rows["schedule-2"].share == pytest.approx(0.5)
+    assert rows["random search-1"].share == pytest.approx(0)
+    assert rows[DEFAULT].fewer_operations == pytest.approx(16)
+    assert rows["schedule-4"].fewer_seconds == pytest.approx(8)
+
+
+def test_of_a_family_the_cheapest_that_finds_enough_is_chosen_on_its_own_teachers() -> None:
+    records = teacher(0) | teacher(HELD_OUT)
+    assert "schedule-4" in chosen(records)
+    assert not {"schedule-2", "schedule-8"} & set(chosen(records))
+    assert chosen(teacher(HELD_OUT)) == ()
+
+
+def test_the_last_line_is_the_held_out_teachers_default() -> None:
+    dear = teacher(0) | {(0, "search", DEFAULT): searched(HALF, 8000)}
+    assert last_line(dear).startswith("default: share 0.500 [0.500, 0.500], operations 2.0")
+    both = dear | teacher(HELD_OUT)
+    assert last_line(both) == ("default: share 1.000 [1.000, 1.000], operations 16.0, seconds 16.0")
+    assert last_line({}) == "default: not measured yet"
+
+
+def test_a_line_that_was_cut_short_is_computed_again_and_the_next_is_whole(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "f.jsonl", {"share": 1.0})
+    journal.begin()
+    journal.add(Unit(0, "worth", "a"), {"seconds": 1.0})
+    journal.add(Unit(0, "worth", "b"), {"seconds": 2.0})
+    content = journal.path.read_bytes()
+    journal.path.write_bytes(content[:-5])
+    again = Journal(journal.path, {"share": 1.0})
+    assert set(again.records) == {(0, "worth", "a")}
+    again.begin()
+    again.add(Unit(0, "worth", "b"), {"seconds": 3.0})
+    assert Journal(journal.path, {"share": 1.0}).records[0, "worth", "b"]["seconds"] == 3.0
+    search = {"seconds": 1.0, "made_of": made_of(FULL)}
+    again.add(Unit(0, "search", FULL), search)
+    again.add(Unit(1, "search", FULL), search | {"made_of": "another policy"})
+    assert set(Journal(journal.path, {"share": 1.0}).searches(0)) == {FULL}
+    assert not Journal(journal.path, {"share": 1.0}).searches(1), "its settings have changed since"
+    with pytest.raises(SystemExit, match="other settings"):
+        Journal(journal.path, {"share": 0.5})
+
+
+def test_an_arm_that_repeats_another_comes_after_it() -> None:
+    names = list(ARMS)
+    for name, arm in ARMS.items():
+        if arm.like is not None:
+            assert names.index(arm.like) < names.index(name)
