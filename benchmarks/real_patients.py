@@ -275,6 +275,7 @@ def measured(name: str) -> list[dict[str, Any]]:
     folder = Path("runs", name)
     patients = pq.read_table(folder / "patients.parquet").to_pandas()
     jobs = pq.read_table(folder / "jobs.parquet").to_pandas()
+    jobs = jobs[jobs["status"] == "done"]
     mean = patients.groupby(["name", "seed", "patient_id"], dropna=False)["dice"].mean()
     plain = mean.xs("plain", level="name").groupby("patient_id").mean()
     rows = []
@@ -301,9 +302,8 @@ def measured(name: str) -> list[dict[str, Any]]:
     searches = jobs[jobs["kind"] == "search"]
     for row in rows:
         own = searches[searches["name"] == row["model"]]
-        row["search_epochs"] = own["epochs"].tolist()
-        row["search_seconds"] = own["seconds"].tolist()
-        row["op_evaluations"] = own["op_evaluations"].tolist()
+        for column in ("epochs", "seconds", "op_evaluations"):
+            row[f"search_{column}"] = own[column].tolist()
     return sorted(rows, key=lambda row: -row["dice"])
 
 
@@ -423,7 +423,8 @@ def main() -> None:
     there = [name for name in known if Path("runs", name, "patients.parquet").exists()]
     results = {name: measured(name) for name in there if not name.startswith("train-")}
     show(results)
-    write_result("real_patients", settings={"base": BASE.read_text()}, results=results)
+    settings = {"base": BASE.read_text()}
+    print(write_result("real_patients", settings=settings, results=results, packages=("torch",)))
 
 
 if __name__ == "__main__":
