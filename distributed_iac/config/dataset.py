@@ -75,3 +75,8 @@ class DatasetSettings(Settings):
     """Settings of the run that are others for this data set, nested as in the configuration:
     ``{batches: {batch_size: 32}, search: {epochs: 100}}``. Any of ``batches``, ``cell``,
     ``pretrain``, ``search`` and ``retrain``; for all models trained on it."""
+
+    def without_settings(self, name: str) -> DatasetSettings:
+        """The same without what it replaces in one branch of the run."""
+        kept = {key: value for key, value in self.settings.items() if key != name}
+        return self.model_copy(update={"settings": kept})

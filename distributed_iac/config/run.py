@@ -245,7 +245,8 @@ class RunConfig(Settings):
         defaults = {name: fields[name].default for name in no_say}
         name = self.name if self.question == "headroom" else f"{self.name}{BESIDE}"
         changed = {"name": name, "question": "headroom", "controls": (), "variants": {}}
-        return self.model_copy(update={**defaults, **changed})
+        asked = self.model_copy(update={**defaults, **changed})
+        return asked.with_data(lambda one: one.without_settings("search"))
 
     @model_validator(mode="after")
     def _overrides_give_runs_that_can_be(self, info: ValidationInfo) -> Self:

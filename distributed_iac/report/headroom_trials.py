@@ -77,7 +77,7 @@ def _trial(
         seeds=seeds,
         val_dice=val_dice,
         by_patient=_stacked(found, val_dice.shape),
-        log_genotypes=log_genotypes(config.cell.topology, drawn),
+        log_genotypes=log_genotypes(config.view(dataset.name).cell.topology, drawn),
         test_patients=test_patients,
         planned_seeds=len(config.seeds),
     )

@@ -162,6 +162,19 @@ def test_data_that_is_only_scored_has_no_settings_of_its_own(load: Any) -> None:
         )
 
 
+def test_the_headroom_of_a_run_is_asked_without_its_variants_and_with_data_sets_settings(
+    load: Any,
+) -> None:
+    """Search settings have no say there, those of a data set neither."""
+    settings = "{batches: {batch_size: 3}, search: {epochs: 9}}"
+    config = load(AUGMENTATION, "search.warmup_epochs=2", f"data.0.settings={settings}")
+    asked = config.headroom_run()
+    assert RunConfig.model_validate(to_plain(asked)) == asked
+    assert asked.variant_names == ("",)
+    assert asked.view("acdc").batches.batch_size == 3
+    assert asked.view("acdc").search == asked.view("kits").search == asked.search
+
+
 def test_an_override_that_changes_nothing_is_told(load: Any) -> None:
     assert load(AUGMENTATION).idle_overrides() == ()
     config = load(
