@@ -16,8 +16,9 @@
 # What happens to it:
 #   time limit   300 s before it (--signal) jobs save what they have; the job queues itself again and
 #                goes on. So a limit shorter than the sweep is fine, and starts earlier.
-#   preemption   Slurm puts it back into the queue (--requeue); so it does where the first node fails.
+#   preemption   Slurm puts it back into the queue (--requeue).
 #   a lost node  the others go on (--no-kill); its jobs start again there from their checkpoints.
+#                Of the first node, which has the sweep's driver and Ray's head: they queue it again.
 #   scancel      ends it. The same sbatch line continues, with whatever nodes it asks for.
 #SBATCH --job-name=distributed-iac
 #SBATCH --nodes=2
@@ -82,12 +83,13 @@ held = [socket.create_server(("", 0)) for _ in range(2)]
 print(*(one.getsockname()[1] for one in held))'
 }
 
-# Runs on a node: Ray until it is told to end. FOLDER ADDRESS OPTIONS...
+# Runs on a node: Ray until it is told to end. FOLDER ADDRESS FIRST_NODE OPTIONS...
 # shellcheck disable=SC2329 # bash on that node calls it
 on_node() {
-    local folder=$1 address=$2
-    shift 2
-    trap : TERM # Ray gets it too; what it leaves is removed after it
+    local folder=$1 address=$2 first=$3 status=0
+    shift 3
+    told=""
+    trap 'told=yes' TERM # Ray gets it too; what it leaves is removed after it
     trap 'rm -rf "$folder"' EXIT
     rm -rf "$folder" # of the same job before it was requeued
     mkdir -m 700 "$folder"
@@ -95,7 +97,31 @@ on_node() {
     ray start --block --temp-dir="$folder" --node-ip-address="$address" \
         --num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" \
         --object-store-memory=500000000 --min-worker-port=0 --max-worker-port=0 \
-        --dashboard-agent-listen-port=0 --include-log-monitor=false "$@"
+        --dashboard-agent-listen-port=0 --include-log-monitor=false "$@" || status=$?
+    if [[ $1 == --address=* ]]; then
+        until [[ -n $told ]] || answers "${1#--address=}"; do
+            requeue_without "$first"
+            sleep 10
+        done
+    fi
+    return "$status"
+}
+
+# shellcheck disable=SC2016,SC2329
+answers() {
+    timeout 5 bash -c 'exec 3<>"/dev/tcp/${1%:*}/${1##*:}"' bash "$1" 2>/dev/null
+}
+
+# Because of --no-kill Slurm leaves a job that has lost its first node, and with it this script, to
+# idle on until the time limit. So the others put it back into the queue. NODE
+# shellcheck disable=SC2016,SC2329
+requeue_without() {
+    local left
+    left=$(squeue --noheader --job "$SLURM_JOB_ID" --states=RUNNING --format=%N) || return 0
+    if [[ -n $left ]] && ! scontrol show hostnames "$left" | grep -qx "$1"; then
+        echo "$(date +%T) the first node is lost: once more"
+        scontrol requeue "$SLURM_JOB_ID" || true
+    fi
 }
 
 log_of() {
@@ -110,8 +136,8 @@ start_ray() {
     shift
     srun --nodes=1 --ntasks=1 --nodelist="${nodes[$number]}" --cpus-per-task="$SLURM_CPUS_PER_TASK" \
         --output="$(log_of "$number")" --open-mode=append \
-        bash -c "$(declare -f on_node); on_node \"\$@\"" on_node \
-        "$IAC_SCRATCH/iac-$SLURM_JOB_ID.$number" "${addresses[$number]}" "$@"
+        bash -c "$(declare -f on_node answers requeue_without); on_node \"\$@\"" on_node \
+        "$IAC_SCRATCH/iac-$SLURM_JOB_ID.$number" "${addresses[$number]}" "${nodes[0]}" "$@"
 }
 
 start_worker() {

@@ -30,6 +30,8 @@ ASSUMPTIONS = (
     "that a search chooses from: no more than that if the values of cells have no heavier tails "
     "than a normal distribution; it includes what a cell gains on these val patients alone",
     "intervals take effects of cells, seeds and both together to be normal and independent",
+    "cells are trained as the run's settings say: where those teach a network hardly anything (see "
+    "the mean val Dice), cells cannot differ either, and that says nothing of longer training",
     "a test patient is taken to vary as a val patient does",
 )
 """What a reader has to believe."""
