@@ -37,6 +37,8 @@ def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
     config = follow_backbones(load_config(path, overrides))
     for note in config.idle_overrides():
         typer.echo(f"note: {note}", err=True)
+    for doubt in config.doubtful_reference():
+        typer.echo(f"warning: {doubt}", err=True)
     require_given_patches(config)
     if not any(backbone.name == "nnunet" for backbone in config.backbones):
         return config

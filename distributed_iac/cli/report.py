@@ -16,6 +16,9 @@ SHOWN = 5
 
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder, such as runs/NAME.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report, where the run's is read-only.")
+    ] = None,
 ) -> None:
     """Make tables, figures and report.html of a run again, from its folder and kept results alone.
 
@@ -24,14 +27,14 @@ def report(
     """
     from distributed_iac.report.rebuild import rebuild
 
-    tell_page(run, rebuild(run))
+    tell_page(out or run, rebuild(run, out))
 
 
-def tell_page(run: Path, page: Page) -> None:
+def tell_page(folder: Path, page: Page) -> None:
     """Print a page's headlines, where it is, and its first warnings.
 
     Args:
-        run: The run folder.
+        folder: Where it lies.
         page: As it was made.
     """
     from distributed_iac.report.rebuild import PAGE
@@ -39,7 +42,7 @@ def tell_page(run: Path, page: Page) -> None:
     for one in page.headlines:
         value = " ".join(filter(None, (one.value, one.interval))) or "unknown"
         typer.echo(f"{one.label}: {value}. {one.sentence}")
-    typer.echo(f"{run / PAGE}: {page.progress}")
+    typer.echo(f"{folder / PAGE}: {page.progress}")
     for warning in page.warnings[:SHOWN]:
         typer.echo(f"  - {warning}")
     if len(page.warnings) > SHOWN:

@@ -38,6 +38,7 @@ seeds                                0.49   0.74   0.90
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -141,6 +142,18 @@ def expanded_tail(confidence: float, freedom: int) -> float:
     """
     quantile = stats.t.ppf((1 + confidence) / 2, freedom)
     return float(stats.norm.cdf(-np.sqrt((freedom + 1) / freedom) * quantile))
+
+
+def fewest_values(confidence: float) -> int:
+    """With fewer values not even their whole range holds their median as often as wanted.
+
+    Args:
+        confidence: Wanted coverage; that of the range of n values is ``1 - 2 ** (1 - n)``.
+
+    Returns:
+        6 for 0.95, 5 for 0.9.
+    """
+    return math.ceil(1 - math.log2(1 - confidence) - 1e-9)
 
 
 def resampled_means(

@@ -25,7 +25,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from distributed_iac.comparison.bootstrap import Block, Interval, mean_interval
+from distributed_iac.comparison.bootstrap import Block, Interval, fewest_values, mean_interval
 from distributed_iac.comparison.equivalence import Better, Equivalence, equivalence
 from distributed_iac.comparison.pairing import MEAN, Metric, Pairing, Undefined, pair
 from distributed_iac.comparison.remark import Remark
@@ -181,6 +181,8 @@ class _Context:
         test = signed_rank(patients)
         seeds = sorted({seed for one in pairings for seed in one.seeds if seed is not None})
         alpha = 1 - settings.confidence
+        inner = self._interval(blocks, 1 - 2 * alpha)
+        enough = len(patients) >= fewest_values(1 - 2 * alpha)
         return Contrast(
             candidate=self.candidate,
             against=self.against,
@@ -195,7 +197,7 @@ class _Context:
             interval=self._interval(blocks, settings.confidence),
             test=test,
             p_holm=None,
-            equivalence=equivalence(self._interval(blocks, 1 - 2 * alpha), margin, BETTER[metric]),
+            equivalence=equivalence(inner if enough else None, margin, BETTER[metric]),
             undefined=sum((one.undefined(target) for one in pairings), start=Undefined()),
             warnings=_warnings(pairings, test, seeds, settings),
         )

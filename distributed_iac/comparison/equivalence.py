@@ -51,7 +51,7 @@ def equivalence(interval: Interval | None, margin: float, better: Better) -> Equ
         better: Which values of the metric are better.
     """
     if interval is None:
-        sentence = "no statement: one patient or none, so there is no interval"
+        sentence = "no statement: too few patients for an interval"
         return Equivalence(margin, None, "inconclusive", sentence)
     gain = (interval.low, interval.high) if better == "higher" else (-interval.high, -interval.low)
     verdict = _judge(gain[0], gain[1], margin)

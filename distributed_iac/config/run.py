@@ -165,6 +165,44 @@ class RunConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _models_are_told_apart(self, info: ValidationInfo) -> Self:
+        """By name alone, also where the letter case of a folder's name does not count."""
+        if info.context == AS_STORED:
+            return self
+        for arm in self.arms:
+            first, *rest = arm.split(".")
+            if rest and first in ALL_CONTROLS:
+                raise ValueError(f"arms are not called like cells of the control {first} ({arm})")
+        for where, names in (
+            ("arms, controls and baselines", (*self.arms, *self.controls, *self._baseline_keys)),
+            (
+                "backbones and baselines",
+                (*(one.key for one in self.backbones), *self._baseline_keys),
+            ),
+            ("variants", tuple(self.variants)),
+        ):
+            _require_unique(f"{where}, letter case aside,", (name.casefold() for name in names))
+        return self
+
+    @model_validator(mode="after")
+    def _arms_that_are_named_exist(self, info: ValidationInfo) -> Self:
+        """But for those that are named by default: a run may do without them."""
+        if info.context == AS_STORED or self.question == "headroom":
+            return self
+        usual = (*self.arms, ComparisonSettings().candidate, ComparisonSettings().reference)
+        for where, names in (
+            ("comparison.candidate", (self.comparison.candidate,)),
+            ("comparison.reference", (self.comparison.reference,)),
+            ("scheduler.protect", self.scheduler.protect),
+        ):
+            unknown = [name for name in names if name not in usual]
+            if unknown:
+                raise ValueError(
+                    f"{where} names arms of this run, {', '.join(self.arms)} (came {unknown[0]})"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _folders_are_apart(self, info: ValidationInfo) -> Self:
         """What one of them holds must not be deleted with another, nor be taken for its own."""
         if info.context == AS_STORED:
@@ -203,15 +241,7 @@ class RunConfig(Settings):
                 "the control given and the cell under given belong together "
                 f"(controls {list(self.controls)}, given {'set' if self.given else 'not set'})"
             )
-        if self.given is not None:
-            genotype, wanted = self.given.genotype, self.cell
-            graphs = {cell.topology for cell in genotype.cells}
-            if graphs != {wanted.topology} or genotype.scope != wanted.genotype_scope:
-                raise ValueError(
-                    f"given is a {wanted.genotype_scope} genotype of cells with "
-                    f"{wanted.topology.inputs} inputs and {wanted.topology.nodes} nodes, as cell "
-                    f"says (came {genotype.to_json()})"
-                )
+        _require_given_to_fit(self.given, self.cell)
         return self
 
     @model_validator(mode="after")
@@ -268,6 +298,7 @@ class RunConfig(Settings):
             _require_something_to_train(
                 self.controls, self.view(dataset, variant).retrain, f"{where}: "
             )
+            _require_given_to_fit(self.given, self.view(dataset, variant).cell, f"{where}: ")
         _require_variants_to_differ(self)
         return self
 
@@ -332,6 +363,28 @@ class RunConfig(Settings):
         """The run folder."""
         return self.out / self.name
 
+    def doubtful_reference(self) -> tuple[str, ...]:
+        """Why the arm that stands for the full-length search is none, a sentence each."""
+        name = self.comparison.reference
+        if name not in self.arms:
+            return ()
+        policy, epochs = self.arms[name].policy, "comparison.reference is the full-length search"
+        found = []
+        if policy != "none":
+            found.append(
+                f"{epochs}, but the arm {name} prunes (policy: {policy}): speed-ups over it, and "
+                "being as good as it, say nothing of a search in full; give an arm policy: none"
+            )
+        if name not in self.scheduler.protect:
+            found.append(
+                f"{epochs}, but scheduler.protect does not name {name}: rules may stop it early"
+            )
+        return tuple(found)
+
+    @property
+    def _baseline_keys(self) -> tuple[str, ...]:
+        return tuple(one.key for one in self.baselines)
+
     @property
     def _varied(self) -> dict[str, Settings]:
         return {name: getattr(self, name) for name in VARIED}
@@ -387,6 +440,21 @@ def _require_something_to_train(
             f"{where}retrain.unfreeze: cells trains nothing of the plain backbone, so there is no "
             f"control plain_extra: use controls: [{', '.join(others)}], with network for the "
             "whole backbone trained on"
+        )
+
+
+def _require_given_to_fit(
+    given: GivenGenotype | None, wanted: CellSettings, where: str = ""
+) -> None:
+    if given is None:
+        return
+    genotype = given.genotype
+    graphs = {cell.topology for cell in genotype.cells}
+    if graphs != {wanted.topology} or genotype.scope != wanted.genotype_scope:
+        raise ValueError(
+            f"{where}given is a {wanted.genotype_scope} genotype of cells with "
+            f"{wanted.topology.inputs} inputs and {wanted.topology.nodes} nodes, as cell "
+            f"says (came {genotype.to_json()})"
         )
 
 

@@ -4,6 +4,7 @@
 
     page = rebuild(Path("runs/acdc"))   # runs/acdc/report.html
     page.state, page.progress, page.warnings
+    rebuild(Path("runs/acdc"), Path("reports/acdc"))    # of a run that cannot be written to
 
 Nothing that it writes is read by it, and no clock is asked: delete all of it, and the same bytes
 come back. Two at once come one after the other. Files of an earlier report that this one does not
@@ -16,9 +17,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from distributed_iac.errors import ConfigError
 from distributed_iac.evaluation.patients_table import write_patients
 from distributed_iac.files import json_text, write_atomically, write_json
 from distributed_iac.genotype import Genotype
+from distributed_iac.locks import locked
 from distributed_iac.report.comparison_tables import records
 from distributed_iac.report.page.assemble import page_of
 from distributed_iac.report.page.blocks import Page
@@ -27,50 +30,70 @@ from distributed_iac.report.run_figures import RunFigures, run_figures
 from distributed_iac.report.run_record import RunRecord, read_run
 from distributed_iac.report.run_tables import run_tables
 from distributed_iac.report.tables import Table, csv_text, latex, markdown
-from distributed_iac.report.tensorboard.run_board import write_tensorboard
+from distributed_iac.report.tensorboard.run_board import TENSORBOARD, write_tensorboard
 from distributed_iac.run.collect import write_tables
 from distributed_iac.run.lost import require_no_less
-from distributed_iac.run.sweep_folder import SweepFolder
+from distributed_iac.run.sweep_folder import REPORT_LOCK, SweepFolder
 
 PAGE = "report.html"
 OWNED = {"cells": (".json",), "tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png")}
 """Folders of the report, and the files in them that are its."""
 
 
-def rebuild(folder: Path) -> Page:
+def rebuild(folder: Path, out: Path | None = None) -> Page:
     """Write all tables, figures and the page of a run, at any time.
 
     Args:
         folder: The run folder.
+        out: Where to; default: the run folder itself. Nothing is written there then.
 
     Returns:
         What its page, :data:`PAGE`, says.
 
     Raises:
+        ConfigError: ``out`` holds files that are no report's.
         RunError: It is not the folder of a sweep, or results are lost that its tables still know.
         CheckpointError: A kept result is damaged.
         OSError: Disk full or folder unwritable.
     """
-    with SweepFolder(folder).reporting():
-        return _rebuild(folder)
+    run = SweepFolder(folder)
+    if out is None or out.resolve() == folder.resolve():
+        with run.reporting():
+            return _rebuild(folder, folder)
+    run.plan()  # nothing is made of a folder of anything else
+    _require_report(out)
+    with locked(out / REPORT_LOCK):
+        return _rebuild(folder, out)
 
 
-def _rebuild(folder: Path) -> Page:
+def _rebuild(folder: Path, out: Path) -> Page:
     record = read_run(folder)
-    require_no_less(folder, record.tables.lost)
+    require_no_less(out, record.tables.lost)
     tables, figures = run_tables(record), run_figures(record)
     page = page_of(record, tables, figures)
-    write_tables(folder, record.tables)
-    write_patients(folder / "patients.parquet", record.patients)
-    write_json(folder / "comparison.json", record.comparison.to_dict())
-    write_json(folder / "selection.json", [one.to_dict() for one in record.selections])
+    write_tables(out, record.tables)
+    write_patients(out / "patients.parquet", record.patients)
+    write_json(out / "comparison.json", record.comparison.to_dict())
+    write_json(out / "selection.json", [one.to_dict() for one in record.selections])
     written = dict(_files(record, tables, figures))
     for name, data in written.items():
-        write_atomically(folder / name, data)
-    _remove_others(folder, written)
-    write_atomically(folder / PAGE, render(page).encode())
-    write_tensorboard(folder, figures.overview, tables)
+        write_atomically(out / name, data)
+    _remove_others(out, written)
+    write_atomically(out / PAGE, render(page).encode())
+    write_tensorboard(folder, figures.overview, tables, out / TENSORBOARD)
     return page
+
+
+def _require_report(out: Path) -> None:
+    """Files beside a report's own are removed: a folder of anything else is not taken."""
+    others = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if others and (not (out / REPORT_LOCK).is_file() or SweepFolder(out).is_described()):
+        raise ConfigError(
+            "a report goes to its run's folder, a new or empty one, or that of an earlier report",
+            came="a folder with other files in it" if out.is_dir() else "a file",
+            remedy="name another folder",
+            where=out,
+        )
 
 
 def _files(

@@ -39,6 +39,13 @@ def test_a_given_cell_is_the_genotype_that_it_writes_out() -> None:
         (GIVEN, ("given",), {"cell": {"nodes": 3}}, "2 inputs and 3 nodes"),
         (GIVEN, ("given",), {"cell": {"nodes": 2, "inputs": "skip"}}, "1 inputs and 2 nodes"),
         (GIVEN, ("given",), {"cell": {"nodes": 2, "genotype_scope": "per_skip"}}, "per_skip"),
+        (GIVEN, ("given",), {"variants": {"a": {}, "b": {"cell": {"nodes": 3}}}}, "d, b: given is"),
+        (
+            GIVEN,
+            ("given",),
+            {"data": [{"name": "d", "source": "d", "settings": {"cell": {"inputs": "skip"}}}]},
+            "d: given is",
+        ),
         ({"cells": [{"inputs": 2, "nodes": [[[0, "conv"]]]}]}, ("given",), {}, "conv"),
         ({"cells": [{"inputs": 2, "nodes": [[[5, "skip_connect"]]]}]}, ("given",), {}, "5"),
     ],

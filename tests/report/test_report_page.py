@@ -134,6 +134,25 @@ def test_headlines_are_the_numbers_of_the_comparison(finished: RunRecord, html: 
         assert one.interval in text
 
 
+def test_a_handful_of_patients_makes_no_headline(finished: RunRecord) -> None:
+    few = tuple(replace(one, patients=5) for one in finished.comparison.contrasts)
+    shown = headlines(replace(finished, comparison=replace(finished.comparison, contrasts=few)))
+    dice = [one for one in shown if one.label.startswith("Test Dice")]
+    assert dice
+    assert all("5 test patients are too few" in one.sentence for one in dice)
+    words = ("Better", "Worse", "quivalent", "inferior")
+    assert not any(word in one.sentence for one in dice for word in words)
+
+
+def test_a_reference_that_prunes_is_told_and_not_called_full_length(
+    make_run: Callable[..., Path],
+) -> None:
+    folder = make_run(arms={"full": {"policy": "js"}, "lth": {"policy": "js"}})
+    page = rebuild(folder)
+    assert any("the arm full prunes (policy: js)" in warning for warning in page.warnings)
+    assert "by full-length search" not in (folder / PAGE).read_text()
+
+
 def test_the_page_needs_nothing_else(html: str) -> None:
     parsed = Parsed(html)
     assert parsed.tags["script"] == 0

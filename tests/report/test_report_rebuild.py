@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from distributed_iac.errors import RunError
+from distributed_iac.errors import ConfigError, RunError
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.report.rebuild import OWNED, PAGE, rebuild
@@ -31,6 +31,11 @@ def made(folder: Path) -> dict[str, bytes]:
     }
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in it."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_deleted_report_comes_back_byte_by_byte(make_run: Callable[..., Path]) -> None:
     folder = make_run()
     assert rebuild(folder).state == "done"
@@ -48,6 +53,34 @@ def test_a_deleted_report_comes_back_byte_by_byte(make_run: Callable[..., Path])
         "jobs.parquet",
         "epochs.parquet",
     } < (first.keys())
+
+
+def test_a_report_elsewhere_is_the_same_and_leaves_the_run_alone(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder, out = make_run(), tmp_path / "elsewhere"
+    before = contents(folder)
+    page = rebuild(folder, out)
+    assert contents(folder) == before
+    elsewhere = made(out)
+    assert rebuild(folder, out) == page == rebuild(folder)
+    assert made(out) == elsewhere == made(folder)
+
+
+def test_a_report_takes_no_folder_of_other_files(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder, other = make_run(), tmp_path / "other"
+    (other / "figures").mkdir(parents=True)
+    (other / "figures/mine.png").touch()
+    another_run = tmp_path / "run"
+    shutil.copytree(folder, another_run)
+    rebuild(folder)
+    for taken in (other, other / "figures/mine.png", another_run):
+        before = contents(taken)
+        with pytest.raises(ConfigError, match="new or empty"):
+            rebuild(folder, taken)
+        assert contents(taken) == before
 
 
 def test_what_is_left_of_an_earlier_report_goes_and_other_files_stay(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distributed_iac.comparison.bootstrap import Block, expanded_tail, mean_interval
+from distributed_iac.comparison.bootstrap import Block, expanded_tail, fewest_values, mean_interval
 from distributed_iac.comparison.equivalence import equivalence
 from distributed_iac.errors import ConfigError
 
@@ -134,3 +134,11 @@ def test_worse_is_up_for_distances_and_down_for_dice() -> None:
     assert equivalence(up, 1, "higher").verdict == "not inferior"
     assert equivalence(up, 1, "lower").verdict == "inferior"
     assert equivalence(None, 1, "lower").verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(("confidence", "fewest"), [(0.75, 3), (0.9, 5), (0.95, 6), (0.99, 8)])
+def test_the_fewest_values_are_those_whose_range_covers_their_median(
+    confidence: float, fewest: int
+) -> None:
+    assert fewest_values(confidence) == fewest
+    assert 1 - 2 ** (1 - fewest) >= confidence > 1 - 2 ** (2 - fewest)

@@ -117,6 +117,18 @@ def test_targets_have_rows_of_their_own() -> None:
     assert compared(rows)[0].difference == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize(
+    ("patients", "verdict"), [(2, "inconclusive"), (4, "inconclusive"), (5, "equivalent")]
+)
+def test_nothing_is_stated_of_patients_whose_range_would_often_miss_the_median(
+    patients: int, verdict: str
+) -> None:
+    """Of n values of one median the range misses it in 2 of 2 ** n cases: all above, or below."""
+    values = 0.8 + noise(1, patients)
+    (one,) = compared(model("lth", values + 0.001) + model("full", values))
+    assert one.equivalence.verdict == verdict
+
+
 def test_one_patient_gives_numbers_without_a_statement() -> None:
     (one,) = compared(model("lth", np.array([0.9])) + model("full", np.array([0.8])))
     assert one.difference == pytest.approx(0.1)

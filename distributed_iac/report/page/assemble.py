@@ -97,7 +97,8 @@ def _summary(record: RunRecord) -> str:
         f"{_plural('group', len(record.groups))} of data set and backbone with "
         f"{len(config.seeds)} {_plural('seed', len(config.seeds))}{variants}: by "
     )
-    if {settings.reference, settings.candidate} <= set(config.arms):
+    both = {settings.reference, settings.candidate} <= set(config.arms)
+    if both and config.arms[settings.reference].policy == "none":
         return begun + (
             f"full-length search ({settings.reference}) and by a shortened one "
             f"({settings.candidate}). The cells were retrained and scored on test patients. Is the "
@@ -114,6 +115,7 @@ def _warnings(record: RunRecord) -> Iterator[str]:
     if record.tables.lost:
         yield record.tables.lost.sentence
     yield from parity_doubts(record)
+    yield from record.config.doubtful_reference()
     yield from record.told
     yield from rate_doubts(record)
     yield from record.comparison.warnings

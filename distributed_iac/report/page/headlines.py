@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from distributed_iac.comparison.bootstrap import fewest_values
 from distributed_iac.comparison.compare import Comparison
 from distributed_iac.comparison.contrast import ALL_GROUPS, Contrast
 from distributed_iac.comparison.pairing import MEAN
 from distributed_iac.comparison.speed import Measure
+from distributed_iac.config.comparison import ComparisonSettings
 from distributed_iac.report.comparison_tables import difference_text, pairs_of, ratio_text
 from distributed_iac.report.page.blocks import Headline
 from distributed_iac.report.run_record import RunRecord
@@ -66,13 +68,15 @@ def _dice(comparison: Comparison, against: str) -> Headline:
         sentence = f"No patient has been scored with both {candidate} and {against}."
         return Headline(title, "", "", sentence)
     value, interval = difference_text(found[group])
-    statement = _statement(comparison.settings.reference, found[group])
+    statement = _statement(comparison.settings, found[group])
     return Headline(title, value, interval, f"{_scope(group)}. {statement}")
 
 
-def _statement(reference: str, contrast: Contrast) -> str:
+def _statement(settings: ComparisonSettings, contrast: Contrast) -> str:
     """Against the reference: is nothing given away? Against a control: is anything gained?"""
-    if contrast.against == reference:
+    if contrast.patients < fewest_values(settings.confidence):
+        return f"{contrast.patients} test patients are too few to say anything of others."
+    if contrast.against == settings.reference:
         verdict = contrast.equivalence.verdict
         return f"{verdict[0].upper()}{verdict[1:]} at a margin of {contrast.equivalence.margin:g}."
     interval = contrast.interval

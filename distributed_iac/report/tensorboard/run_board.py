@@ -52,19 +52,20 @@ class RunBoard:
 
     Args:
         folder: The run folder.
+        into: Folder of the event files; default: that in the run folder.
 
     Raises:
         RunError: It is not one of a sweep.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, into: Path | None = None) -> None:
         run = SweepFolder(folder)
         plan = patiently(run.plan)
         self._journal, self._replay = run.journal, Replay(plan.graph)
         self._artifacts = Artifacts(plan.artifacts)
         self._jobs = [job for job in plan.graph.jobs() if job.kind != "prepare"]
         self._means = SearchMeans(plan.graph)
-        self._events = EventFolder(folder / TENSORBOARD)
+        self._events = EventFolder(into or folder / TENSORBOARD)
         arms = _arms(folder)
         varied = any(job.variants for job in self._jobs)
         self._settings = {
@@ -124,7 +125,10 @@ class RunBoard:
 
 
 def write_tensorboard(
-    folder: Path, drawings: Iterable[Drawing], tables: Mapping[str, Table]
+    folder: Path,
+    drawings: Iterable[Drawing],
+    tables: Mapping[str, Table],
+    into: Path | None = None,
 ) -> None:
     """Bring a run's TensorBoard folder up to date, the comparison included.
 
@@ -132,20 +136,21 @@ def write_tensorboard(
         folder: The run folder.
         drawings: Figures that compare jobs; shown as images of the run ``summary/comparison``.
         tables: By name; shown as texts there.
+        into: Folder of the event files; default: that in the run folder.
 
     Raises:
         RunError: It is not the folder of a sweep, or its journal is damaged.
         CheckpointError: A kept result is damaged.
         OSError: Disk full or folder unwritable.
     """
-    board = RunBoard(folder)
+    board = RunBoard(folder, into)
     board.update()
     at = board.last_event
     records = [_figure(one, at) for one in drawings]
     records += [
         text(f"comparison/{name}", 0, at, markdown(table)) for name, table in tables.items()
     ]
-    events = EventFolder(folder / TENSORBOARD)
+    events = EventFolder(into or folder / TENSORBOARD)
     with events.claimed():
         events.sync(COMPARISON, records, stamp="")
 
