@@ -34,7 +34,7 @@ DECIDED = {
     "data/prepare/work.py": "only a lock that another holds, or a file that is missing",
     "data/volumes/nifti.py": "what nibabel calls missing or no image is opened once more",
     "run/artifacts.py": "a missing result is none; of two that put it, the first wins",
-    "training/memory.py": "a file of Linux's /proc that other systems lack",
+    "training/memory.py": "a file of Linux's /proc that other systems lack or forbid",
     "quickstart.py": "shown as it is, and the exit code is its",
     "cli/main.py": "shown as it is, and the exit code is its",
     "deploy/predictions.py": "a record that is not there yet has no line that was cut off",

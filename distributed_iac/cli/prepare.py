@@ -58,6 +58,7 @@ def prepare(
         typer.echo(f"error: {error}", err=True)
     if failures:
         raise failures[-1]
+    require_other_images(run)  # their voxels are known now
 
 
 def _chosen(run: RunConfig, names: Sequence[str] | None) -> list[DatasetSettings]:

@@ -27,7 +27,7 @@ from distributed_iac.errors import DistributedIacError, RunError
 _AGAIN = "then run the same command again: what was finished is kept"
 
 _FULL = f"free some space, {_AGAIN}"
-_FORBIDDEN = f"let this user write there, or name another folder, {_AGAIN}"
+_FORBIDDEN = f"let this user read and write there, or name another folder, {_AGAIN}"
 _REMEDIES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,

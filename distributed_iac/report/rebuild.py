@@ -68,7 +68,7 @@ def rebuild(folder: Path, out: Path | None = None) -> Page:
 
 def _rebuild(folder: Path, out: Path) -> Page:
     record = read_run(folder)
-    require_no_less(out, record.tables.lost)
+    require_no_less(out, record.tables.lost, record.tables.replay.began)
     tables, figures = run_tables(record), run_figures(record)
     page = page_of(record, tables, figures)
     write_tables(out, record.tables)

@@ -31,6 +31,9 @@ epoch. again: the worker was lost, the job is going to be started again. stop: a
 it. end: its result is kept. failed: for good. close: nothing is left to do."""
 
 _KINDS = get_args(EventKind)
+_TEXTS = ("digest", "note", "error", "code", "reason")
+_LATEST = 253402300800.0
+"""The first second of the year 10000, which no calendar of Python's has."""
 
 ROW_ONLY = frozenset({"done", "stop_code", "stop_reason"})
 """What a row says and a report does not: it becomes an event of its own."""
@@ -180,10 +183,16 @@ def _parse(content: dict[str, Any]) -> Event:
     Raises:
         ValueError, LookupError, TypeError, AttributeError: It is no event.
     """
-    kind, values = content["event"], content.get("values", {})
-    if kind not in _KINDS or not isinstance(values, dict):
+    kind, values, at = content["event"], content.get("values", {}), float(content["at"])
+    if kind not in _KINDS or not isinstance(values, dict) or not 0 <= at < _LATEST:
         raise ValueError(kind)
-    return Event(float(content["at"]), kind, str(content["job"]), values)
+    if kind == "report":
+        int(values["epoch"])
+        float(values.get("seconds") or 0.0)
+    for name in _TEXTS:
+        if not isinstance(values.get(name), str | None):
+            raise TypeError(name)
+    return Event(at, kind, str(content["job"]), values)
 
 
 def _is_start_of_event(line: str) -> bool:

@@ -12,6 +12,7 @@ A run that was copied without its results is the common case.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,23 +109,41 @@ def know_more(folder: Path, lost: LostResults) -> bool:
 
     Tables of which this cannot be told are taken to know more.
     """
-    path = folder / JOBS_TABLE
-    if not lost or not path.exists():
+    if not lost or not (folder / JOBS_TABLE).exists():
         return False
     try:
-        rows = patiently(lambda: pq.read_table(path, columns=["key", "status"])).to_pylist()
-        done = {row["key"] for row in rows if row["status"] == "done"}
+        done = _done_before(folder)
     except (OSError, *MALFORMED):
         return True
     return not done.isdisjoint(lost.keys)
 
 
-def require_no_less(folder: Path, lost: LostResults) -> None:
+def _done_before(folder: Path) -> set[str]:
+    path = folder / JOBS_TABLE
+    rows = patiently(lambda: pq.read_table(path, columns=["key", "status"])).to_pylist()
+    return {row["key"] for row in rows if row["status"] == "done"}
+
+
+def require_no_less(folder: Path, lost: LostResults, began: float | None) -> None:
     """Refuse to write tables over others that know more.
+
+    Args:
+        folder: Where the tables lie.
+        lost: Results that are not there.
+        began: Of the run, by its journal; None: that says nothing.
 
     Raises:
         RunError: They do.
     """
+    with contextlib.suppress(OSError, *MALFORMED):  # none, or of which nothing can be told
+        if began is None and _done_before(folder):
+            raise RunError(
+                "tables of a run are written over by others that know as much",
+                came="a journal in which nothing has happened, and tables of jobs that were done",
+                remedy="copy journal.jsonl again, or run the same configuration again: it finds "
+                "what is finished",
+                where=folder,
+            )
     if know_more(folder, lost):
         raise RunError(
             "tables of a run are written over by others that know as much",

@@ -27,7 +27,7 @@ from distributed_iac.data.prepare.source_files import UNREADABLE, describe_cases
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
+from distributed_iac.data.store.manifest import IDENTITY, IMAGES, MANIFEST
 from distributed_iac.errors import ConfigError, DataError
 from distributed_iac.nets.expectation import NetworkCard, differences
 from distributed_iac.nets.trained import (
@@ -56,6 +56,9 @@ def doubts(config: RunConfig) -> tuple[str, ...]:
 def require_other_images(config: RunConfig) -> None:
     """Refuse images that a data set of ``also_scored`` shares with ``data``, by their content.
 
+    Files are compared, and where both data sets are prepared voxels: a copy that was packed anew is
+    found then.
+
     Raises:
         ConfigError: There are such images.
     """
@@ -76,12 +79,15 @@ def require_other_images(config: RunConfig) -> None:
 
 
 def _marked_images(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, str]]:
-    """Size and checksum of every image that can be read, and its case."""
+    """Marks of every image that can be read, each with its case."""
     store = config.store_folder(dataset)
     try:
         if (store / MANIFEST).exists():
             identity = json.loads(patiently((store / IDENTITY).read_bytes))
             cases = identity["source"]["cases"]
+            if (store / IMAGES).exists():
+                voxels = json.loads(patiently((store / IMAGES).read_bytes))
+                yield from ((mark, name) for name, own in voxels.items() for mark in own.values())
         else:
             source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
             cases = describe_cases(source, source.cases)

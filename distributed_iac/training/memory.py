@@ -190,9 +190,10 @@ def peak_memory() -> int:
 def forget_peak() -> None:
     """Let the peak begin anew: a process may have carried out other jobs before.
 
-    What the process still holds counts. macOS keeps the peak of main memory all the same.
+    What the process still holds counts. macOS keeps the peak of main memory all the same, and so do
+    sandboxes without that file of Linux's, or where it may not be written.
     """
     if torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): the peak of RAM

@@ -35,6 +35,7 @@ from distributed_iac.nets.expectation import Names, NetworkCard, agree
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.report.rebuild import rebuild
 from distributed_iac.run.local_sweep import LocalSweep
+from distributed_iac.run.work.build import build_work
 from distributed_iac.training.doubts import doubts
 from distributed_iac.training.group import Group
 from tests.deploy.conftest import PREPROCESS
@@ -215,6 +216,28 @@ def test_images_to_learn_from_cannot_show_what_is_forgotten(
         assert "images that both have" in said
         assert "of again, which is" in said
     assert not (tmp_path / "store").exists()
+
+
+def test_images_that_were_packed_anew_are_found_by_their_voxels(
+    hospital: RunConfig, finished: LocalSweep, tmp_path: Path, iac: Iac
+) -> None:
+    other = tmp_path / "again"
+    shutil.copytree(hospital.data[0].source, other)
+    for path in (other / "imagesTr").iterdir():
+        image = nib.load(path)
+        nib.save(nib.Nifti1Image(image.get_fdata(), image.affine), path)
+    again = hospital.data[0].model_copy(
+        update={"name": "again", "source": other, "store": tmp_path / "store"}
+    )
+    config = hospital.model_copy(update={"also_scored": (again,)})
+    path = tmp_path / "run.yaml"
+    path.write_text(to_yaml(config))
+    code, said = iac("prepare", path)
+    assert code == 2, said
+    assert "images that both have" in said
+    job = next(j for j in plan_jobs(config).jobs() if (j.kind, j.dataset) == ("evaluate", "again"))
+    with pytest.raises(ConfigError, match="is other data than data"):
+        build_work(config, job, finished.artifacts)
 
 
 def test_what_is_also_scored_is_prepared_with_the_rest(hospital: RunConfig, iac: Iac) -> None:

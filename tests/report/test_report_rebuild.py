@@ -168,6 +168,18 @@ def test_a_run_without_its_results_is_not_complete_and_costs_no_table(
     assert "lost" in (folder / "tables/jobs.csv").read_text().splitlines()[0]
 
 
+def test_an_emptied_journal_costs_no_table(make_run: Callable[..., Path]) -> None:
+    folder = make_run()
+    rebuild(folder)
+    before = made(folder)
+    (folder / "journal.jsonl").write_bytes(b"")
+    with pytest.raises(RunError, match="copy journal"):
+        rebuild(folder)
+    assert made(folder) == before
+    (folder / "jobs.parquet").unlink()
+    assert rebuild(folder).state == "incomplete"
+
+
 RANDOM = "acdc/basic_unet-tiny/retrain/random/seed0"
 
 

@@ -70,9 +70,9 @@ def test_a_line_that_is_still_being_written_is_left_for_later(tmp_path: Path) ->
 
 def test_numbers_that_are_not_finite_are_kept_as_text(tmp_path: Path) -> None:
     one = journal(tmp_path)
-    one.write("report", "a", {"loss": math.nan, "best": -math.inf})
+    one.write("report", "a", {"epoch": 1, "loss": math.nan, "best": -math.inf})
     (event,) = one.read()
-    assert event.values == {"loss": "nan", "best": "-inf"}
+    assert event.values == {"epoch": 1, "loss": "nan", "best": "-inf"}
 
 
 def test_a_line_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -82,3 +82,25 @@ def test_a_line_of_something_else_is_refused(tmp_path: Path) -> None:
         file.write("hello\n")
     with pytest.raises(RunError, match="one event a line"):
         list(one.read())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"at": 1.0, "event": "report", "job": "a", "values": {"loss": 1}}',
+        '{"at": 1.0, "event": "report", "job": "a", "values": {"epoch": "first"}}',
+        '{"at": 1.0, "event": "report", "job": "a", "values": {"epoch": 1, "seconds": "long"}}',
+        '{"at": 1.0, "event": "report", "job": "a", "values": {"epoch": 1, "note": 5}}',
+        '{"at": 1.0, "event": "end", "job": "a", "values": {"digest": 5}}',
+        '{"at": 1.0, "event": "failed", "job": "a", "values": {"error": ["no"]}}',
+        '{"at": NaN, "event": "open", "job": ""}',
+        '{"at": 1e300, "event": "open", "job": ""}',
+    ],
+)
+def test_values_that_no_event_has_are_refused_where_they_are_read(
+    tmp_path: Path, line: str
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(f"{line}\n")
+    with pytest.raises(RunError, match="delete that line"):
+        list(Journal(path).read())

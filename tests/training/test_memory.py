@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -120,3 +122,14 @@ def test_a_peak_is_of_what_came_after_it_was_forgotten() -> None:
     del ballast
     forget_peak()
     assert peak_memory() < before - 250 * 10**6
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up its rights")
+def test_where_the_peak_cannot_be_forgotten_nothing_else_is_lost() -> None:
+    os.seteuid(65534)
+    try:
+        with pytest.raises(PermissionError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        forget_peak()
+    finally:
+        os.seteuid(0)

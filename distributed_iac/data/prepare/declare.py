@@ -27,6 +27,7 @@ from distributed_iac.data.store.manifest import (
     CASES,
     FINGERPRINT,
     IDENTITY,
+    IMAGES,
     INDEX,
     NATIVE_LABELS,
     NOTES,
@@ -77,6 +78,9 @@ def declare(
         SPLIT: request.split.to_json(),
         SKIPPED: [asdict(case) for case in content.skipped],
         NOTES: [note_to_json(note) for note in notes],
+        IMAGES: {
+            case.case_id: content.records[case.case_id].fingerprints for case in content.cases
+        },
         IDENTITY: request.identity,
     }
     for name, document in documents.items():

@@ -38,6 +38,7 @@ from distributed_iac.run.work.search import SearchWork
 from distributed_iac.run.work.train import NothingWork, TestPatients, TrainingWork
 from distributed_iac.selection.best_of import best_of
 from distributed_iac.selection.selection import Selection
+from distributed_iac.training.doubts import require_other_images
 from distributed_iac.training.group import Group
 from distributed_iac.training.outputs import read_weights
 from distributed_iac.training.rates import RatesStage
@@ -136,6 +137,7 @@ class _Builder:
                 return ScoringWork(group, self._job, self._trained(group))
             best = self._retrained(group, group.backbone(), chosen)
             return ScoringWork(group, self._job, best, chosen.facts)
+        require_other_images(self._config)  # both are prepared now
         (worked_on,) = self._config.data
         own = Group.open(self._config, worked_on, group.settings)
         backbone = own.backbone()
