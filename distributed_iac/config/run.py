@@ -459,11 +459,14 @@ def _require_given_to_fit(
 
 
 def _require_variants_to_differ(config: RunConfig) -> None:
-    found = {
+    views = {
         name: [config.view(dataset.name, name) for dataset in config.data]
         for name in config.variants
     }
-    alike = [pair for pair in combinations(found, 2) if found[pair[0]] == found[pair[1]]]
+    if all(backbone.is_trained for backbone in config.backbones) and not config.baselines:
+        same = {"pretrain": config.pretrain}  # nothing is pre-trained
+        views = {name: [one.model_copy(update=same) for one in own] for name, own in views.items()}
+    alike = [pair for pair in combinations(views, 2) if views[pair[0]] == views[pair[1]]]
     if alike:
         one, other = alike[0]
         raise ValueError(

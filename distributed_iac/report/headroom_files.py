@@ -3,7 +3,7 @@
 ::
 
     print(write_headroom(Path("runs/acdc-headroom")))   # headroom.json, .txt, .svg, .png
-    stored_headroom(Path("runs/acdc"), config)          # of the same configuration, by group
+    stored_headroom(Path("runs/acdc"), config, replay)  # of the same configuration, by group
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from distributed_iac.report.drawing import render
 from distributed_iac.report.headroom_figure import headroom_figure
 from distributed_iac.report.headroom_trials import read_trials
 from distributed_iac.run.collect import collect_run
+from distributed_iac.run.replay import Replay
 from distributed_iac.run.run_folder import stored_config
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.transient import patiently
@@ -75,23 +76,28 @@ def write_headroom(folder: Path) -> str:
             "headroom is measured in a run of its own", came="that of a comparison", where=folder
         )
     with SweepFolder(folder).reporting():
-        trials = list(read_trials(config, collect_run(folder).folders))
+        tables = collect_run(folder)
+        trials = list(read_trials(config, tables.folders))
         found = [measure(trial, config.comparison) for trial in trials]
         text = _text(found)
         drawing = render(headroom_figure(trials), "headroom")
         write_atomically(folder / "headroom.txt", text.encode())
         write_atomically(folder / "headroom.svg", drawing.svg)
         write_atomically(folder / "headroom.png", drawing.png)
-        write_atomically(folder / FILE, json_text(_plain(config, trials, found)).encode())
+        write_atomically(
+            folder / FILE, json_text(_plain(config, tables.replay, trials, found)).encode()
+        )
     return f"{text}\n{folder / 'headroom.png'} shows every training; {FILE} has the numbers.\n"
 
 
-def stored_headroom(folder: Path, config: RunConfig) -> dict[str, StoredHeadroom]:
+def stored_headroom(folder: Path, config: RunConfig, replay: Replay) -> dict[str, StoredHeadroom]:
     """What the headroom run beside a run says of the same settings, by group.
 
     Args:
         folder: Of the run, or of a headroom run itself.
         config: The run. Groups whose cells would be trained otherwise are left out.
+        replay: Of its journal. Groups of which both runs have a job, and another one, such as of a
+            store that was made anew since, are left out.
 
     Raises:
         RunError: The file is damaged, or of a newer release.
@@ -112,6 +118,7 @@ def stored_headroom(folder: Path, config: RunConfig) -> dict[str, StoredHeadroom
             )
             for one in content["groups"]
         }
+        theirs = dict(content.get("jobs", {}))
     except (OSError, *MALFORMED) as error:
         raise RunError(
             "what is said of the headroom must be readable",
@@ -119,10 +126,30 @@ def stored_headroom(folder: Path, config: RunConfig) -> dict[str, StoredHeadroom
             remedy="give `distributed-iac headroom` again, its trainings are kept; or delete it",
             where=path,
         ) from error
-    wanted = _identities(config)
+    wanted, ours = _identities(config), _digests(replay)
+    other = {job for job, digest in theirs.items() if ours.get(job, digest) != digest}
     return {
-        group: said for group, (identity, said) in stored.items() if wanted.get(group) == identity
+        group: said
+        for group, (identity, said) in stored.items()
+        if wanted.get(group) == identity and not any(_is_of(job, group) for job in other)
     }
+
+
+def _digests(replay: Replay) -> dict[str, str]:
+    """Of finished stores and retrainings that all variants share, if there are any, by address."""
+    return {
+        one.job.address: one.digest
+        for one in replay.jobs.values()
+        if one.job.kind in ("prepare", "retrain")
+        and one.status == "done"
+        and one.digest is not None
+        and not one.job.variants
+    }
+
+
+def _is_of(address: str, group: str) -> bool:
+    """Whether a job is one of a group, or prepares its data."""
+    return address.startswith(f"{group}/") or address == f"{group.split('/')[0]}/prepare"
 
 
 def _text(found: list[Headroom]) -> str:
@@ -136,7 +163,9 @@ def _text(found: list[Headroom]) -> str:
     )  # fmt: skip
 
 
-def _plain(config: RunConfig, trials: list[Trial], found: list[Headroom]) -> dict[str, Any]:
+def _plain(
+    config: RunConfig, replay: Replay, trials: list[Trial], found: list[Headroom]
+) -> dict[str, Any]:
     identities = _identities(config)
     groups = [
         {
@@ -151,7 +180,7 @@ def _plain(config: RunConfig, trials: list[Trial], found: list[Headroom]) -> dic
         }
         for trial, one in zip(trials, found, strict=True)
     ]
-    return versioned(RUN, {"assumptions": ASSUMPTIONS, "groups": groups})
+    return versioned(RUN, {"assumptions": ASSUMPTIONS, "groups": groups, "jobs": _digests(replay)})
 
 
 def _identities(config: RunConfig) -> dict[str, str]:

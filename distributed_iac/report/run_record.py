@@ -161,7 +161,7 @@ def read_run(folder: Path) -> RunRecord:
         selections=tuple(_selections(config, searches)),
         comparison=_compare(config, graph, tables, patients, searches),
         spans=spans_of(tables.replay),
-        headroom=stored_headroom(folder, config),
+        headroom=stored_headroom(folder, config, tables.replay),
     )
 
 

@@ -153,6 +153,15 @@ def test_an_axis_is_of_two_or_more_that_differ(load: Any, override: str, said: s
         load(override)
 
 
+def test_variants_do_not_differ_in_a_pre_training_that_nothing_has(load: Any) -> None:
+    variants = "variants={a: {}, b: {pretrain: {epochs: 3}}}"
+    trained = "backbones=[{name: basic_unet, weights: net.pt}]"
+    load(variants)
+    with pytest.raises(ConfigError, match="a and b do not"):
+        load(variants, trained, "baselines=[]")
+    load(variants, trained, "baselines=[{name: attention_unet}]")  # trained for as many epochs
+
+
 def test_data_that_is_only_scored_has_no_settings_of_its_own(load: Any) -> None:
     with pytest.raises(ConfigError, match="nothing is trained on also_scored"):
         load(

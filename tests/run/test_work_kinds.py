@@ -27,6 +27,7 @@ from distributed_iac.report.headroom_files import stored_headroom, write_headroo
 from distributed_iac.report.run_record import read_run
 from distributed_iac.run.artifacts import Artifacts
 from distributed_iac.run.cells import candidate_of, read_search, selected
+from distributed_iac.run.collect import collect_run
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result
 from distributed_iac.run.work.build import build_work
@@ -410,18 +411,26 @@ def test_headroom_shares_its_trainings_with_the_sweep_and_is_found_by_its_report
         )
     text = write_headroom(config.folder)
     assert "with one seed nobody can tell a better cell from a lucky one" in text
-    said = stored_headroom(adapted.config.folder, adapted.config)
+    replay = collect_run(adapted.config.folder).replay
+    said = stored_headroom(adapted.config.folder, adapted.config, replay)
     assert said[UNET].code == "not known"
     assert said[UNET].sentences[-1] in text
     other = RetrainSettings(epochs=7)
     changed = adapted.config.model_copy(update={"retrain": other})
-    assert stored_headroom(adapted.config.folder, changed) == {}
-    assert said == stored_headroom(config.folder, config)
+    assert stored_headroom(adapted.config.folder, changed, replay) == {}
+    assert said == stored_headroom(config.folder, config, collect_run(config.folder).replay)
     assert read_run(adapted.config.folder).headroom == said
     stored = config.folder / "headroom.json"
+    content = json.loads(stored.read_text())
+    jobs = content["jobs"]
+    data = UNET.split("/")[0]
+    assert {f"{data}/prepare", f"{UNET}/retrain/random/seed0"} < jobs.keys()
+    for job in (f"{data}/prepare", f"{UNET}/retrain/random/seed0"):  # of a store made anew since
+        stored.write_text(json.dumps(content | {"jobs": jobs | {job: "another"}}))
+        assert stored_headroom(adapted.config.folder, adapted.config, replay) == {}
     stored.write_text('{"groups": 3}')
     with pytest.raises(RunError, match="distributed-iac headroom"):
-        stored_headroom(adapted.config.folder, adapted.config)
+        stored_headroom(adapted.config.folder, adapted.config, replay)
 
 
 def test_every_model_is_given_the_same_rates_and_keeps_the_best(adapted: LocalSweep) -> None:

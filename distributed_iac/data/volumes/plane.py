@@ -48,6 +48,10 @@ TIE = 1e-5
 NEGLIGIBLE = 1e-7
 """Operator entries below this are dropped; they are below float32's resolution of the result."""
 
+LONGEST = 16_384
+"""Pixels of a side, resampled; four times the largest patch. A voxel size that is wrong by a
+factor of a thousand would fill any memory."""
+
 Size = tuple[int, int]
 Box = tuple[tuple[int, int], tuple[int, int]]
 """Rows and columns [start, stop)."""
@@ -97,17 +101,20 @@ class InPlaneTransform:
                 None is the middle of the slice. The patch is shifted so that it covers as much
                 of the slice as it can.
             box: Look at this part of the slice only; the patch is centred on it.
+
+        Raises:
+            GeometryError: The slice would have more than :data:`LONGEST` pixels a side.
         """
         if box is not None:
             (top, bottom), (left, right) = box
-            resampled = resampled_size((bottom - top, right - left), spacing, target)
+            resampled = _within_reason((bottom - top, right - left), spacing, target)
             rows, columns = (
                 # As nnU-Net pads: the odd pixel goes behind.
                 -((side - size) // 2) if size < side else (size - side) // 2
                 for size, side in zip(resampled, patch, strict=True)
             )
             return cls(native, resampled, patch, (rows, columns), box)
-        resampled = resampled_size(native, spacing, target)
+        resampled = _within_reason(native, spacing, target)
         origins = []
         for axis in range(2):
             middle = native[axis] / 2 if centre is None else centre[axis]
@@ -313,6 +320,18 @@ def resampled_size(native: Size, spacing: tuple[float, float], target: tuple[flo
         for size, have, want in zip(native, spacing, target, strict=True)
     )
     return rows, columns
+
+
+def _within_reason(native: Size, spacing: tuple[float, float], target: tuple[float, float]) -> Size:
+    size = resampled_size(native, spacing, target)
+    if max(size) > LONGEST:
+        raise GeometryError(
+            f"a slice has at most {LONGEST} pixels a side once it is resampled",
+            came=f"{size[0]} x {size[1]}: {native[0]} x {native[1]} of {spacing[0]:.6g} x "
+            f"{spacing[1]:.6g} mm at {target[0]:.6g} x {target[1]:.6g} mm",
+            remedy="correct the voxel size in the header (pixdim, sform, unit)",
+        )
+    return size
 
 
 class _Axis(NamedTuple):

@@ -15,6 +15,7 @@ from scipy import ndimage
 from distributed_iac.data.contract import SliceLayout
 from distributed_iac.data.volumes.geometry import slice_geometry
 from distributed_iac.data.volumes.plane import CaseGeometry, InPlaneTransform, resampled_size
+from distributed_iac.errors import GeometryError
 
 sides = st.integers(1, 40)
 sizes = st.tuples(sides, sides)
@@ -240,3 +241,13 @@ def test_only_what_shows_anything_is_worth_a_prediction() -> None:
     assert seen.whole.origin == (14, 22)
     assert seen.whole.patch == (26, 16)
     assert read_back(seen) == seen
+
+
+@pytest.mark.parametrize("box", [None, ((0, 20), (0, 36))])
+def test_a_voxel_size_that_would_fill_the_memory_is_refused(box: Any) -> None:
+    with pytest.raises(GeometryError, match=r"26666667 x 24[\s\S]*correct the voxel size"):
+        InPlaneTransform.plan((40, 36), (1e6, 1.0), (1.5, 1.5), (32, 32), None)
+    with pytest.raises(GeometryError, match="at most 16384 pixels"):
+        InPlaneTransform.plan((40, 36), (1e6, 1.0), (1.5, 1.5), (32, 32), None, box)
+    edge = InPlaneTransform.plan((16_384, 36), (1.5, 1.5), (1.5, 1.5), (32, 32))
+    assert edge.resampled == (16_384, 36)
