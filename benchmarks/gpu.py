@@ -9,7 +9,7 @@ Parts, each written when it is done, the cheap ones first:
 * ``tests``: what of ``tests/training`` runs on a GPU alone.
 * ``steps``: a search's two steps executed, recorded as CUDA graphs, and with the cell as research
   code computes it (``benchmarks.plain_pcdarts``), at three sizes.
-* ``feeding``: reading and augmenting a batch, against the two steps that it feeds.
+* ``feeding``: the steps with batches at hand, read before each, and read meanwhile.
 * ``precision``: the same search in bfloat16 and float32: the epoch in which their cells part.
 * ``patients``: what ``plan`` forecasts of a search, and a full and an LTH search as users run
   them: seconds, memory against the forecast, genes in common.
@@ -22,7 +22,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.load import load_config
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.training import AdamSettings, CudaGraphs, Precision, SearchSettings
-from distributed_iac.data.batches.loader import Batches
+from distributed_iac.data.batches.loader import Batch, Batches
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.phantom import make_phantom
@@ -205,25 +205,26 @@ def steps(scale: Scale) -> dict[str, Any]:
 
 
 def feeding(scale: Scale) -> dict[str, Any]:
-    """Time reading and augmenting two batches against the two steps that they feed."""
+    """Time the two steps with batches at hand, read before each, and read by a thread meanwhile."""
     found = {}
     for one in scale.sizes:
-        batches, way = feed(one, scale.device), bilevel(one, scale.device)
-        kept = next(batches)
+        way, kept = bilevel(one, scale.device), next(feed(one, scale.device))
 
-        def read() -> None:
-            for _ in range(2):
-                next(batches)  # noqa: B023 - called in this round alone
+        def both(take: Callable[[], Batch]) -> None:
+            way.architecture_step(take())  # noqa: B023 - called in this round alone
+            way.weight_step(take())  # noqa: B023
             settle(scale.device)
 
-        def compute() -> None:
-            way.architecture_step(kept)  # noqa: B023
-            way.weight_step(kept)  # noqa: B023
-            settle(scale.device)
-
-        timings = measure({"steps": compute, "feeding": read}, repetitions=scale.repetitions)
-        print_timings(f"two steps and their batches, {one}", timings, "steps")
-        found[str(one)] = as_json(timings, "steps")
+        takes: dict[str, Callable[[], Batch]] = {"at hand": lambda: kept}  # noqa: B023
+        for name, ahead in (("read before", False), ("read meanwhile", True)):
+            takes[name] = feed(one, scale.device, ahead=ahead).__next__
+        timings = measure(
+            {name: partial(both, take) for name, take in takes.items()},
+            repetitions=scale.repetitions,
+            calls=2,
+        )
+        print_timings(f"two steps and their batches, {one}", timings, "at hand")
+        found[str(one)] = as_json(timings, "at hand")
     return found
 
 
@@ -358,9 +359,10 @@ def batch_settings(one: Size, steps_per_epoch: int) -> BatchSettings:
     )
 
 
-def feed(one: Size, device: torch.device) -> Batches:
+def feed(one: Size, device: torch.device, *, ahead: bool = False) -> Batches:
     """Batches of a search's weight steps."""
-    return Batches(slices(one), ["weights"], batch_settings(one, 1), seed=0, device=device)
+    settings = batch_settings(one, 1)
+    return Batches(slices(one), ["weights"], settings, seed=0, device=device, ahead=ahead)
 
 
 def genotypes(one: Size, scale: Scale, way: Precision) -> list[str]:
