@@ -137,6 +137,10 @@ def test_a_search_reads_five_things_an_epoch_and_nothing_inside_a_step(
             device.read.clear()
             report = stage.step()
             read.append(dict(device.read))
+        device.read.clear()
+        stage._bilevel.architecture_step(next(stage._architecture_batches))
+        stage._bilevel.weight_step(next(stage._weight_batches))
+        assert not device.read
     assert report["reason"] == "all 5 epochs"
     assert report["partial_channels"] == 1
     warm_up, validated, plain, *pruned = read
