@@ -104,6 +104,7 @@ ELSEWHERE = {
     "pip": "the environment of these tests was made so",
     "ray": "needs several machines; its options are checked below",
     "sbatch": "needs a Slurm; tests/cluster/slurm_here.sh runs its file where there is one",
+    "ssh": "needs another machine",
     "tensorboard": "a server; what it reads is tested in tests/report",
 }
 """Programs whose commands are not run here, and why."""
