@@ -15,6 +15,7 @@ from distributed_iac.config.backbone import (
     FlexibleUnetSettings,
     SmpUnetSettings,
     SwinUnetrSettings,
+    UnetSettings,
 )
 
 NAMES = tuple(kind.model_fields["name"].default for kind in get_args(get_args(BackboneSettings)[0]))
@@ -24,6 +25,7 @@ COMPACT: Mapping[str, BackboneSettings] = {
     settings.name: settings
     for settings in (
         BasicUnetSettings(features="tiny"),
+        UnetSettings(channels=(8, 8, 16, 32), num_res_units=1),
         DynUnetSettings(base_features=8, strides=((1, 1), (2, 2), (2, 2), (2, 2))),
         FlexibleUnetSettings(encoder="resnet10", decoder_channels=(32, 32, 16, 16, 8)),
         SwinUnetrSettings(feature_size=12, depths=(1, 1, 1, 1), window_size=4),

@@ -114,6 +114,62 @@ class BasicUnetSettings(BackboneBase):
         return f"{self.name}-{_width_key(self.features)}"
 
 
+class UnetSettings(BackboneBase):
+    """MONAI's UNet, the class of most small checkpoints that are published.
+
+    Its skips lie behind the first stride: at 1/2, 1/4, ... of the image, none at full resolution.
+    """
+
+    name: Literal["unet"] = "unet"
+
+    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
+    """Channels per level, finest first; the last is the bottom, at the resolution of the one
+    before it. The default is that of MONAI's tutorials."""
+
+    strides: tuple[PositiveInt, ...] | None = None
+    """Of every level but the bottom; default: 2 each."""
+
+    kernel_size: Literal[1, 3, 5, 7] = 3
+    """Side of the convolutions."""
+
+    up_kernel_size: Literal[1, 3, 5, 7] = 3
+    """Side of the transposed convolutions."""
+
+    num_res_units: Annotated[int, Field(ge=0)] = 0
+    """Convolutions of a level's residual unit; 0: one convolution, no residual (MONAI's default;
+    its tutorials have 2)."""
+
+    act: Literal["prelu", "relu", "leakyrelu"] = "prelu"
+    """Activation; prelu is MONAI's default."""
+
+    norm: Norm = "instance"
+    """Normalisation; instance is MONAI's default, here without scale and shift, as in its class."""
+
+    dropout: Dropout = 0.0
+    """Dropout probability after each convolution."""
+
+    bias: bool = True
+    """Whether convolutions carry a bias."""
+
+    adn_ordering: Literal["NDA", "ADN", "AND", "DAN", "DNA", "NAD"] = "NDA"
+    """Order of activation, dropout and normalisation; NDA is MONAI's default."""
+
+    @property
+    def all_strides(self) -> tuple[int, ...]:
+        """Strides of every level but the bottom."""
+        return (2,) * (len(self.channels) - 1) if self.strides is None else self.strides
+
+    @model_validator(mode="after")
+    def _a_stride_for_every_level(self) -> Self:
+        if len(self.all_strides) != len(self.channels) - 1:
+            raise ValueError(f"strides must be one less than channels, {len(self.channels) - 1}")
+        return self
+
+    def _default_key(self) -> str:
+        units = f"-r{self.num_res_units}" if self.num_res_units else ""
+        return f"{self.name}-{'-'.join(map(str, self.channels))}{units}"
+
+
 class DynUnetSettings(BackboneBase):
     """MONAI's DynUNet, planned by nnU-Net's 2-D rules from the store's fingerprint."""
 
@@ -321,6 +377,7 @@ class BasicUnetPlusPlusSettings(BackboneBase):
 
 BackboneSettings = Annotated[
     BasicUnetSettings
+    | UnetSettings
     | DynUnetSettings
     | FlexibleUnetSettings
     | SwinUnetrSettings

@@ -204,11 +204,7 @@ class WrappedBackbone(Backbone):
         expected = self(noise)[:, list(outputs)]
         for convolution in self._readers(planes):
             convolution.weight.copy_(convolution.weight[:, order])
-        for head in self._heads():
-            last = [layer for layer in head.modules() if isinstance(layer, nn.Conv2d)][-1]
-            last.weight.copy_(last.weight[list(outputs)])
-            if last.bias is not None:
-                last.bias.copy_(last.bias[list(outputs)])
+        self._order_outputs(list(outputs))
         same = torch.allclose(self(noise[:, order]), expected, rtol=1e-3, atol=1e-3)
         self.train(training)
         if not same:
@@ -217,6 +213,13 @@ class WrappedBackbone(Backbone):
                 came=f"channels {list(inputs)} and outputs {list(outputs)} of it",
                 remedy="bring the data set's channels and labels into the order of the network",
             )
+
+    def _order_outputs(self, order: list[int]) -> None:
+        for head in self._heads():
+            last = [layer for layer in head.modules() if isinstance(layer, nn.Conv2d)][-1]
+            last.weight.copy_(last.weight[order])
+            if last.bias is not None:
+                last.bias.copy_(last.bias[order])
 
     def _readers(self, planes: Tensor) -> list[nn.Conv2d]:
         """The convolutions that see the image itself, padded at the most."""

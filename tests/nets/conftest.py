@@ -24,6 +24,7 @@ from distributed_iac.config.backbone import (
     FlexibleUnetSettings,
     NnUnetSettings,
     SmpUnetSettings,
+    UnetSettings,
 )
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.planner import Fingerprint2d
@@ -69,6 +70,20 @@ def _cases() -> Iterator[Case]:
     yield Case(
         "basic_unet-pixelshuffle",
         BasicUnetSettings(features=(4, 6, 8, 10, 12, 5), upsample="pixelshuffle"),
+    )
+    yield Case("unet-plain", UnetSettings(channels=(4, 6, 8, 10), dropout=0.2, bias=False))
+    yield Case(
+        "unet-options",
+        UnetSettings(
+            channels=(4, 6, 8),
+            strides=(2, 4),
+            kernel_size=5,
+            up_kernel_size=3,
+            num_res_units=2,
+            act="relu",
+            norm="batch",
+            adn_ordering="ADN",
+        ),
     )
     yield Case(
         "dynunet-planned",
