@@ -11,6 +11,7 @@ from distributed_iac.config.backbone import (
     BackboneSettings,
     BasicUnetPlusPlusSettings,
     BasicUnetSettings,
+    CustomSettings,
     DynUnetSettings,
     FlexibleUnetSettings,
     SmpUnetSettings,
@@ -32,6 +33,7 @@ COMPACT: Mapping[str, BackboneSettings] = {
         SmpUnetSettings(encoder="resnet18", decoder_channels=(32, 32, 16, 16, 8)),
         AttentionUnetSettings(channels=(8, 16, 16, 32, 32)),
         BasicUnetPlusPlusSettings(features="tiny"),
+        CustomSettings(import_="tests.foreign:FlatUNet"),
     )
 }
 """By name; ``nnunet`` is not among them, whose size a trained model on disk decides."""

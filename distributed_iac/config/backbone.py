@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, PositiveInt, field_validator, model_validator
 
 from distributed_iac.config.base import Before, Settings
 
@@ -375,6 +375,35 @@ class BasicUnetPlusPlusSettings(BackboneBase):
         return f"{self.name}-{_width_key(self.features)}"
 
 
+class CustomSettings(BackboneBase):
+    """Any 2-D U-Net that Python can build: where it joins its skips is found, and proven."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    name: Literal["custom"] = "custom"
+
+    import_: str = Field(alias="import", pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+    """``MODULE:NAME`` of a class or function that returns the network, a ``torch.nn.Module`` from
+    images (B, C, H, W) to logits (B, K, H, W). A module beside where the command is started, or an
+    installed one; on a cluster on every machine. It is given the data set's channels and classes
+    as ``in_channels`` and ``out_channels``, or whatever usual name it has for them (``n_channels``,
+    ``classes``, ``num_classes``, ...), and ``settings``."""
+
+    settings: Mapping[str, JsonValue] = {}
+    """Further keyword arguments; one that names the channels or classes has the last word."""
+
+    joins: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Concatenations and sums of an encoder's feature with a decoder's, named after the module
+    whose ``forward`` calls ``torch.cat`` or adds: ``up1.cat``, ``up1.cat_1`` the second one there,
+    ``cat`` in the network's own ``forward``. Left out, all concatenations of the kind are found, or
+    else all sums; ``plan`` names them."""
+
+    def _default_key(self) -> str:
+        return f"{self.name}-{self.import_}"
+
+
 BackboneSettings = Annotated[
     BasicUnetSettings
     | UnetSettings
@@ -384,7 +413,8 @@ BackboneSettings = Annotated[
     | SmpUnetSettings
     | NnUnetSettings
     | AttentionUnetSettings
-    | BasicUnetPlusPlusSettings,
+    | BasicUnetPlusPlusSettings
+    | CustomSettings,
     Field(discriminator="name"),
 ]
 

@@ -54,7 +54,8 @@ def unet_parts(net: Any) -> Parts:
 
     Its finest block gives the logits, so that the head does nothing.
     """
-    downs, ups, inner = [], [], net.model
+    downs, ups = [], []
+    inner: Any = net.model
     while type(inner) is nn.Sequential:  # the blocks themselves are of classes derived from it
         down, skip, up = inner
         downs.append(down)
@@ -65,8 +66,9 @@ def unet_parts(net: Any) -> Parts:
 
 def order_unet_outputs(net: Any, order: Sequence[int]) -> None:
     """Bring the outputs of a ``UNet`` into another order, in the weights."""
-    finest = net.model[-1]
-    upsample, *units = finest if type(finest) is nn.Sequential else (finest,)
+    finest: Any = net.model[-1]
+    blocks: list[Any] = list(finest) if type(finest) is nn.Sequential else [finest]
+    upsample, units = blocks[0], blocks[1:]
     up = upsample.conv
     up.weight.copy_(up.weight[:, order])
     vectors = [up.bias, *(v for one in upsample.modules() for v in _of_batch_norm(one))]

@@ -70,6 +70,13 @@ class Parts(NamedTuple):
     join: Join
 
 
+def joins_itself(
+    _block: Any, _tap: int, _deeper: Tensor, _skip: Tensor, _implant: Implant
+) -> Tensor:
+    """Join of a network that is run as a whole, so that nobody asks for it."""
+    raise AssertionError("this network walks through its own decoder")
+
+
 class WrappedBackbone(Backbone):
     """Base of all families: pads, crops, walks encoder and decoder, applies the output heads.
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from distributed_iac.config.backbone import (
     BackboneSettings,
     BasicUnetSettings,
+    CustomSettings,
     DynUnetSettings,
     FlexibleUnetSettings,
     NnUnetSettings,
@@ -106,6 +107,21 @@ def _cases() -> Iterator[Case]:
     yield Case(
         "smp_unet-mit",
         SmpUnetSettings(encoder="mit_b0", decoder_channels=(16, 16, 8, 8, 8)),
+        requires=("segmentation_models_pytorch",),
+    )
+    yield Case("custom-crop", CustomSettings(import_="tests.foreign:CroppingUNet"))
+    yield Case("custom-sum", CustomSettings(import_="tests.foreign:SumUNet"))
+    yield Case("custom-whole", CustomSettings(import_="tests.foreign:SharedUNet"))
+    yield Case(
+        "custom-smp",
+        CustomSettings(
+            import_="segmentation_models_pytorch:Unet",
+            settings={
+                "encoder_name": "resnet18",
+                "encoder_weights": None,
+                "decoder_channels": [32, 32, 16, 16, 8],
+            },
+        ),
         requires=("segmentation_models_pytorch",),
     )
     for kind in ("plain", "residual"):

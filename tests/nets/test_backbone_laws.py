@@ -150,6 +150,8 @@ def test_odd_sizes_equal_the_plain_network_on_the_image_with_its_border_repeated
 def test_encoder_and_decoder_share_no_parameter(backbone: WrappedBackbone, case: Any) -> None:
     x = case.images()
     encoder = {p for module in backbone.encoder_modules for p in module.parameters()}
+    if not encoder:
+        pytest.skip("its halves are not told apart, so that none is trained alone")
     features = backbone.encode(x)
     sum(feature.square().sum() for feature in features).backward()  # type: ignore[union-attr]
     assert touched(backbone) <= encoder

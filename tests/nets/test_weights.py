@@ -92,7 +92,7 @@ def test_a_checkpoint_of_monais_own_unet_loads_and_gives_its_logits(
     expected = theirs(padded)[..., : size[0], : size[1]]
     assert torch.equal(build_backbone(settings, 1, 3).eval()(x), expected)
     other = settings.model_copy(update={"num_res_units": 2 - units})
-    with pytest.raises(ConfigError, match="unexpected: model.0.conv"):
+    with pytest.raises(ConfigError, match=r"unexpected: model\.0\.conv"):
         build_backbone(other, 1, 3)
 
 
