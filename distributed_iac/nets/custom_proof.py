@@ -90,18 +90,20 @@ def _wired(net: nn.Module, settings: CustomSettings, in_channels: int, out_chann
         for call in record.modules
         if isinstance(net.get_submodule(call.name), nn.Conv2d | nn.ConvTranspose2d)
     ]
+    taps = tuple(
+        Tap(
+            one.name,
+            one.channels,
+            one.decoder_channels,
+            max(round(rows / one.size[0]), round(columns / one.size[1])),
+        )
+        for one in joins
+    )
+    multiple = _multiple(net, settings, in_channels, out_channels)
     tensors = [(name, list(one.shape)) for name, one in net.state_dict().items()]
     return Wiring(
         joins=tuple(joins),
-        taps=tuple(
-            Tap(
-                one.name,
-                one.channels,
-                one.decoder_channels,
-                max(round(rows / one.size[0]), round(columns / one.size[1])),
-            )
-            for one in joins
-        ),
+        taps=taps,
         encoder=()
         if _runs_again(net, record, inner)
         else tuple(
@@ -110,7 +112,8 @@ def _wired(net: nn.Module, settings: CustomSettings, in_channels: int, out_chann
         ),
         before_last=tuple(dict.fromkeys(call.name for call in last)),
         head=convolutions[-1] if convolutions else "",
-        multiple=_multiple(net, settings, in_channels, out_channels),
+        multiple=multiple,
+        least=_least(net, in_channels, out_channels, multiple, taps[0].stride),
         altered=False,
         structure=content_key(tensors, record.functions),
     )
@@ -274,6 +277,16 @@ def _multiple(net: nn.Module, settings: CustomSettings, channels: int, outputs: 
         str(why),
         "name a function that builds the network for images of any size",
     )
+
+
+def _least(net: nn.Module, channels: int, outputs: int, multiple: int, stride: int) -> int:
+    """Smallest sides: two pixels below the deepest join, as far as rounding leaves them."""
+    if multiple >= 2 * stride:
+        return multiple + 1
+    small = torch.randn(1, channels, 2 * stride + 1, 2 * stride + 1)
+    trained = copy.deepcopy(net).train()  # where one pixel alone cannot be normalised
+    taken = multiple == 1 and _objection(trained, small, outputs) is None
+    return 2 * stride + 1 if taken else 4 * stride
 
 
 def _sizes(multiple: int) -> tuple[tuple[int, int], ...]:

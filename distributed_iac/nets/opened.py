@@ -54,6 +54,7 @@ class Wiring:
         before_last: Modules that run before the last decoder block.
         head: The convolution that gives the logits.
         multiple: What heights and widths are multiples of.
+        least: Smallest H and W.
         altered: Whether the decoder works in place on what the encoder hands it.
         structure: Digest of names and shapes of all tensors and of all that is computed of them.
     """
@@ -64,6 +65,7 @@ class Wiring:
     before_last: tuple[str, ...]
     head: str
     multiple: int
+    least: int
     altered: bool
     structure: str
 
@@ -87,8 +89,7 @@ class OpenedBackbone(WrappedBackbone):
     @property
     def minimum_size(self) -> int:
         """Smallest accepted H and W: about two pixels at the bottleneck."""
-        deepest = self.taps[0].stride
-        return self.multiple[0] + 1 if self.multiple[0] >= 2 * deepest else 4 * deepest
+        return self.wiring.least
 
     @property
     def modules_before_last_block(self) -> tuple[nn.Module, ...]:
