@@ -11,10 +11,12 @@ from distributed_iac.config.backbone import (
     BackboneSettings,
     BasicUnetPlusPlusSettings,
     BasicUnetSettings,
+    CustomSettings,
     DynUnetSettings,
     FlexibleUnetSettings,
     SmpUnetSettings,
     SwinUnetrSettings,
+    UnetSettings,
 )
 
 NAMES = tuple(kind.model_fields["name"].default for kind in get_args(get_args(BackboneSettings)[0]))
@@ -24,12 +26,14 @@ COMPACT: Mapping[str, BackboneSettings] = {
     settings.name: settings
     for settings in (
         BasicUnetSettings(features="tiny"),
+        UnetSettings(channels=(8, 8, 16, 32), num_res_units=1),
         DynUnetSettings(base_features=8, strides=((1, 1), (2, 2), (2, 2), (2, 2))),
         FlexibleUnetSettings(encoder="resnet10", decoder_channels=(32, 32, 16, 16, 8)),
         SwinUnetrSettings(feature_size=12, depths=(1, 1, 1, 1), window_size=4),
         SmpUnetSettings(encoder="resnet18", decoder_channels=(32, 32, 16, 16, 8)),
         AttentionUnetSettings(channels=(8, 16, 16, 32, 32)),
         BasicUnetPlusPlusSettings(features="tiny"),
+        CustomSettings(import_="tests.foreign:FlatUNet"),
     )
 }
 """By name; ``nnunet`` is not among them, whose size a trained model on disk decides."""

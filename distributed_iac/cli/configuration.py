@@ -31,6 +31,7 @@ def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
         ConfigError: It asks for what cannot be, such as patches too small for its networks.
     """
     from distributed_iac.config.load import load_config
+    from distributed_iac.nets.custom_check import require_custom
     from distributed_iac.nets.follow import follow_backbones
     from distributed_iac.nets.patch_fit import require_given_patches
 
@@ -39,6 +40,8 @@ def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
         typer.echo(f"note: {note}", err=True)
     for doubt in config.doubtful_reference():
         typer.echo(f"warning: {doubt}", err=True)
+    for sentence in dict.fromkeys(require_custom(config)):
+        typer.echo(f"note: {sentence}", err=True)
     require_given_patches(config)
     if not any(backbone.name == "nnunet" for backbone in config.backbones):
         return config

@@ -18,6 +18,7 @@ from distributed_iac import __version__
 from distributed_iac.cli.check import check
 from distributed_iac.cli.export import export
 from distributed_iac.cli.headroom import headroom
+from distributed_iac.cli.nnunet import nnunet
 from distributed_iac.cli.phantom import phantom
 from distributed_iac.cli.plan import plan
 from distributed_iac.cli.predict import predict
@@ -65,6 +66,7 @@ for command in (
     prepare,
     plan,
     headroom,
+    nnunet,
     search,
     sweep,
     status,

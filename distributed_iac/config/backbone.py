@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, PositiveInt, field_validator, model_validator
 
 from distributed_iac.config.base import Before, Settings
 
@@ -112,6 +112,62 @@ class BasicUnetSettings(BackboneBase):
 
     def _default_key(self) -> str:
         return f"{self.name}-{_width_key(self.features)}"
+
+
+class UnetSettings(BackboneBase):
+    """MONAI's UNet, the class of most small checkpoints that are published.
+
+    Its skips lie behind the first stride: at 1/2, 1/4, ... of the image, none at full resolution.
+    """
+
+    name: Literal["unet"] = "unet"
+
+    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
+    """Channels per level, finest first; the last is the bottom, at the resolution of the one
+    before it. The default is that of MONAI's tutorials."""
+
+    strides: tuple[PositiveInt, ...] | None = None
+    """Of every level but the bottom; default: 2 each."""
+
+    kernel_size: Literal[1, 3, 5, 7] = 3
+    """Side of the convolutions."""
+
+    up_kernel_size: Literal[1, 3, 5, 7] = 3
+    """Side of the transposed convolutions."""
+
+    num_res_units: Annotated[int, Field(ge=0)] = 0
+    """Convolutions of a level's residual unit; 0: one convolution, no residual (MONAI's default;
+    its tutorials have 2)."""
+
+    act: Literal["prelu", "relu", "leakyrelu"] = "prelu"
+    """Activation; prelu is MONAI's default."""
+
+    norm: Norm = "instance"
+    """Normalisation; instance is MONAI's default, here without scale and shift, as in its class."""
+
+    dropout: Dropout = 0.0
+    """Dropout probability after each convolution."""
+
+    bias: bool = True
+    """Whether convolutions carry a bias."""
+
+    adn_ordering: Literal["NDA", "ADN", "AND", "DAN", "DNA", "NAD"] = "NDA"
+    """Order of activation, dropout and normalisation; NDA is MONAI's default."""
+
+    @property
+    def all_strides(self) -> tuple[int, ...]:
+        """Strides of every level but the bottom."""
+        return (2,) * (len(self.channels) - 1) if self.strides is None else self.strides
+
+    @model_validator(mode="after")
+    def _a_stride_for_every_level(self) -> Self:
+        if len(self.all_strides) != len(self.channels) - 1:
+            raise ValueError(f"strides must be one less than channels, {len(self.channels) - 1}")
+        return self
+
+    def _default_key(self) -> str:
+        units = f"-r{self.num_res_units}" if self.num_res_units else ""
+        return f"{self.name}-{'-'.join(map(str, self.channels))}{units}"
 
 
 class DynUnetSettings(BackboneBase):
@@ -319,15 +375,46 @@ class BasicUnetPlusPlusSettings(BackboneBase):
         return f"{self.name}-{_width_key(self.features)}"
 
 
+class CustomSettings(BackboneBase):
+    """Any 2-D U-Net that Python can build: where it joins its skips is found, and proven."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    name: Literal["custom"] = "custom"
+
+    import_: str = Field(alias="import", pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+    """``MODULE:NAME`` of a class or function that returns the network, a ``torch.nn.Module`` from
+    images (B, C, H, W) to logits (B, K, H, W). A module beside where the command is started, or an
+    installed one; on a cluster on every machine. It is given the data set's channels and classes
+    as ``in_channels`` and ``out_channels``, or whatever usual name it has for them (``n_channels``,
+    ``classes``, ``num_classes``, ...), and ``settings``."""
+
+    settings: Mapping[str, JsonValue] = {}
+    """Further keyword arguments; one that names the channels or classes has the last word."""
+
+    joins: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Concatenations and sums of an encoder's feature with a decoder's, named after the module
+    whose ``forward`` calls ``torch.cat`` or adds: ``up1.cat``, ``up1.cat_1`` the second one there,
+    ``cat`` in the network's own ``forward``. Left out, all concatenations of the kind are found, or
+    else all sums; ``plan`` names them."""
+
+    def _default_key(self) -> str:
+        return f"{self.name}-{self.import_}"
+
+
 BackboneSettings = Annotated[
     BasicUnetSettings
+    | UnetSettings
     | DynUnetSettings
     | FlexibleUnetSettings
     | SwinUnetrSettings
     | SmpUnetSettings
     | NnUnetSettings
     | AttentionUnetSettings
-    | BasicUnetPlusPlusSettings,
+    | BasicUnetPlusPlusSettings
+    | CustomSettings,
     Field(discriminator="name"),
 ]
 

@@ -79,7 +79,7 @@ class Settings(BaseModel):
             wrong = [
                 one
                 for name, value in given.items()
-                for one in _changed((name,), value, getattr(built, name))
+                for one in _changed((name,), value, getattr(built, name, value))  # or an alias
             ]
             if wrong:
                 raise refusals(cls.__name__, wrong)
@@ -98,7 +98,8 @@ def fields_before(settings: type[Settings]) -> dict[str, Any]:
 
 def to_plain(settings: Settings) -> dict[str, Any]:
     """Return plain JSON-able values, equal for equal settings (sets are sorted)."""
-    return {name: _plain(value, to_plain) for name, value in settings}
+    fields = type(settings).model_fields
+    return {fields[name].alias or name: _plain(value, to_plain) for name, value in settings}
 
 
 def to_identity(settings: Settings) -> dict[str, Any]:

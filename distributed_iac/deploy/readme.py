@@ -10,6 +10,7 @@ from __future__ import annotations
 import textwrap
 
 from distributed_iac import __version__
+from distributed_iac.config.backbone import CustomSettings
 from distributed_iac.nets.card import CARD, GENOTYPE, WEIGHTS, ModelCard
 
 _USE = """\
@@ -42,6 +43,8 @@ def describe_model(card: ModelCard, name: str) -> str:
 
 def _what(card: ModelCard) -> str:
     network = f"A 2-D segmentation network, `{card.backbone.key}`"
+    if isinstance(card.backbone, CustomSettings):
+        network += f", built by `{card.backbone.import_}`, which must be there to use it"
     if card.genotype is None:
         return f"{network}, without cells."
     text = textwrap.indent(textwrap.dedent(card.genotype.describe()), "    ")

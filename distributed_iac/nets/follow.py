@@ -25,10 +25,7 @@ from distributed_iac.config.preprocess import (
 )
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.contract import Axes, Reorient
-from distributed_iac.data.formats.registry import read_source
-from distributed_iac.data.store import Store
 from distributed_iac.data.store.fingerprint import Fingerprint
-from distributed_iac.data.store.manifest import MANIFEST
 from distributed_iac.data.volumes.geometry import plain_axes
 from distributed_iac.data.volumes.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.errors import ConfigError
@@ -36,7 +33,7 @@ from distributed_iac.nets.card import read_card
 from distributed_iac.nets.expectation import match_channels
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_preprocess import planned_preprocess
-from distributed_iac.nets.trained import names_of
+from distributed_iac.nets.trained import card_of_data, names_of
 
 FOLLOWED = ("slices", "spacing", "patch", "crop", "normalisation")
 
@@ -70,9 +67,9 @@ def _plans(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, P
             names = card.fingerprint.channel_names
         else:
             continue
-        channels, rules = _channels(config, dataset), planned.normalisation
-        if channels is not None and isinstance(rules, tuple):
-            order = match_channels(names, channels, names_of(network), where)
+        data, rules = card_of_data(config, dataset), planned.normalisation
+        if data is not None and isinstance(rules, tuple):
+            order = match_channels(names, data.channels, names_of(network), where)
             mine = tuple(rules[place] for place in order)
             planned = planned.model_copy(update={"normalisation": mine})
         yield network.key, planned
@@ -120,16 +117,6 @@ def _rules(
         )
         for scheme, known in zip(schemes, rule.channels, strict=True)
     )
-
-
-def _channels(config: RunConfig, dataset: DatasetSettings) -> tuple[str, ...] | None:
-    """Names of a data set's channels; None where neither source nor store is there to tell."""
-    folder = config.store_folder(dataset)
-    if (folder / MANIFEST).exists():
-        return Store.open(folder).fingerprint.channel_names
-    if not dataset.source.exists():
-        return None
-    return read_source(dataset.source, dataset.format, dataset.modality).channel_names
 
 
 def _followed(dataset: DatasetSettings, plans: Mapping[str, PreprocessSettings]) -> DatasetSettings:

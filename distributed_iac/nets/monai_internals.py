@@ -49,6 +49,44 @@ def basic_unet_parts(net: Any) -> Parts:
     )
 
 
+def unet_parts(net: Any) -> Parts:
+    """Of a ``UNet``, which MONAI builds as nested (down, ``SkipConnection``, up), finest first.
+
+    Its finest block gives the logits, so that the head does nothing.
+    """
+    downs, ups = [], []
+    inner: Any = net.model
+    while type(inner) is nn.Sequential:  # the blocks themselves are of classes derived from it
+        down, skip, up = inner
+        downs.append(down)
+        ups.append(up)
+        inner = skip.submodule
+    return Parts((*downs, inner), tuple(reversed(ups)), (nn.Identity(),), join_before)
+
+
+def order_unet_outputs(net: Any, order: Sequence[int]) -> None:
+    """Bring the outputs of a ``UNet`` into another order, in the weights."""
+    finest: Any = net.model[-1]
+    blocks: list[Any] = list(finest) if type(finest) is nn.Sequential else [finest]
+    upsample, units = blocks[0], blocks[1:]
+    up = upsample.conv
+    up.weight.copy_(up.weight[:, order])
+    vectors = [up.bias, *(v for one in upsample.modules() for v in _of_batch_norm(one))]
+    for unit in units:  # adds a convolution of the logits to themselves
+        convolution = unit.conv.unit0.conv
+        convolution.weight.copy_(convolution.weight[order][:, order])
+        vectors.append(convolution.bias)
+    for vector in vectors:
+        if vector is not None:
+            vector.copy_(vector[order])
+
+
+def _of_batch_norm(layer: nn.Module) -> tuple[Tensor | None, ...]:
+    if not isinstance(layer, nn.BatchNorm2d):
+        return ()
+    return layer.weight, layer.bias, layer.running_mean, layer.running_var
+
+
 def basic_unetplusplus_parts(net: Any, nodes: Iterable[tuple[int, int]], levels: int) -> Parts:
     """Of a ``BasicUNetPlusPlus``.
 
@@ -148,6 +186,12 @@ def join_upcat(block: Any, tap: int, deeper: Tensor, skip: Tensor, implant: Impl
     if down or right:
         up = F.pad(up, (0, right, 0, down), "replicate")
     joined: Tensor = block.convs(torch.cat([implant(tap, skip, up), up], dim=1))
+    return joined
+
+
+def join_before(block: Any, tap: int, deeper: Tensor, skip: Tensor, implant: Implant) -> Tensor:
+    """Join by ``SkipConnection``: concatenate (skip, deeper), upsample and convolve behind it."""
+    joined: Tensor = block(torch.cat([implant(tap, skip, deeper), deeper], dim=1))
     return joined
 
 

@@ -16,12 +16,13 @@ import copy
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.config.backbone import BackboneSettings, CustomSettings, NnUnetSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.planner import Fingerprint2d, Pair
+from distributed_iac.nets.trained import card_of_data, size_for
 
 if TYPE_CHECKING:
     from distributed_iac.nets.contract import Backbone
@@ -55,7 +56,7 @@ def require_networks(
     views = [config.view(dataset.name, variant) for variant in config.variant_names]
     sizes = sorted({view.batches.batch_size for view in views})
     for settings in (*config.backbones, *config.baselines):
-        made = _built(settings, Fingerprint2d(patch, spacing))
+        made = _built(settings, Fingerprint2d(patch, spacing), _size(config, dataset, settings))
         if made is not None:
             backbone, channels = made
             for size in sizes:
@@ -103,7 +104,17 @@ def require_patch(
         )
 
 
-def _built(settings: BackboneSettings, fingerprint: Fingerprint2d) -> tuple[Backbone, int] | None:
+def _size(
+    config: RunConfig, dataset: DatasetSettings, settings: BackboneSettings
+) -> tuple[int, int]:
+    """Channels and outputs; they matter to what others have written alone."""
+    data = card_of_data(config, dataset) if isinstance(settings, CustomSettings) else None
+    return (1, 2) if data is None else size_for(settings, data)
+
+
+def _built(
+    settings: BackboneSettings, fingerprint: Fingerprint2d, size: tuple[int, int]
+) -> tuple[Backbone, int] | None:
     """A network of random weights and its channels; None where its package is missing."""
     if isinstance(settings, NnUnetSettings):
         plan = read_nnunet_plan(settings.folder)
@@ -115,7 +126,7 @@ def _built(settings: BackboneSettings, fingerprint: Fingerprint2d) -> tuple[Back
     files = {"weights", "encoder_weights"} & type(settings).model_fields.keys()
     empty = settings.model_copy(update=dict.fromkeys(files))
     try:
-        return build.build_backbone(empty, 1, 2, fingerprint), 1
+        return build.build_backbone(empty, *size, fingerprint), size[0]
     except ConfigError as error:
         if isinstance(error.__cause__, ImportError):
             return None

@@ -15,9 +15,14 @@ from dataclasses import replace
 from typing import Literal
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.difference import first_difference
+from distributed_iac.config.run import RunConfig
 from distributed_iac.data.contract import LabelScheme, Source
+from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.store import Store
 from distributed_iac.data.store.fingerprint import Fingerprint
+from distributed_iac.data.store.manifest import MANIFEST
 from distributed_iac.data.volumes.geometry import describe_cut
 from distributed_iac.data.volumes.intensity import CtNormaliser, Normaliser, PerChannel, ZScore
 from distributed_iac.errors import ConfigError
@@ -118,6 +123,27 @@ def card_of_store(fingerprint: Fingerprint) -> NetworkCard:
         cut=" and ".join(map(describe_cut, recipe.cuts)),
         intensities=_intensities(recipe.normalisers.get("CT")),
     )
+
+
+def card_of_data(config: RunConfig, dataset: DatasetSettings) -> NetworkCard | None:
+    """Say what a data set has, as its store or its source tells; None where neither is there.
+
+    Raises:
+        DataError: The store, or the source, cannot be read.
+    """
+    folder = config.store_folder(dataset)
+    if (folder / MANIFEST).exists():
+        return card_of_store(Store.open(folder).fingerprint)
+    if not dataset.source.exists():
+        return None
+    source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+    return card_of_source(source)
+
+
+def size_for(settings: BackboneSettings, data: NetworkCard) -> tuple[int, int]:
+    """Input channels and outputs of a network for a data set."""
+    network = card_of_backbone(settings) or data
+    return len(data.channels), len(network.outputs)
 
 
 def card_of_source(source: Source) -> NetworkCard:

@@ -6,7 +6,9 @@
     digests[job.key]                                    # 64 hexadecimal digits
 
 A digest covers the job's address, the settings that it depends on, the identity of the data set's
-store, the content (not the name) of given weights, and the digests of the jobs it needs. It does
+store, the content (not the name) of given weights, what a network of others computes (names and
+shapes of its tensors, and every function that its forward calls: not its program's text), and the
+digests of the jobs it needs. It does
 not cover how and where a job runs: name and folders of the run, device, threads, the sweep's
 settings, other seeds and arms, nor the name of its variant. Results of different devices and
 numbers of threads agree only up to rounding; they are taken to be the same result, because a sweep
@@ -22,9 +24,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
+from distributed_iac.config.backbone import BackboneSettings, CustomSettings, NnUnetSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
+from distributed_iac.data.store import Store
 from distributed_iac.data.store.identity import HOW_NOT_WHAT, content_key
 from distributed_iac.data.store.manifest import read_manifest
 from distributed_iac.errors import CheckpointError, ConfigError
@@ -34,6 +37,7 @@ from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.settings import identity_without, settings_of, view_for
 from distributed_iac.nets.card import CARD, WEIGHTS
 from distributed_iac.nets.nnunet_validation import summary_path
+from distributed_iac.nets.trained import card_of_store, size_for
 
 RESULTS: Mapping[JobKind, int] = {
     "prepare": 1,
@@ -68,7 +72,7 @@ class Digests(dict[str, str]):
         self._networks = {one.key: one for one in (*config.backbones, *config.baselines)}
         self._views: dict[tuple[str, str], RunConfig] = {}
         self._stores: dict[str, str] = {}
-        self._backbones: dict[str, Mapping[str, Any]] = {}
+        self._backbones: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def __missing__(self, key: str) -> str:
         """Digest of a job.
@@ -86,7 +90,7 @@ class Digests(dict[str, str]):
                 RESULTS[job.kind], job.address, _of_source(self._datasets[job.dataset])
             )
         needs = [self[need] for need in job.needs if self._graph[need].kind not in GATES]
-        store, backbone = self.store(job.dataset), self._backbone(job.backbone)
+        store, backbone = self.store(job.dataset), self._backbone(job)
         settings = settings_of(self._view(job), job)
         if job.kind == "evaluate":
             settings |= _of_gate(self._networks[job.backbone])
@@ -115,8 +119,7 @@ class Digests(dict[str, str]):
             CheckpointError: They were exchanged.
             ConfigError: They are gone.
         """
-        settings = self._networks[job.backbone]
-        if _of_backbone(settings) != self._backbone(job.backbone):
+        if self._of_network(job) != self._backbone(job):
             raise CheckpointError(
                 "given weights stay the same while a run works with them",
                 came="others in their place",
@@ -127,10 +130,24 @@ class Digests(dict[str, str]):
     def _of_store(self, dataset: DatasetSettings) -> str:
         return read_manifest(self._config.store_folder(dataset)).results
 
-    def _backbone(self, key: str) -> Mapping[str, Any]:
-        if key not in self._backbones:
-            self._backbones[key] = _of_backbone(self._networks[key])
-        return self._backbones[key]
+    def _backbone(self, job: Job) -> Mapping[str, Any]:
+        place = (self._built_for(job), job.backbone)
+        if place not in self._backbones:
+            self._backbones[place] = self._of_network(job)
+        return self._backbones[place]
+
+    def _built_for(self, job: Job) -> str:
+        """The data set whose channels and labels a job's network has."""
+        own = [one.name for one in self._config.data]
+        return job.dataset if job.dataset in own else own[0]
+
+    def _of_network(self, job: Job) -> dict[str, Any]:
+        settings = self._networks[job.backbone]
+        plain = _of_backbone(settings)
+        if isinstance(settings, CustomSettings):
+            dataset = self._datasets[self._built_for(job)]
+            plain["structure"] = _structure(settings, self._config.store_folder(dataset))
+        return plain
 
 
 def _of_source(dataset: DatasetSettings) -> dict[str, Any]:
@@ -149,6 +166,14 @@ def _of_backbone(settings: BackboneSettings) -> dict[str, Any]:
         if isinstance(value, Path):
             plain[name] = [_content(path) for path in _files(settings, value)]
     return plain
+
+
+def _structure(settings: CustomSettings, store: Path) -> str:
+    """What a network of others computes, for the channels and labels of a store."""
+    from distributed_iac.nets.custom_proof import wiring_of  # only now: it brings torch
+
+    data = card_of_store(Store.open(store).fingerprint)
+    return wiring_of(settings, *size_for(settings, data)).structure
 
 
 def _of_gate(settings: BackboneSettings) -> dict[str, Any]:

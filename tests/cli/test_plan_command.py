@@ -57,6 +57,27 @@ def plan(config: Path, *options: str) -> Result:
     return CliRunner().invoke(app, ["plan", str(config), *options])
 
 
+THEIRS = "backbones.0={name: custom, import: 'tests.foreign:CroppingUNet', label: theirs%s}"
+
+
+@pytest.mark.parametrize("command", ["plan", "search", "sweep"])
+def test_a_join_that_fails_is_named_before_anything_is_done(prepared: Path, command: str) -> None:
+    wrong = THEIRS % ", joins: [ups.0.cat, ups.7.cat]"
+    result = CliRunner().invoke(
+        app, [command, str(prepared), "--set", wrong, "--set", "name=unbuilt"]
+    )
+    assert isinstance(result.exception, ConfigError)
+    assert "ups.7.cat" in str(result.exception)
+    assert "ups.0.cat, ups.1.cat, ups.2.cat" in str(result.exception)
+    assert not (prepared.parent / "runs" / "unbuilt").exists()
+
+
+def test_it_says_where_cells_go_into_a_network_of_others(prepared: Path) -> None:
+    result = plan(prepared, "--no-measure", "--set", THEIRS % "")
+    assert "theirs is itself with cells at ups.0.cat (stride 4, 16 + 16 channels)" in result.output
+    assert "multiples of 8" in result.output
+
+
 def rows(output: str) -> dict[str, list[str]]:
     """Words of the table's lines, by kind."""
     kinds = {"prepare", "pretrain", "search", "retrain", "baseline", "evaluate"}

@@ -6,6 +6,7 @@ import json
 import pickletools
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from distributed_iac.config.backbone import (
     AttentionUnetSettings,
     BackboneSettings,
     BasicUnetSettings,
+    CustomSettings,
     DynUnetSettings,
     FlexibleUnetSettings,
     NnUnetSettings,
@@ -48,6 +50,7 @@ BACKBONES: dict[str, BackboneSettings] = {
         encoder="resnet10", decoder_channels=(8, 8, 8, 8, 8), label="flex"
     ),
     "attention_unet": AttentionUnetSettings(channels=(4, 4, 8, 8, 8)),
+    "custom": CustomSettings(import_="tests.foreign:CroppingUNet"),
 }
 
 
@@ -62,6 +65,17 @@ def test_a_loaded_network_is_the_exported_one_bit_for_bit(
     assert model.card.backbone == backbone
     assert model.card.genotype == network.genotype
     assert model.card.fingerprint == network.store.fingerprint
+
+
+def test_a_network_of_others_says_what_it_misses_where_its_program_is_not_installed(
+    tmp_path: Path, trained: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained("acdc", kind="cells", backbone=BACKBONES["custom"]).export(tmp_path / "model")
+    assert "tests.foreign:CroppingUNet" in (tmp_path / "model" / "README.md").read_text()
+    monkeypatch.setitem(sys.modules, "tests.foreign", None)
+    with pytest.raises(ConfigError, match="MODULE:NAME") as caught:
+        load_model(tmp_path / "model", device="cpu")
+    assert "tests.foreign:CroppingUNet" in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["plain", "residual"])

@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from distributed_iac.config.backbone import (
     BackboneSettings,
     BasicUnetSettings,
+    CustomSettings,
     DynUnetSettings,
     FlexibleUnetSettings,
     NnUnetSettings,
     SmpUnetSettings,
+    UnetSettings,
 )
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.planner import Fingerprint2d
@@ -70,6 +72,20 @@ def _cases() -> Iterator[Case]:
         "basic_unet-pixelshuffle",
         BasicUnetSettings(features=(4, 6, 8, 10, 12, 5), upsample="pixelshuffle"),
     )
+    yield Case("unet-plain", UnetSettings(channels=(4, 6, 8, 10), dropout=0.2, bias=False))
+    yield Case(
+        "unet-options",
+        UnetSettings(
+            channels=(4, 6, 8),
+            strides=(2, 4),
+            kernel_size=5,
+            up_kernel_size=3,
+            num_res_units=2,
+            act="relu",
+            norm="batch",
+            adn_ordering="ADN",
+        ),
+    )
     yield Case(
         "dynunet-planned",
         DynUnetSettings(base_features=4, supervised_scales="all"),
@@ -91,6 +107,21 @@ def _cases() -> Iterator[Case]:
     yield Case(
         "smp_unet-mit",
         SmpUnetSettings(encoder="mit_b0", decoder_channels=(16, 16, 8, 8, 8)),
+        requires=("segmentation_models_pytorch",),
+    )
+    yield Case("custom-crop", CustomSettings(import_="tests.foreign:CroppingUNet"))
+    yield Case("custom-sum", CustomSettings(import_="tests.foreign:SumUNet"))
+    yield Case("custom-whole", CustomSettings(import_="tests.foreign:SharedUNet"))
+    yield Case(
+        "custom-smp",
+        CustomSettings(
+            import_="segmentation_models_pytorch:Unet",
+            settings={
+                "encoder_name": "resnet18",
+                "encoder_weights": None,
+                "decoder_channels": [32, 32, 16, 16, 8],
+            },
+        ),
         requires=("segmentation_models_pytorch",),
     )
     for kind in ("plain", "residual"):

@@ -24,6 +24,8 @@ ADAPTER: TypeAdapter[BackboneSettings] = TypeAdapter(BackboneSettings)
         ({"name": "basic_unet"}, "basic_unet-medium"),
         ({"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]}, "basic_unet-4-4-8-8-8-4"),
         ({"name": "basic_unet", "label": "mine"}, "mine"),
+        ({"name": "unet"}, "unet-16-32-64-128-256"),
+        ({"name": "unet", "channels": [4, 8, 8], "num_res_units": 2}, "unet-4-8-8-r2"),
         ({"name": "dynunet"}, "dynunet"),
         ({"name": "dynunet", "base_features": 16, "max_stages": 5}, "dynunet-w16-s5"),
         ({"name": "flexible_unet", "encoder": "resnet34"}, "flexible_unet-resnet34"),
@@ -41,7 +43,9 @@ def test_networks_that_differ_have_keys_that_differ(given: dict[str, Any], key: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"name": "unet"}, "basic_unet"),
+        ({"name": "vnet"}, "basic_unet"),
+        ({"name": "unet", "channels": [8, 8]}, "channels"),
+        ({"name": "unet", "channels": [8, 8, 8], "strides": [2]}, "one less than channels, 2"),
         ({"name": "basic_unet", "features": [8, 8]}, "features"),
         ({"name": "swin_unetr", "feature_size": 20}, "multiple of 12"),
         ({"name": "dynunet", "strides": [[1, 1], [2, 2]]}, "three or more stages"),

@@ -15,6 +15,7 @@ from distributed_iac.config.backbone import (
     BasicUnetSettings,
     DynUnetSettings,
     FlexibleUnetSettings,
+    UnetSettings,
 )
 from distributed_iac.errors import CheckpointError, ConfigError
 from distributed_iac.nets.build import build_backbone
@@ -72,6 +73,27 @@ def test_a_state_dict_of_monais_own_basic_unet_loads(tmp_path: Path) -> None:
     ours = build_backbone(settings, 1, 3).eval()
     x = torch.randn(1, 1, 32, 48)
     assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("units", [0, 2])
+@pytest.mark.parametrize("size", [(32, 48), (37, 50)])
+def test_a_checkpoint_of_monais_own_unet_loads_and_gives_its_logits(
+    tmp_path: Path, units: int, size: tuple[int, int]
+) -> None:
+    from monai.networks.nets.unet import UNet
+
+    channels, strides = (4, 8, 16), (2, 2)
+    theirs = UNet(2, 1, 3, channels, strides, num_res_units=units, norm="batch").eval()
+    torch.save({"model": theirs.state_dict(), "epoch": 7}, tmp_path / "monai.pt")
+    settings = UnetSettings(channels=channels, num_res_units=units, norm="batch")
+    settings = settings.model_copy(update={"weights": tmp_path / "monai.pt"})
+    x = torch.randn(1, 1, *size)
+    padded = nn.functional.pad(x, (0, -size[1] % 4, 0, -size[0] % 4), "replicate")
+    expected = theirs(padded)[..., : size[0], : size[1]]
+    assert torch.equal(build_backbone(settings, 1, 3).eval()(x), expected)
+    other = settings.model_copy(update={"num_res_units": 2 - units})
+    with pytest.raises(ConfigError, match=r"unexpected: model\.0\.conv"):
+        build_backbone(other, 1, 3)
 
 
 def test_a_state_dict_of_monais_own_dynunet_loads_although_it_holds_everything_twice(

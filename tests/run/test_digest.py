@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError, StoreError
 from distributed_iac.jobs.plan import plan_jobs
+from distributed_iac.nets.custom_proof import _looked_at
 from distributed_iac.run.digest import Digests
+from distributed_iac.run.local_sweep import LocalSweep
 
 UNET = "acdc/basic_unet-tiny"
 PRETRAIN, PLAIN = f"{UNET}/pretrain", f"{UNET}/evaluate/plain"
@@ -129,6 +134,33 @@ def test_given_weights_count_by_content(tmp_path: Path) -> None:
     assert PRETRAIN not in first
     with pytest.raises(ConfigError, match="must be there"):
         digests(config(backbones=[{"name": "basic_unet", "weights": "absent.pt"}]))
+
+
+def test_a_network_of_others_counts_by_what_it_computes(
+    tmp_path: Path,
+    finished: LocalSweep,
+    make_config: Callable[..., RunConfig],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its program may be edited; what it computes may not change without a new result."""
+    del finished  # its store is there
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def of(program: str) -> dict[str, str]:
+        (tmp_path / "their_unet.py").write_text(program, encoding="utf-8")
+        for forget in (_looked_at.cache_clear, importlib.invalidate_caches):
+            forget()
+        monkeypatch.delitem(sys.modules, "their_unet", raising=False)
+        run = make_config(backbones=[{"name": "custom", "import": "their_unet:UNet"}])
+        graph = plan_jobs(run)
+        known = Digests(run, graph)
+        return {key: known[key] for key in (job.key for job in graph.jobs()) if "custom" in key}
+
+    first = of("from tests.foreign import FlatUNet as UNet")
+    assert first == of("# it is said what it is\nfrom tests.foreign import FlatUNet as UNet")
+    other = of("from tests.foreign import SharperUNet as UNet  # the same tensors")
+    assert first
+    assert all(first[key] != other[key] for key in first)
 
 
 def test_the_digest_of_a_trained_nnunet_follows_its_files(tmp_path: Path) -> None:
