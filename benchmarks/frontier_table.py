@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, RANKS, STOPS, TRIES, random_cell
+from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, RANKS, STOPS, TRIES, random_cell, stop
 from distributed_iac.genotype import Genotype
 
 Key = tuple[int, str, str]
@@ -37,7 +37,7 @@ WIDTH = 130
 
 FAMILIES: Mapping[str, str] = {
     **{name: arm.family for name, arm in ARMS.items()},
-    **{f"stop-{epoch}": "early stopping alone" for epoch in STOPS},
+    **{stop(epoch): "early stopping alone" for epoch in STOPS},
     **dict.fromkeys(RANKS, "rank"),
     **{f"random search-{tries}": "random search" for tries in TRIES},
 }

@@ -163,7 +163,7 @@ def _config(out: Path, seed: int, problem: PlantedProblem) -> dict[str, Any]:
         "search": {
             "epochs": 60,
             "warmup_epochs": 5,
-            "weights": {"kind": "adam", "learning_rate": 2e-3},
+            "weights": {"kind": "adam", "learning_rate": 1e-2},
             "architecture": {"kind": "adam", "learning_rate": 3e-2, "betas": [0.5, 0.999]},
             "validate_every": 10,
         },
