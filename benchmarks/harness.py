@@ -152,20 +152,26 @@ def print_timings(title: str, timings: Mapping[str, Timing], reference: str) -> 
 
 
 def write_result(
-    name: str, *, settings: Mapping[str, Any], results: Mapping[str, Any], packages: tuple[str, ...]
+    name: str,
+    *,
+    settings: Mapping[str, Any],
+    results: Mapping[str, Any],
+    packages: tuple[str, ...],
+    folder: Path = RESULTS,
 ) -> Path:
-    """Write ``results/<name>.json``.
+    """Write ``<name>.json``.
 
     Args:
         name: Of the benchmark.
         settings: What was measured: sizes, repetitions.
         results: JSON-able numbers.
         packages: Packages whose versions matter besides those of ``describe_environment``.
+        folder: Where to.
     """
     environment = describe_environment()
     environment["packages"] |= {package: metadata.version(package) for package in packages}
     environment["command"] = ["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]
-    path = RESULTS / f"{name}.json"
+    path = folder / f"{name}.json"
     write_json(
         path,
         {

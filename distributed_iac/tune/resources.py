@@ -21,7 +21,10 @@ from distributed_iac.run.sweep_folder import Reserved
 GIGABYTE = 1e9
 ROUNDING = 1e-9
 
-_LESS = "reserve less, or join a larger cluster with --address"
+_LESS = (
+    "reserve less, or join a larger cluster with --address; plan --no-measure plans for another "
+    "machine than this"
+)
 _REMEDIES = {"cpus": _LESS, "gpus": f"{_LESS}; device: cpu reserves none", "memory": _LESS}
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from benchmarks.memory_store import MemoryStore
 from distributed_iac.cell.implant import SearchNetwork
@@ -182,6 +184,51 @@ def test_recorded_steps_change_nothing_and_are_recorded_anew_after_every_pruning
     # Both steps, at first and after each of the three prunings.
     assert tape.log.count("record") == 2 * (1 + 3)
     assert tape.log.count("replay") > tape.log.count("record")
+
+
+class Written(TorchDispatchMode):
+    """What a step consists of: its operations, and the sizes of what they are given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[tuple[str, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        sizes = [tuple(x.shape) for x in tree_leaves(args) if isinstance(x, torch.Tensor)]
+        self.log.append((str(func), sizes))
+        return func(*args, **(kwargs or {}))
+
+
+def both_steps(stage: SearchStage) -> list[tuple[str, Any]]:
+    batches = next(stage._architecture_batches), next(stage._weight_batches)
+    with Written() as written:
+        stage._bilevel.architecture_step(batches[0])
+        stage._bilevel.weight_step(batches[1])
+    return written.log
+
+
+def kept_tensors(stage: SearchStage) -> dict[str, int]:
+    """Addresses of all that outlives a step: parameters, buffers, optimisers' state."""
+    kept = dict(stage.network.state_dict(keep_vars=True))
+    for optimiser in (stage._bilevel.weight_optimiser, stage._bilevel.architecture_optimiser):
+        for place, state in enumerate(optimiser.state.values()):
+            kept |= {f"{type(optimiser)} {place} {name}": one for name, one in state.items()}
+    return {name: one.data_ptr() for name, one in kept.items() if torch.is_tensor(one)}
+
+
+@pytest.mark.parametrize("epochs", [1, 5], ids=["whole", "pruned"])
+def test_a_step_is_one_that_can_be_recorded(build: Build, epochs: int) -> None:
+    """The same operations on the same sizes at the same addresses, whatever the batch holds."""
+    stage = build(cell=RELAXING)
+    run(stage, epochs)
+    both_steps(stage)  # creates what optimisers keep
+    logs, addresses = [], [kept_tensors(stage)]
+    for _ in range(3):
+        logs.append(both_steps(stage))
+        addresses.append(kept_tensors(stage))
+    assert len(logs[0]) > 500
+    assert logs[1] == logs[0] == logs[2]
+    assert all(one == addresses[0] for one in addresses)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="records on a GPU")

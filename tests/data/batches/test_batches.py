@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +12,17 @@ import torch
 from benchmarks.memory_store import MemoryStore
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.data.batches.loader import Batch, Batches
-from distributed_iac.errors import CheckpointError
+from distributed_iac.errors import CheckpointError, StoreError
 
 CPU = torch.device("cpu")
 Stores = Callable[..., MemoryStore]
 
 
-def stream(store: MemoryStore, *parts: str, seed: int = 0, **settings: Any) -> Batches:
+def stream(
+    store: MemoryStore, *parts: str, seed: int = 0, ahead: bool = False, **settings: Any
+) -> Batches:
     chosen = BatchSettings(**{"batch_size": 5, **settings})
-    return Batches(store, parts or ("weights",), chosen, seed=seed, device=CPU)
+    return Batches(store, parts or ("weights",), chosen, seed=seed, device=CPU, ahead=ahead)
 
 
 def equal(first: Batch, second: Batch) -> bool:
@@ -30,17 +33,18 @@ def equal(first: Batch, second: Batch) -> bool:
     )
 
 
+@pytest.mark.parametrize("ahead", [False, True], ids=["behind", "ahead"])
 @pytest.mark.parametrize("augmentation", ["none", "light", "strong"])
 @pytest.mark.parametrize(("before", "steps"), [(0, "pass"), (4, "pass"), (17, "pass"), (9, 4)])
 def test_saved_and_loaded_batches_continue_bit_for_bit(
-    slice_store: Stores, augmentation: str, before: int, steps: Any
+    slice_store: Stores, augmentation: str, before: int, steps: Any, ahead: bool
 ) -> None:
     settings = {
         "augmentation": augmentation,
         "steps_per_epoch": steps,
         "mirror_axes": {"rows", "columns"},
     }
-    running = stream(slice_store(), **settings)
+    running = stream(slice_store(), ahead=ahead, **settings)
     for _ in range(before):
         next(running)
     file = io.BytesIO()
@@ -48,9 +52,46 @@ def test_saved_and_loaded_batches_continue_bit_for_bit(
     expected = [next(running) for _ in range(12)]
 
     file.seek(0)
-    fresh = stream(slice_store(), seed=5, **settings)
+    fresh = stream(slice_store(), seed=5, ahead=not ahead, **settings)
+    next(fresh)
     fresh.load_state_dict(torch.load(file, weights_only=True))
     assert all(equal(next(fresh), batch) for batch in expected)
+
+
+class Watched:
+    """A store that says which batches were read, and may fail at one."""
+
+    def __init__(self, store: MemoryStore, fails_at: int = 0) -> None:
+        self.store, self.read, self.fails_at = store, threading.Semaphore(0), fails_at
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def images(self, rows: Any, dtype: Any = np.float32) -> Any:
+        self.count += 1
+        if self.count == self.fails_at:
+            raise StoreError("a shard is whole", came="half of it", remedy="prepare it again")
+        self.read.release()
+        return self.store.images(rows, dtype)
+
+
+def test_the_next_batch_is_read_while_this_one_is_in_use(slice_store: Stores) -> None:
+    for ahead in (True, False):
+        watched = Watched(slice_store())
+        next(stream(watched, ahead=ahead))  # type: ignore[arg-type]
+        assert watched.read.acquire(timeout=30)
+        assert watched.read.acquire(timeout=30 if ahead else 0.2) == ahead
+
+
+def test_what_fails_while_reading_ahead_fails_at_the_batch_that_needs_it(
+    slice_store: Stores,
+) -> None:
+    batches = stream(Watched(slice_store(), fails_at=3), ahead=True)  # type: ignore[arg-type]
+    next(batches)
+    next(batches)
+    with pytest.raises(StoreError, match="a shard is whole"):
+        next(batches)
 
 
 def test_batches_hold_the_slices_that_their_rows_name(slice_store: Stores) -> None:

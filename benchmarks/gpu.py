@@ -1,0 +1,390 @@
+"""Everything that only a GPU can answer, in one go and under nine minutes; dry on a CPU.
+
+    python -m benchmarks.gpu --folder WORK                  # on a card
+    python -m benchmarks.gpu --folder WORK --source ACDC    # the pair of searches on real patients
+    python -m benchmarks.gpu --folder WORK --toy            # the same code on a CPU, toy sizes
+
+Parts, each written when it is done, the cheap ones first:
+
+* ``tests``: what of ``tests/training`` runs on a GPU alone.
+* ``steps``: a search's two steps executed, recorded as CUDA graphs, and with the cell as research
+  code computes it (``benchmarks.plain_pcdarts``), at three sizes.
+* ``feeding``: the steps with batches at hand, read before each, and read meanwhile.
+* ``precision``: the same search in bfloat16 and float32: the epoch in which their cells part.
+* ``patients``: what ``plan`` forecasts of a search, and a full and an LTH search as users run
+  them: seconds, memory against the forecast, genes in common.
+
+Without a GPU and without ``--toy`` nothing is measured. The toy's figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+import yaml
+from torch import Tensor
+
+from benchmarks.harness import RESULTS, as_json, measure, print_timings, write_result
+from benchmarks.memory_store import MemoryStore
+from benchmarks.plain_pcdarts import PlainPcDartsCell
+from benchmarks.sweeps import folder_options
+from distributed_iac.agreement import gene_agreement
+from distributed_iac.cell.implant import SearchNetwork
+from distributed_iac.cell.search_cell import SearchCell
+from distributed_iac.cell.supernet import SupernetCell
+from distributed_iac.config.backbone import BasicUnetSettings
+from distributed_iac.config.batches import BatchSettings
+from distributed_iac.config.cell import CellSettings
+from distributed_iac.config.load import load_config
+from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.training import AdamSettings, CudaGraphs, Precision, SearchSettings
+from distributed_iac.data.batches.loader import Batch, Batches
+from distributed_iac.genotype import Genotype
+from distributed_iac.nets.build import build_backbone
+from distributed_iac.phantom import make_phantom
+from distributed_iac.run.probe import probe
+from distributed_iac.training.bilevel import Bilevel
+from distributed_iac.training.features import FeatureCache
+from distributed_iac.training.search import SearchStage
+from distributed_iac.training.targets import TargetCoder
+
+ROOT = Path(__file__).parents[1]
+CLASSES = 3
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a step computes on.
+
+    Args:
+        side: Pixels along a slice's side.
+        batch: Slices.
+        cell: The cells.
+    """
+
+    side: int
+    batch: int
+    cell: CellSettings
+
+    def __str__(self) -> str:
+        cell = f"width {self.cell.width}, K {self.cell.partial_channels}"
+        return f"{cell}, {self.batch} x {self.side} x {self.side}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is.
+
+    Args:
+        device: Where to compute.
+        sizes: The smallest first.
+        repetitions: Timings of each candidate.
+        epochs: Of the searches in two precisions.
+        steps: In each of their epochs.
+        settings: Of the pair of searches, on top of ``configs/acdc.yaml``'s.
+        source: Real patients in ACDC's layout; None: phantoms.
+    """
+
+    device: torch.device
+    sizes: tuple[Size, ...]
+    repetitions: int
+    epochs: int
+    steps: int
+    settings: Mapping[str, Any]
+    source: Path | None = None
+
+
+def size(side: int, batch: int, width: int, partial_channels: int, nodes: int = 4) -> Size:
+    """A size whose cells search over all operations."""
+    cell = CellSettings(width=width, partial_channels=partial_channels, nodes=nodes)
+    return Size(side, batch, cell)
+
+
+CARD = Scale(
+    torch.device("cuda"),
+    (size(80, 8, 8, 1), size(160, 16, 16, 4), size(256, 16, 32, 4)),
+    repetitions=15,
+    epochs=12,
+    steps=20,
+    settings={
+        "batches": {"batch_size": 16, "steps_per_epoch": 20},
+        "pretrain": {"epochs": 20, "validate_every": 20},
+        "search": {"epochs": 40, "warmup_epochs": 5, "validate_every": 20, "feature_cache": 0.5},
+    },
+)
+TOY = Scale(
+    torch.device("cpu"),
+    (size(32, 2, 4, 2, nodes=1),),
+    repetitions=1,
+    epochs=2,
+    steps=2,
+    settings={
+        "batches": {"batch_size": 2, "steps_per_epoch": 2},
+        "cell": {"width": 4, "nodes": 1, "partial_channels": 2},
+        "pretrain": {"epochs": 1, "validate_every": 1},
+        "search": {"epochs": 3, "warmup_epochs": 1, "validate_every": 3},
+    },
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the parts in order, and write what there is after each."""
+    parser = folder_options(__doc__)
+    parser.add_argument("--toy", action="store_true", help="on a CPU, to try the script")
+    parser.add_argument("--source", type=Path, help="real patients in ACDC's layout")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    given = parser.parse_args(arguments)
+    if not (given.toy or torch.cuda.is_available()):
+        sys.exit("no GPU is visible here: --toy tries the same code on the CPU")
+    scale = TOY if given.toy else CARD
+    source = None if given.source is None else given.source.resolve()
+    scale = Scale(**{**vars(scale), "source": source})
+    given.folder.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {}
+    for name in given.parts:
+        begun = time.perf_counter()
+        print(f"== {name}", flush=True)
+        found = PARTS[name](scale) if name != "patients" else patients(scale, given.folder)
+        results[name] = {"seconds": time.perf_counter() - begun, "found": found}
+        settings = {"scale": str(scale)}
+        # A toy's figures are nobody's: they stay in its folder.
+        folder = given.folder if given.toy else RESULTS
+        path = write_result("gpu", settings=settings, results=results, packages=(), folder=folder)
+        print(path)
+
+
+def tests(scale: Scale) -> str:
+    """Last line of the tests that a GPU alone can run, or is the subject of."""
+    del scale
+    command = [sys.executable, "-m", "pytest", "tests/training", "-q", "-k", "gpu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    last = done.stdout.strip().splitlines()[-1]
+    if done.returncode:
+        print(done.stdout)
+    print(last)
+    return last
+
+
+def steps(scale: Scale) -> dict[str, Any]:
+    """Time the two steps of a search, executed and recorded, against plain PC-DARTS."""
+    found = {}
+    for one in scale.sizes:
+        ways: dict[str, Bilevel] = {
+            "executed": bilevel(one, scale.device),
+            "plain PC-DARTS": bilevel(one, scale.device, cell=PlainPcDartsCell),
+        }
+        if scale.device.type == "cuda":
+            ways["recorded"] = bilevel(one, scale.device, graphs="auto")
+        batch = next(feed(one, scale.device))
+
+        def both(way: Bilevel) -> Tensor:
+            way.architecture_step(batch)  # noqa: B023 - called in this round alone
+            loss = way.weight_step(batch)  # noqa: B023
+            settle(scale.device)
+            return loss
+
+        timings = measure(
+            {name: partial(both, way) for name, way in ways.items()},
+            repetitions=scale.repetitions,
+            calls=2,
+            warmups=3,  # recorded steps are executed three times first
+        )
+        print_timings(f"two steps, {one}", timings, "executed")
+        found[str(one)] = as_json(timings, "executed")
+    return found
+
+
+def feeding(scale: Scale) -> dict[str, Any]:
+    """Time the two steps with batches at hand, read before each, and read by a thread meanwhile."""
+    found = {}
+    for one in scale.sizes:
+        way, kept = bilevel(one, scale.device), next(feed(one, scale.device))
+
+        def both(take: Callable[[], Batch]) -> None:
+            way.architecture_step(take())  # noqa: B023 - called in this round alone
+            way.weight_step(take())  # noqa: B023
+            settle(scale.device)
+
+        takes: dict[str, Callable[[], Batch]] = {"at hand": lambda: kept}  # noqa: B023
+        for name, ahead in (("read before", False), ("read meanwhile", True)):
+            takes[name] = feed(one, scale.device, ahead=ahead).__next__
+        timings = measure(
+            {name: partial(both, take) for name, take in takes.items()},
+            repetitions=scale.repetitions,
+            calls=2,
+        )
+        print_timings(f"two steps and their batches, {one}", timings, "at hand")
+        found[str(one)] = as_json(timings, "at hand")
+    return found
+
+
+def precision(scale: Scale) -> dict[str, Any]:
+    """Search twice from the same start; when do the cells part?"""
+    found = {}
+    for one in scale.sizes:
+        exact, rough = (genotypes(one, scale, way) for way in ("float32", "bfloat16"))
+        pairs = list(zip(exact, rough, strict=True))
+        parted = next((epoch for epoch, (a, b) in enumerate(pairs, 1) if a != b), None)
+        last = gene_agreement(*(Genotype.from_json(text) for text in pairs[-1]))
+        print(f"{one}: cells part in epoch {parted}; {last.same} of {last.total} genes at the end")
+        found[str(one)] = {"parted": parted, "same": last.same, "of": last.total}
+    return found
+
+
+def patients(scale: Scale, folder: Path) -> dict[str, Any]:
+    """Full and LTH as users run them, and what ``plan`` had said."""
+    source = scale.source or (folder / "acdc").resolve()
+    if not source.exists():
+        make_phantom("acdc", source, patients=12, seed=0, size="tiny")
+    path = folder / "gpu.yaml"
+    settings = {
+        "base": str(ROOT / "configs" / "search_small.yaml"),
+        "name": "gpu",
+        "device": scale.device.type,
+        "stores": str(folder / "stores"),
+        "out": str(folder / "runs"),
+        "data": [{"name": "acdc", "source": str(source), "preprocess": {"patch": "auto"}}],
+        "backbones": [{"name": "basic_unet", "features": "small"}],
+        **scale.settings,
+    }
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    command("prepare", path)
+    forecast = probe(load_config(path), "search")
+    found: dict[str, Any] = {"forecast": vars(forecast)}
+    cells = []
+    for arm in ("full", "lth"):
+        command("search", path, "--dataset", "acdc", "--arm", arm)
+        [end] = folder.glob(f"runs/gpu/acdc/*/search/{arm}/seed0")
+        rows = pq.read_table(end / "epochs.parquet").to_pylist()
+        cells.append(Genotype.from_json(rows[-1]["genotype"]))
+        found[arm] = {
+            "epochs": len(rows),
+            "seconds": rows[-1]["total_seconds"],
+            "memory_bytes": max(row["memory_bytes"] for row in rows),
+            "op_evaluations": rows[-1]["op_evaluations"],
+        }
+    shared = gene_agreement(*cells)
+    print(f"{shared.same} of {shared.total} genes in common; {found}")
+    return {**found, "same": shared.same, "of": shared.total}
+
+
+def command(name: str, path: Path, *arguments: str) -> None:
+    """Run a command of this project; its failure ends the benchmark."""
+    line = [sys.executable, "-m", "distributed_iac.cli.main", name, str(path), *arguments]
+    subprocess.run(line, check=True)
+
+
+PARTS: Mapping[str, Any] = {
+    "tests": tests,
+    "steps": steps,
+    "feeding": feeding,
+    "precision": precision,
+    "patients": patients,
+}
+
+
+def settle(device: torch.device) -> None:
+    """Wait until the device has computed everything."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def settings_for(
+    precision: Precision = "auto", graphs: CudaGraphs = "off", epochs: int = 2
+) -> SearchSettings:
+    """Rates of ``configs/search_small.yaml``, one epoch of warm-up."""
+    return SearchSettings(
+        epochs=epochs,
+        warmup_epochs=1,
+        weights=AdamSettings(learning_rate=2e-3),
+        architecture=AdamSettings(learning_rate=3e-2, betas=(0.5, 0.999)),
+        validate_every=epochs,
+        precision=precision,
+        cuda_graphs=graphs,
+    )
+
+
+def searched(one: Size, cell: type[SearchCell] = SupernetCell) -> SearchNetwork:
+    """A frozen U-Net with four skips, and cells in them."""
+    backbone = build_backbone(BasicUnetSettings(features="small"), 1, CLASSES)
+    return SearchNetwork(backbone, one.cell, torch.Generator().manual_seed(0), cell)
+
+
+def bilevel(
+    one: Size,
+    device: torch.device,
+    *,
+    cell: type[SearchCell] = SupernetCell,
+    graphs: CudaGraphs = "off",
+) -> Bilevel:
+    """The steps of a search that keeps no features."""
+    network = searched(one, cell).to(device).train()
+    store = slices(one)
+    coder = TargetCoder(store.scheme).to(device)
+    cache = FeatureCache(network.encode, [], 0)
+    return Bilevel(network, coder, settings_for(graphs=graphs), one.batch, device, cache)
+
+
+def slices(one: Size) -> MemoryStore:
+    """Discs with rings on noise, enough for two batches of training and one to validate."""
+    generator = np.random.default_rng(0)
+    count = 4 * one.batch
+    y, x = np.mgrid[: one.side, : one.side] / one.side
+    centres = generator.uniform(0.35, 0.65, (count, 2))
+    radius = np.hypot(y - centres[:, :1, None], x - centres[:, 1:, None])
+    labels = np.where(radius < 0.12, 1, np.where(radius < 0.25, 2, 0))
+    images = np.array([0.0, 1.0, -1.0])[labels] + generator.normal(0, 0.6, labels.shape)
+    parts = ["weights", "weights", "architecture", "val"]
+    names = [f"{part}{number}" for number, part in enumerate(parts)]
+    split = {part: [name for name in names if name.startswith(part)] for part in set(parts)}
+    return MemoryStore(
+        images[:, None].astype(np.float32), labels, np.repeat(names, one.batch).tolist(), split
+    )
+
+
+def batch_settings(one: Size, steps_per_epoch: int) -> BatchSettings:
+    """Augmented batches, as searches of real data have them."""
+    return BatchSettings(
+        batch_size=one.batch, steps_per_epoch=steps_per_epoch, augmentation="strong"
+    )
+
+
+def feed(one: Size, device: torch.device, *, ahead: bool = False) -> Batches:
+    """Batches of a search's weight steps."""
+    settings = batch_settings(one, 1)
+    return Batches(slices(one), ["weights"], settings, seed=0, device=device, ahead=ahead)
+
+
+def genotypes(one: Size, scale: Scale, way: Precision) -> list[str]:
+    """The cell after every epoch of a full search, as JSON."""
+    store = slices(one)
+    stage = SearchStage(
+        searched(one),
+        store,
+        store.scheme,
+        settings_for(way, epochs=scale.epochs),
+        batch_settings(one, scale.steps),
+        PruningSettings(policy="none"),
+        seed=0,
+        device=scale.device,
+    )
+    found = []
+    while not stage.done:
+        report = stage.step()
+        if stage.history.observed:
+            found.append(str(report["genotype"]))
+    return found
+
+
+if __name__ == "__main__":
+    main()
