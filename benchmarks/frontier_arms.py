@@ -87,6 +87,7 @@ CAREFUL = _js("distinguished", 10, 5, patience=3, warmup=10, max_wait=10, tau=0.
 SLOW = {"weights": {"kind": "adam", "learning_rate": 2e-3}}
 """A rate of the cells' weights as on real data (``configs/search_small.yaml``)."""
 
+
 def stop(epoch: int) -> str:
     """Name of early stopping alone after an epoch."""
     return f"stop-{epoch}"

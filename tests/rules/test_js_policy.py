@@ -21,9 +21,7 @@ from distributed_iac.pruning.js import JsPolicy
 from distributed_iac.pruning.policy import NoPruning
 from distributed_iac.stability import assess
 
-CAREFUL = SignalSettings(guard="distinguished")
-QUICK = JsPolicy(StabilitySettings(window=2, tau=0.02, patience=2, warmup=4, max_wait=4), CAREFUL)
-SLOW = JsPolicy(StabilitySettings(window=5, tau=0.01, patience=3, warmup=10, max_wait=10), CAREFUL)
+QUICK = JsPolicy(StabilitySettings(window=2, tau=0.02, patience=2, warmup=4, max_wait=4))
 
 
 def operations_of(decision: PruneDecision) -> list[OperationRemoval]:
@@ -120,7 +118,7 @@ def test_planted_losers_go_and_the_planted_winner_stays(simulation) -> None:
     speed = np.full((280, 8), 0.0)
     winner = rng.integers(1, 8, 280)
     speed[np.arange(280), winner] = 0.4
-    *_, (history, _) = drift(simulation, start, SLOW, speed, epochs=60, moving=20)
+    *_, (history, _) = drift(simulation, start, JsPolicy(), speed, epochs=60, moving=20)
     alive = history.live_operations
     losers = alive[:, 1:].sum() - alive[np.arange(280), winner].sum()
     assert losers / (280 * 6) <= 0.05
@@ -380,7 +378,7 @@ def test_an_interrupted_search_decides_as_an_uninterrupted_one(
             if epoch == stop:
                 history = ImportanceHistory.from_state(json.loads(json.dumps(history.to_state())))
             history = bandit.epoch(history, 5)
-            decision = SLOW.decide(history)
+            decision = JsPolicy().decide(history)
             history = history.prune(decision.removals)
             decisions.append(decision.to_dict())
         return decisions, history.to_state()

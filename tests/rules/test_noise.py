@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from distributed_iac.config.pruning import JsSettings, SignalSettings, StabilitySettings
+from distributed_iac.config.pruning import LTH, JsSettings, SignalSettings
 from distributed_iac.genotype import CellTopology
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.pruning.discretise import discretise
@@ -20,8 +20,7 @@ EPOCHS, STEPS, CELLS = 100, 5, 179
 ROWS = CELLS * 14
 """2,506 edges for each of the four kinds of noise: 10,024 in all."""
 
-SLOW = StabilitySettings(window=5, tau=0.01, patience=3, warmup=10, max_wait=10)
-CAREFUL = JsPolicy(SLOW, SignalSettings(guard="distinguished"))
+EARLY = JsPolicy(LTH.stability, LTH.signal, LTH.js)
 
 Noise = Callable[[np.random.Generator], Iterator[np.ndarray]]
 
@@ -54,7 +53,7 @@ def random_walk(rng: np.random.Generator) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("noise", [white, autoregressive, random_walk])
 def test_at_most_one_percent_of_noisy_edges_ever_lose_anything(simulation, noise: Noise) -> None:
     history = ImportanceHistory.start(CellTopology(), CELLS, momentum=0.0)
-    policy, samples = CAREFUL, noise(np.random.default_rng(11))
+    policy, samples = JsPolicy(), noise(np.random.default_rng(11))
     for epoch in range(EPOCHS):
         logits = next(samples)
         history = simulation.show(history, epoch, logits[..., :8], logits[..., 8])
@@ -66,7 +65,7 @@ def test_at_most_one_percent_of_noisy_edges_ever_lose_anything(simulation, noise
 def test_fluctuation_around_uniform_never_looks_settled(simulation, noise: Noise) -> None:
     """The weaker guard, too, takes noise around a level for what it is; a walk it may not."""
     history = ImportanceHistory.start(CellTopology(), CELLS, momentum=0.0)
-    policy = JsPolicy(SLOW, SignalSettings(guard="settled", horizon=50, min_ratio=1.0))
+    policy = JsPolicy(signal=SignalSettings(guard="settled", min_ratio=1.0))
     samples = noise(np.random.default_rng(13))
     for epoch in range(EPOCHS):
         logits = next(samples)
@@ -78,7 +77,7 @@ def test_fluctuation_around_uniform_never_looks_settled(simulation, noise: Noise
 def test_an_optimiser_without_signal_prunes_nothing_either(simulation) -> None:
     history = ImportanceHistory.start(CellTopology(), CELLS, momentum=0.5)
     bandit = simulation.Bandit(np.zeros((ROWS, 8)), np.zeros(ROWS), rate=0.03, seed=12)
-    policy = JsPolicy(SLOW, CAREFUL.signal, JsSettings(keep_fraction=0.0))
+    policy = JsPolicy(js=JsSettings(keep_fraction=0.0))
     for _ in range(EPOCHS):
         history = bandit.epoch(history, STEPS)
         history = history.prune(policy.decide(history).removals)
@@ -86,12 +85,12 @@ def test_an_optimiser_without_signal_prunes_nothing_either(simulation) -> None:
 
 
 @pytest.mark.parametrize("noise", [white, autoregressive, random_walk])
-def test_whatever_the_default_prunes_of_noise_hardly_an_operation_is_told_apart(
+def test_whatever_lth_prunes_of_noise_hardly_an_operation_is_told_apart(
     simulation, noise: Noise
 ) -> None:
     """It may follow a walk, as a longer search would; it never says that the data asked for it."""
     history = ImportanceHistory.start(CellTopology(), CELLS, momentum=0.0)
-    policy, samples = JsPolicy(), noise(np.random.default_rng(14))
+    policy, samples = EARLY, noise(np.random.default_rng(14))
     for epoch in range(EPOCHS):
         logits = next(samples)
         history = simulation.show(history, epoch, logits[..., :8], logits[..., 8])
@@ -105,7 +104,7 @@ def test_nor_of_an_optimiser_without_signal(simulation) -> None:
     pruned = 0
     for _ in range(EPOCHS):
         history = bandit.epoch(history, STEPS)
-        removals = JsPolicy().decide(history).removals
+        removals = EARLY.decide(history).removals
         history, pruned = history.prune(removals), pruned + len(removals)
     assert pruned > ROWS, "it follows chance, which is what must not be taken for evidence"
     _assert_hardly_told_apart(history)

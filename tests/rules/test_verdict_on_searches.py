@@ -78,5 +78,4 @@ def test_importance_that_has_settled_converges_once_both_windows_lie_behind_the_
     found = stopped_at(simulation, start, moving(settles) + [last] * (EPOCHS - settles))
     # The search's own patience makes an edge stable; the rule then asks for as many reports.
     calm = max(settles + 2 * STABILITY.window, STABILITY.warmup + 1)
-    rule = ConvergenceSettings()
-    assert found == max(calm + STABILITY.patience + rule.patience - 2, rule.grace + 1)
+    assert found == calm + (STABILITY.patience - 1) + (ConvergenceSettings().patience - 1)
