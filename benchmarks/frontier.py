@@ -348,9 +348,8 @@ def arms_for(seed: int, named: Sequence[str] | None, journal: Journal) -> list[s
     """Arms of a teacher, each after the one that it is like."""
     wanted = list(named or ARMS)
     if named is None and seed >= HELD_OUT:
-        wanted = [
-            name for name in (FULL, DEFAULT, *EQUAL, *chosen(journal.records)) if name in ARMS
-        ]
+        reported = {FULL, DEFAULT, *EQUAL, *chosen(journal.records)}
+        wanted = [name for name in ARMS if name in reported]
     needed = [ARMS[name].like for name in wanted]
     return [name for name in ARMS if name in wanted or name in needed]
 

@@ -98,8 +98,10 @@ ARMS: Mapping[str, Arm] = {
     DEFAULT: Arm("default", RunConfig.model_fields["arms"].default["lth"]),
     "search_small": Arm("settled", SMALL),
     "settled-10/w2": Arm("settled", _js("settled", 10, 2)),
+    "settled-1/w2": Arm("settled", _js("settled", 1, 2)),
     "settled-1/w2/all": Arm("settled", _everything(_js("settled", 1, 2))),
-    "slow weights": Arm("slow weights", _js("settled", 1, 2), search=SLOW),
+    "full, slow weights": Arm("slow weights", search=SLOW),
+    "settled-1/w2, slow weights": Arm("slow weights", _js("settled", 1, 2), search=SLOW),
     "distinguished/w5": Arm("distinguished", CAREFUL),
     "distinguished/w2": Arm("distinguished", _js("distinguished", 10, 2)),
     "pruning alone": Arm("pruning alone", _js("settled", 1, 2), to_the_end=True),
@@ -118,7 +120,7 @@ RANKS: Mapping[str, RankSettings] = {
 }
 """Ends of the full search by the order of its operations (DARTS+)."""
 
-EQUAL = (stop(15), "rank-2", "schedule-4", "random like default")
+EQUAL = ("random like default", "schedule-4", stop(15), "rank-2", "random search-4")
 """What costs about as many operations as the default: on every held-out teacher."""
 
 READ: Mapping[PolicyName, tuple[str, ...]] = {

@@ -9,8 +9,8 @@
 Stability alone cannot tell "settled" from "never moved": a search that learns nothing is
 perfectly stable. Competitor j counts as *behind* i only if two things hold:
 
-* **It is for good**, in the sense of ``settings.guard``. ``settled``, the default: with the
-  fluctuation that the windows show, j would hardly overtake i within ``horizon`` epochs
+* **It is for good**, in the sense of ``settings.guard``. ``settled``, of the default arm ``lth``:
+  with the fluctuation that the windows show, j would hardly overtake i within ``horizon`` epochs
   (:mod:`distributed_iac.pruning.catch_up`). So pruning anticipates what the longer search would
   have chosen, be it chance. ``distinguished``: the run's movement from the start separates them
   beyond what a driftless random walk does (:mod:`distributed_iac.importance.drift`). So pruning
