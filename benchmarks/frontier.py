@@ -37,6 +37,7 @@ from benchmarks.blind_pruning import BlindPolicy
 from benchmarks.frontier_arms import (
     ARMS,
     DEFAULT,
+    EQUAL,
     FULL,
     RANKS,
     STOPS,
@@ -44,13 +45,14 @@ from benchmarks.frontier_arms import (
     Arm,
     made_of,
     random_cell,
+    stop,
 )
 from benchmarks.frontier_table import HELD_OUT, chosen, last_line, show
 from benchmarks.harness import RESULTS, options
 from benchmarks.memory_store import MemoryStore
 from distributed_iac.agreement import gene_agreement
 from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
-from distributed_iac.config.base import to_plain
+from distributed_iac.config.base import to_identity, to_plain
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import AdamSettings, RetrainSettings, SearchSettings
 from distributed_iac.genotype import Genotype
@@ -76,11 +78,11 @@ BATCHES = BatchSettings(
 SEARCH = SearchSettings(
     epochs=200,
     warmup_epochs=5,
-    weights=AdamSettings(learning_rate=2e-3),
+    weights=AdamSettings(learning_rate=1e-2),
     architecture=AdamSettings(learning_rate=3e-2, betas=(0.5, 0.999)),
     validate_every=200,
 )
-"""As in ``configs/search_small.yaml``; never validated, which no arm asks for."""
+"""As ``distributed-iac phantom planted`` writes them; never validated, which no arm asks for."""
 RETRAIN = RetrainSettings(
     epochs=40,
     unfreeze="cells",
@@ -117,7 +119,7 @@ class Teacher:
             arm: The way.
             known: Searches of this teacher that are done, by arm.
         """
-        settings = SEARCH.model_copy(update=dict(arm.search))
+        settings = SearchSettings.model_validate(to_plain(SEARCH) | dict(arm.search))
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "student"))
         network = SearchNetwork(deepcopy(self._backbone), CELL, generator)
         stage = SearchStage(
@@ -155,7 +157,7 @@ class Teacher:
             seconds.append(round(time.process_time() - begun, 3))
             if arm.family != FULL or not stage.history.observed:
                 continue
-            ended = [f"stop-{stage.epoch}"] if stage.epoch in STOPS else []
+            ended = [stop(stage.epoch)] if stage.epoch in STOPS else []
             for name, policy in list(open_ranks.items()):
                 if policy.decide(stage.history).converged:
                     ended.append(name)
@@ -305,9 +307,12 @@ def units_of(teacher: Teacher, arms: Sequence[str], journal: Journal) -> Iterato
     for arm in arms:
         yield Unit(teacher.seed, "search", arm)
     cells = [teacher.genotype, *(random_cell(teacher.seed, i) for i in range(max(TRIES)))]
+    wanted = {*map(stop, STOPS), *RANKS}
+    if teacher.seed >= HELD_OUT:
+        wanted = {*chosen(journal.records), *EQUAL}
     for found in journal.searches(teacher.seed).values():
-        texts = (found["genotype"], *(one["genotype"] for one in found["stops"].values()))
-        cells += map(Genotype.from_json, texts)
+        ends = [found, *(one for name, one in found["stops"].items() if name in wanted)]
+        cells += (Genotype.from_json(one["genotype"]) for one in ends)
     for cell in dict.fromkeys(cells):
         yield Unit(teacher.seed, "worth", cell.id, cell.to_json())
 
@@ -332,10 +337,10 @@ def settings(share: float, noise: float) -> dict[str, Any]:
     return {
         "share": share,
         "noise": noise,
-        "cell": to_plain(CELL),
-        "search": to_plain(SEARCH),
-        "retrain": to_plain(RETRAIN),
-        "batches": to_plain(BATCHES),
+        "cell": to_identity(CELL),
+        "search": to_identity(SEARCH),
+        "retrain": to_identity(RETRAIN),
+        "batches": to_identity(BATCHES),
     }
 
 
@@ -343,7 +348,8 @@ def arms_for(seed: int, named: Sequence[str] | None, journal: Journal) -> list[s
     """Arms of a teacher, each after the one that it is like."""
     wanted = list(named or ARMS)
     if named is None and seed >= HELD_OUT:
-        wanted = [name for name in (FULL, DEFAULT, *chosen(journal.records)) if name in ARMS]
+        reported = {FULL, DEFAULT, *EQUAL, *chosen(journal.records)}
+        wanted = [name for name in ARMS if name in reported]
     needed = [ARMS[name].like for name in wanted]
     return [name for name in ARMS if name in wanted or name in needed]
 

@@ -18,6 +18,7 @@ import numpy as np
 from distributed_iac.config.base import to_identity
 from distributed_iac.config.pruning import (
     JsSettings,
+    PolicyName,
     PruningSettings,
     RankSettings,
     ScheduleSettings,
@@ -81,48 +82,65 @@ def _everything(settings: PruningSettings) -> PruningSettings:
 
 SMALL = _js("settled", 10, 5, patience=3, warmup=10)
 """As in ``configs/search_small.yaml``."""
+CAREFUL = _js("distinguished", 10, 5, patience=3, warmup=10, max_wait=10, tau=0.01)
+"""As the default was before the frontier was measured."""
+SLOW = {"weights": {"kind": "adam", "learning_rate": 2e-3}}
+"""A rate of the cells' weights as on real data (``configs/search_small.yaml``)."""
+
+
+def stop(epoch: int) -> str:
+    """Name of early stopping alone after an epoch."""
+    return f"stop-{epoch}"
+
 
 ARMS: Mapping[str, Arm] = {
     FULL: Arm("full"),
     DEFAULT: Arm("default", RunConfig.model_fields["arms"].default["lth"]),
     "search_small": Arm("settled", SMALL),
-    "settled-3/w5": Arm("settled", _js("settled", 3, 5)),
-    "settled-10/w3": Arm("settled", _js("settled", 10, 3)),
-    "settled-3/w3": Arm("settled", _js("settled", 3, 3)),
-    "settled-3/w2": Arm("settled", _js("settled", 3, 2)),
+    "settled-10/w2": Arm("settled", _js("settled", 10, 2)),
     "settled-1/w2": Arm("settled", _js("settled", 1, 2)),
-    "settled-1/w2/tau0.1": Arm("settled", _everything(_js("settled", 1, 2, tau=0.1))),
-    "distinguished/w3": Arm("distinguished", _js("distinguished", 10, 3)),
+    "settled-1/w2/all": Arm("settled", _everything(_js("settled", 1, 2))),
+    "full, slow weights": Arm("slow weights", search=SLOW),
+    "settled-1/w2, slow weights": Arm("slow weights", _js("settled", 1, 2), search=SLOW),
+    "distinguished/w5": Arm("distinguished", CAREFUL),
     "distinguished/w2": Arm("distinguished", _js("distinguished", 10, 2)),
-    "distinguished/w2/tau0.1": Arm(
-        "distinguished", _everything(_js("distinguished", 10, 2, tau=0.1))
-    ),
-    "pruning alone": Arm("pruning alone", SMALL, to_the_end=True),
+    "pruning alone": Arm("pruning alone", _js("settled", 1, 2), to_the_end=True),
     "schedule-2": Arm("schedule", _schedule(2)),
     "schedule-4": Arm("schedule", _schedule(4)),
     "schedule-8": Arm("schedule", _schedule(8)),
-    "schedule-15": Arm("schedule", _schedule(15)),
-    "random like schedule-2": Arm("random pruning", like="schedule-2"),
     "random like schedule-4": Arm("random pruning", like="schedule-4"),
-    "random like search_small": Arm("random pruning", like="search_small"),
+    "random like default": Arm("random pruning", like=DEFAULT),
 }
 
-STOPS = (8, 10, 12, 15, 20, 30, 45, 60, 90, 120)
+STOPS = (8, 12, 15, 20, 30, 45, 90)
 """Epochs after which early stopping alone ends the full search."""
 
 RANKS: Mapping[str, RankSettings] = {
-    f"rank-{epochs}": RankSettings(epochs=epochs, operations="all") for epochs in (2, 3, 5, 10)
+    f"rank-{epochs}": RankSettings(epochs=epochs, operations="all") for epochs in (2, 3, 5)
 }
 """Ends of the full search by the order of its operations (DARTS+)."""
 
-TRIES = (1, 2, 4, 8, 16)
+EQUAL = ("random like default", "schedule-4", stop(15), "rank-2", "random search-4")
+"""What costs about as many operations as the default: on every held-out teacher."""
+
+READ: Mapping[PolicyName, tuple[str, ...]] = {
+    "none": (),
+    "js": ("stability", "signal", "js"),
+    "schedule": ("schedule",),
+    "rank": ("rank",),
+}
+"""The parts of the pruning settings that a policy follows."""
+
+TRIES = (1, 2, 4, 8)
 """Random cells that random search trains and takes the best of, by val."""
 
 
 def made_of(name: str) -> str:
     """What an arm's searches are known by: another one as soon as a setting of it is another."""
     arm = ARMS[name]
-    settings = [to_identity(arm.pruning), dict(arm.search), arm.to_the_end]
+    pruning = to_identity(arm.pruning)
+    read = {part: pruning[part] for part in READ[arm.pruning.policy]}
+    settings = [arm.pruning.policy, read, dict(arm.search), arm.to_the_end]
     like = None if arm.like is None else made_of(arm.like)
     text = json.dumps([settings, like], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -21,7 +21,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, RANKS, STOPS, TRIES, random_cell
+from benchmarks.frontier_arms import (
+    ARMS,
+    DEFAULT,
+    EQUAL,
+    FULL,
+    RANKS,
+    STOPS,
+    TRIES,
+    random_cell,
+    stop,
+)
 from distributed_iac.genotype import Genotype
 
 Key = tuple[int, str, str]
@@ -32,12 +42,12 @@ HELD_OUT = 100
 ENOUGH = 0.95
 """Of what full finds: the aim that a setting is chosen by."""
 DRAWS = 5000
-WIDTH = 130
+WIDTH = 160
 """Columns of the printed table, in a terminal or not."""
 
 FAMILIES: Mapping[str, str] = {
     **{name: arm.family for name, arm in ARMS.items()},
-    **{f"stop-{epoch}": "early stopping alone" for epoch in STOPS},
+    **{stop(epoch): "early stopping alone" for epoch in STOPS},
     **dict.fromkeys(RANKS, "rank"),
     **{f"random search-{tries}": "random search" for tries in TRIES},
 }
@@ -75,7 +85,9 @@ class Row:
     of_full: float
     of_full_interval: tuple[float, float]
     fewer_operations: float
+    operations_interval: tuple[float, float]
     fewer_seconds: float
+    seconds_interval: tuple[float, float]
     epochs: float
     told: float
 
@@ -133,8 +145,8 @@ def _row(name: str, known: Sequence[Measured]) -> Row:
         _middle(sums[:, 0] / sums[:, 1]),
         float(found / full),
         _middle(sums[:, 0] / sums[:, 2]),
-        _times([m.arms[FULL].op_evaluations / m.arms[name].op_evaluations for m in known]),
-        _times([m.arms[FULL].seconds / m.arms[name].seconds for m in known]),
+        *_times([m.arms[FULL].op_evaluations / m.arms[name].op_evaluations for m in known], draws),
+        *_times([m.arms[FULL].seconds / m.arms[name].seconds for m in known], draws),
         float(np.median([one.epochs for one in ends])),
         float(np.mean([one.told for one in ends])),
     )
@@ -145,8 +157,26 @@ def _middle(draws: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _times(ratios: Sequence[float]) -> float:
-    return float(np.exp(np.mean(np.log(ratios))))
+def _times(ratios: Sequence[float], draws: NDArray[np.int64]) -> tuple[float, tuple[float, float]]:
+    logs = np.log(ratios)
+    return float(np.exp(logs.mean())), _middle(np.exp(logs[draws].mean(axis=1)))
+
+
+def lead(
+    records: Records, teachers: Iterable[int], name: str
+) -> tuple[float, tuple[float, float]] | None:
+    """The default's share of the gap less another arm's, over the teachers that have both."""
+    known = [one for teacher in teachers if (one := measured(records, teacher)) is not None]
+    both = [one for one in known if {DEFAULT, name} <= one.arms.keys()]
+    if not both:
+        return None
+    values = np.array(
+        [(m.arms[DEFAULT].test - m.arms[name].test, m.planted - m.random) for m in both]
+    )
+    draws = np.random.default_rng(0).integers(len(both), size=(DRAWS, len(both)))
+    sums: NDArray[np.float64] = values[draws].sum(axis=1)
+    more, gap = values.sum(axis=0)
+    return float(more / gap), _middle(sums[:, 0] / sums[:, 1])
 
 
 def chosen(records: Records) -> tuple[str, ...]:
@@ -183,6 +213,11 @@ def show(records: Records, figure: Path | None = None) -> None:
             console.print(_table(f"The frontier, {title} teachers", found, picked))
             rows = found
     console.print("* chosen of its family; ratios are full's over the arm's", highlight=False)
+    *_, reported = sets_of(records).values()
+    for name in EQUAL:
+        if more := lead(records, reported, name):
+            text = "default less {}, share of the gap: {:+.2f} [{:+.2f}, {:+.2f}]"
+            console.print(text.format(name, more[0], *more[1]), highlight=False)
     if figure is not None and rows:
         draw(rows, figure)
 
@@ -199,8 +234,8 @@ def _table(title: str, rows: Sequence[Row], picked: Sequence[str]) -> Table:
             str(row.teachers),
             "{:.2f} [{:.2f}, {:.2f}]".format(row.share, *row.share_interval),
             "{:.2f} [{:.2f}, {:.2f}]".format(row.of_full, *row.of_full_interval),
-            f"{row.fewer_operations:.1f}x",
-            f"{row.fewer_seconds:.1f}x",
+            "{:.1f} [{:.1f}, {:.1f}]".format(row.fewer_operations, *row.operations_interval),
+            "{:.1f} [{:.1f}, {:.1f}]".format(row.fewer_seconds, *row.seconds_interval),
             "" if np.isnan(row.epochs) else f"{row.epochs:.0f}",
             "" if np.isnan(row.told) else f"{row.told:.0%}",
         )

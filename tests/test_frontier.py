@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.frontier import Journal, Unit
 from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, TRIES, made_of, random_cell
-from benchmarks.frontier_table import HELD_OUT, chosen, last_line, rows_of
+from benchmarks.frontier_table import HELD_OUT, chosen, last_line, lead, rows_of
 from distributed_iac.genotype import Genotype
 
 PLANTED = Genotype.shared(2, [[(0, "skip_connect"), (1, "skip_connect")]] * 2)
@@ -48,6 +48,17 @@ def test_shares_are_of_the_gap_and_costs_are_ratios_to_full() -> None:
     assert rows["random search-1"].share == pytest.approx(0)
     assert rows[DEFAULT].fewer_operations == pytest.approx(16)
     assert rows["schedule-4"].fewer_seconds == pytest.approx(8)
+    assert rows["schedule-4"].seconds_interval == pytest.approx((8, 8))
+
+
+def test_the_default_is_set_against_an_arm_where_both_were_run() -> None:
+    records = teacher(0) | teacher(1)
+    found = lead(records, [0, 1], "schedule-2")
+    assert found is not None
+    assert [found[0], *found[1]] == pytest.approx([0.5] * 3)
+    assert lead(records, [0, 1], "schedule-4") == (0, (0, 0))
+    assert lead(records, [0, 1], "search_small") is None
+    assert lead(records, [], "schedule-2") is None
 
 
 def test_of_a_family_the_cheapest_that_finds_enough_is_chosen_on_its_own_teachers() -> None:

@@ -25,7 +25,7 @@ import yaml
 from distributed_iac.cli.main import app
 from distributed_iac.config.comparison import CONTROLS
 from distributed_iac.config.load import load_config
-from distributed_iac.config.pruning import PolicyName, SignalSettings
+from distributed_iac.config.pruning import LTH, PolicyName, SignalSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.config.selection import SelectionRule
 from distributed_iac.data.formats.registry import READERS
@@ -323,9 +323,9 @@ def test_controls_and_selection_rules_are_named(choice: str) -> None:
 def test_every_guard_is_explained() -> None:
     guards = get_args(SignalSettings.model_fields["guard"].annotation)
     assert all(f"* `{guard}`" in README for guard in guards)
-    assert SignalSettings().guard == "distinguished"
-    assert "`distinguished` (the default)" in README
-    assert f"({SignalSettings().horizon} by" in README
+    assert f"* `{LTH.signal.guard}`, the guard of the default arm `lth`" in README
+    assert f"* `{SignalSettings().guard}`, the guard of `{{policy: js}}`" in README
+    assert LTH.signal.horizon == 1, "the README says: in the next epoch"
 
 
 def test_tables_that_contributors_are_sent_to_hold_what_is_there() -> None:

@@ -2,7 +2,8 @@
 
 ::
 
-    PruningSettings()                                       # js: JS stability and signal
+    LTH                                                     # the arm of a run that names none
+    PruningSettings()                                       # js, careful: prunes on evidence alone
     PruningSettings(policy="none")                          # the full-length search
     PruningSettings(policy="schedule", schedule=ScheduleSettings(at=(10, 20, 30)))
 
@@ -131,3 +132,16 @@ class PruningSettings(Settings):
     js: JsSettings = JsSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     rank: RankSettings = RankSettings()
+
+
+LTH = PruningSettings(
+    policy="js",
+    stability=StabilitySettings(window=2, tau=0.1, patience=1, warmup=4, max_wait=2),
+    signal=SignalSettings(guard="settled", horizon=1),
+)
+"""The arm ``lth`` of a run that names no arms. Our choice, on planted problems
+(``benchmarks/README.md``, the frontier): the epochs before the first pruning are the dearest of a
+search, for all operations are still alive, and looking longer found no better cells. So windows
+are as short as a fluctuation can be told in, JS holds back edges in upheaval alone, and the guard
+asks that a loser would not catch up in the next epoch. For epochs of about ten architecture steps
+or more."""

@@ -35,7 +35,7 @@ from distributed_iac.config.overrides import (
     leaves,
     value_at,
 )
-from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.pruning import LTH, PruningSettings
 from distributed_iac.config.pydantic_errors import Finding, found_again
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.config.selection import SelectionSettings
@@ -87,7 +87,7 @@ class RunConfig(Settings):
 
     arms: Annotated[Mapping[Name, PruningSettings], Field(min_length=1)] = {
         "full": PruningSettings(policy="none"),
-        "lth": PruningSettings(policy="js"),
+        "lth": LTH,
     }
     """Ways to search, by name: how each prunes and when it has converged."""
 

@@ -9,14 +9,13 @@
 Stability alone cannot tell "settled" from "never moved": a search that learns nothing is
 perfectly stable. Competitor j counts as *behind* i only if two things hold:
 
-* **It is for good**, in the sense of ``settings.guard``. ``distinguished``, the default: the run's
-  movement from the start separates them beyond what a driftless random walk does
-  (:mod:`distributed_iac.importance.drift`). So pruning happens only where the data, not chance,
-  moved the operations apart; on small data that is late or never. ``settled``: with the
-  fluctuation that the windows show, j would hardly overtake i within ``horizon`` epochs
+* **It is for good**, in the sense of ``settings.guard``. ``settled``, of the default arm ``lth``:
+  with the fluctuation that the windows show, j would hardly overtake i within ``horizon`` epochs
   (:mod:`distributed_iac.pruning.catch_up`). So pruning anticipates what the longer search would
-  have chosen, be it chance. Whichever is used, a discrete cell says for every edge whether its
-  operation was distinguished.
+  have chosen, be it chance. ``distinguished``: the run's movement from the start separates them
+  beyond what a driftless random walk does (:mod:`distributed_iac.importance.drift`). So pruning
+  happens only where the data, not chance, moved the operations apart; that is late or never.
+  Whichever is used, a discrete cell says for every edge whether its operation was distinguished.
 * **It matters**: in every epoch of the window, i weighs at least ``min_ratio`` times as much.
   Significance without size accumulates for any difference, however small; and a lead that was
   once significant counts only while it is still there, throughout the window.

@@ -19,17 +19,17 @@ def walks(rng: np.random.Generator, rows: int, epochs: int, steps: int = 10) -> 
     return path.reshape(epochs, steps, rows, 2).mean(axis=1)
 
 
-@pytest.mark.parametrize("horizon", [10, 30])
-def test_the_bound_holds_for_driftless_walks(horizon: int) -> None:
+@pytest.mark.parametrize(("epochs", "horizon"), [(10, 10), (10, 30), (4, 1)])
+def test_the_bound_holds_for_driftless_walks(epochs: int, horizon: int) -> None:
     """Among pairs whose risk is put below 10 %, fewer than 10 % are overtaken."""
     rng = np.random.default_rng(5)
     path = walks(rng, 20_000, epochs=60 + horizon)
-    known, future = path[50:60], path[60:]
+    known, future = path[60 - epochs : 60], path[60:]
     risk = catch_up_risk(weights(known), np.ones((20_000, 2), bool), horizon)[:, 0, 1]
     trusted = risk <= 0.1
     assert trusted.sum() > 500
     overtaken = (future[:, trusted, 1] > future[:, trusted, 0]).any(axis=0)
-    assert 0.005 < overtaken.mean() < 0.1
+    assert 0.001 < overtaken.mean() < 0.1
 
 
 def test_risk_falls_with_the_lead_and_grows_with_the_horizon() -> None:

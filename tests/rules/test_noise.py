@@ -1,4 +1,7 @@
-"""The promise of the signal guard: a search that learns nothing prunes nothing."""
+"""What a search that learns nothing may do: never tell operations apart, whatever it prunes.
+
+With the guard ``distinguished`` it prunes nothing either.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,17 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from distributed_iac.config.pruning import JsSettings, SignalSettings
+from distributed_iac.config.pruning import LTH, JsSettings, SignalSettings
 from distributed_iac.genotype import CellTopology
 from distributed_iac.importance.history import ImportanceHistory
+from distributed_iac.pruning.discretise import discretise
 from distributed_iac.pruning.js import JsPolicy
 
 EPOCHS, STEPS, CELLS = 100, 5, 179
 ROWS = CELLS * 14
 """2,506 edges for each of the four kinds of noise: 10,024 in all."""
+
+EARLY = JsPolicy(LTH.stability, LTH.signal, LTH.js)
 
 Noise = Callable[[np.random.Generator], Iterator[np.ndarray]]
 
@@ -76,6 +82,40 @@ def test_an_optimiser_without_signal_prunes_nothing_either(simulation) -> None:
         history = bandit.epoch(history, STEPS)
         history = history.prune(policy.decide(history).removals)
     _assert_hardly_touched(history)
+
+
+@pytest.mark.parametrize("noise", [white, autoregressive, random_walk])
+def test_whatever_lth_prunes_of_noise_hardly_an_operation_is_told_apart(
+    simulation, noise: Noise
+) -> None:
+    """It may follow a walk, as a longer search would; it never says that the data asked for it."""
+    history = ImportanceHistory.start(CellTopology(), CELLS, momentum=0.0)
+    policy, samples = EARLY, noise(np.random.default_rng(14))
+    for epoch in range(EPOCHS):
+        logits = next(samples)
+        history = simulation.show(history, epoch, logits[..., :8], logits[..., 8])
+        history = history.prune(policy.decide(history).removals)
+    _assert_hardly_told_apart(history)
+
+
+def test_nor_of_an_optimiser_without_signal(simulation) -> None:
+    history = ImportanceHistory.start(CellTopology(), CELLS, momentum=0.5)
+    bandit = simulation.Bandit(np.zeros((ROWS, 8)), np.zeros(ROWS), rate=0.03, seed=15)
+    pruned = 0
+    for _ in range(EPOCHS):
+        history = bandit.epoch(history, STEPS)
+        removals = EARLY.decide(history).removals
+        history, pruned = history.prune(removals), pruned + len(removals)
+    assert pruned > ROWS, "it follows chance, which is what must not be taken for evidence"
+    _assert_hardly_told_apart(history)
+
+
+def _assert_hardly_told_apart(history: ImportanceHistory) -> None:
+    """At most 1 % of cells, and of their kept edges."""
+    kept = discretise(history, "per_skip").kept
+    told = [edge.cell for edge in kept if not edge.undecided]
+    assert len(told) <= 0.01 * len(kept)
+    assert len(set(told)) <= 0.01 * CELLS
 
 
 def _assert_hardly_touched(history: ImportanceHistory) -> None:
