@@ -1206,6 +1206,12 @@ OTHER_WIDTH = 'backbones=[{"name":"basic_unet","features":"tiny","weights":"mode
 
 PLANS = (
     planning(
+        "weights-missing",
+        0,
+        "--no-measure --set backbones.0.weights=absent.pt",
+        "absent.pt is not there",
+    ),
+    planning(
         "reference-that-prunes",
         0,
         "--set arms.full.policy=js",
