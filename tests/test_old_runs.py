@@ -248,7 +248,13 @@ ROWS = re.findall(r"^\| (`\w+/.*?) \| (.*?) \|", FORMATS.read_text(), re.MULTILI
 PATTERNS = [pattern for files, _ in ROWS for pattern in re.findall("`(.*?)`", files)]
 NOT_LEFT = {
     *("RUN/*/curves.png", "RUN/*/cell.png", "RUN/*/before.pt", "STORE/.work/*", "STORE/.lock"),
-    *("STORE/whole/*.npy", "STORE/notes.json", "ARTIFACT/parity.csv", "LABELS/predictions.jsonl"),
+    *(
+        "STORE/whole/*.npy",
+        "STORE/notes.json",
+        "STORE/images.json",
+        "ARTIFACT/parity.csv",
+        "LABELS/predictions.jsonl",
+    ),
     *("MODEL/cells/*.safetensors", "ARTIFACT/validation.parquet"),
     *(f"RUN/headroom.{ending}" for ending in ("json", "txt", "svg", "png")),
 }

@@ -110,6 +110,9 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
         return ()
     network = card_of_backbone(settings)
     if network is None:
+        assert settings.weights is not None, "it comes trained, and with no folder of nnU-Net"
+        if not settings.weights.exists():  # planned for another machine, maybe
+            return (f"{settings.key}: {settings.weights} is not there",)
         return (
             f"{settings.key}: {settings.weights} does not say what its channels and labels are; "
             f"taken to be {', '.join(store.channels)} and {', '.join(store.outputs)}",

@@ -222,6 +222,14 @@ def fill(path: Path, value: float) -> None:
     change(path, edit)
 
 
+def widen(here: Path) -> None:
+    """Give case1 voxels of a kilometre, as where a unit is wrong."""
+    for path in (image(here), label(here)):
+        loaded = nib.load(path)
+        affine = loaded.affine @ np.diag([1e6, 1e6, 1, 1])
+        nib.save(nib.Nifti1Image(np.asarray(loaded.dataobj), affine), path)
+
+
 def move(path: Path) -> None:
     """Put a volume elsewhere in the patient."""
     loaded = nib.load(path)
@@ -310,6 +318,10 @@ SETTINGS = (
     setting("no-arms", "arms={}", "arms"),
     setting("arm-with-slash", "arms={a/b: {policy: js}}", "arms"),
     setting("arm-named-as-control", "arms.random={policy: js}", "random"),
+    setting(
+        "baseline-named-as-arm", "baselines=[{name: attention_unet, label: lth}]", "twice: lth"
+    ),
+    setting("candidate-of-no-arm", "comparison.candidate=lht", "lth", "came lht"),
     setting("unknown-policy", "arms.lth.policy=jss", "did you mean js?"),
     setting("schedule-of-two-lengths", "arms.lth.schedule={at: [3], keep: [2, 1]}", "one entry"),
     setting("tau-above-one", "arms.lth.stability.tau=2", "tau"),
@@ -418,6 +430,22 @@ USAGE = (
 )
 
 DATA = (
+    Row("check-voxels-of-a-kilometre", ("check", SOURCE, "--workers", "1"), 3, ("scanner",), widen),
+    preparing(
+        "voxels-of-a-kilometre",
+        3,
+        "data.0.preprocess.spacing=[1, 1]",
+        "at most 16384 pixels",
+        "correct the voxel size",
+        spoil=widen,
+    ),
+    Row(
+        "predict-voxels-of-a-kilometre",
+        ("predict", "model", SOURCE, "new"),
+        3,
+        ("4 label maps written", "at most 16384 pixels"),
+        widen,
+    ),
     Row("source-missing", ("check", "absent"), 3, ("absent",)),
     Row("source-is-file", ("check", "good.yaml"), 3, ("good.yaml",)),
     Row("source-empty", ("check", "empty"), 3, ("empty",), lambda here: (here / "empty").mkdir()),
@@ -1074,9 +1102,16 @@ STANDING = (
         *BAD_LINE,
         spoil=written(JOURNAL, '{"at": 1, "event": "open", "job": "", "values": "x"}\n'),
     ),
+    status(
+        "journal-report-of-no-epoch",
+        *BAD_LINE,
+        spoil=written(JOURNAL, '{"at": 1, "event": "report", "job": "", "values": {"loss": 1}}\n'),
+    ),
     status("journal-is-folder", "journal.jsonl", "directory", spoil=folder_instead(JOURNAL)),
     Row("report-missing", ("report", "absent"), 4, NO_SWEEP),
     Row("report-of-data", ("report", "data"), 4, NO_SWEEP),
+    report("journal-emptied", "copy journal.jsonl again", spoil=written(JOURNAL, "")),
+    Row("report-into-other-files", ("report", RUN, "--out", "data"), 2, ("data", "new or empty")),
     report("jobs-broken", *ANEW, spoil=written(f"{RUN}/jobs.json", "{")),
     report("journal-broken", *BAD_LINE, spoil=written(JOURNAL, "x\n")),
     report(
@@ -1170,6 +1205,19 @@ OTHER_NETWORK = f'backbones=[{{"name":"nnunet","folder":"{NNUNET}"}}]'
 OTHER_WIDTH = 'backbones=[{"name":"basic_unet","features":"tiny","weights":"model"}]'
 
 PLANS = (
+    planning(
+        "weights-missing",
+        0,
+        "--no-measure --set backbones.0.weights=absent.pt",
+        "absent.pt is not there",
+    ),
+    planning(
+        "reference-that-prunes",
+        0,
+        "--set arms.full.policy=js",
+        "warning",
+        "the arm full prunes",
+    ),
     planning("network-of-others", 2, f"--set {OTHER_NETWORK}", "only the network has T1"),
     planning("model-of-other-settings", 2, f"--set {OTHER_WIDTH}", "features", "model.json"),
     searching("search-network-of-others", OTHER_NETWORK, 2, "only the network has T1"),

@@ -109,7 +109,11 @@ def test_bare_weights_and_doubtful_patients_are_told(tmp_path: Path) -> None:
         path.rename(path.with_name(path.name.replace(f"case{number}", f"P{number}_v{number % 2}")))
     for path in root.glob("*/P4_*"):
         path.rename(path.with_name(path.name.replace("P4_v0", "P1_v0")))
-    network = {"name": "basic_unet", "features": "tiny", "folder": None, "weights": "unet.pt"}
+    weights = tmp_path / "unet.pt"
+    network = {"name": "basic_unet", "features": "tiny", "folder": None, "weights": weights}
+    (missing,) = doubts(config(tmp_path, **network))[1:]
+    assert "unet.pt is not there" in missing
+    weights.touch()
     found = doubts(config(tmp_path, **network))
     assert "P1_v0 and P1_v1" in found[0]
     assert "unet.pt does not say" in found[1]

@@ -44,7 +44,7 @@ WORK = ".work"
 LOCK = ".lock"
 """There while the store is being made."""
 
-SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, NOTES, INDEX, CASES)
+SMALL = (IDENTITY, FINGERPRINT, SPLIT, SKIPPED, NOTES, IMAGES, INDEX, CASES)
 """Files whose checksums are cheap enough to be verified at every opening."""
 
 Verify = Literal["manifest", "checksums"]
