@@ -76,9 +76,10 @@ def plan(
     if here and settings.sweep.address is None:
         _require_fit(settings)
     probes, failed = _probes(settings, graph) if here else ({}, {})
+    settings, fitted = _fitted(settings, probes)
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
-    for sentence in (*_overrides(settings, graph), *_what_is_moved(settings)):
+    for sentence in (*fitted, *_overrides(settings, graph), *_what_is_moved(settings)):
         typer.echo(sentence)
     if settings.question == "comparison":
         typer.echo(_headroom(settings, graph, config))
@@ -192,6 +193,43 @@ def _probes(
             typer.echo(f"memory and time are unknown: {error}", err=True)
             return {}, {}
     return found, failed
+
+
+def fitted_to_gpus(config: RunConfig, graph: JobGraph) -> RunConfig:
+    """The run with as many jobs a GPU as fit, where ``sweep.resources`` is ``measured``; said."""
+    if not config.sweep.resources.measured:
+        return config
+    import torch
+
+    probes = _probes(config, graph)[0] if torch.cuda.is_available() else {}
+    config, said = _fitted(config, probes)
+    for sentence in said:
+        typer.echo(sentence, err=True)
+    return config
+
+
+def _fitted(config: RunConfig, probes: Probes) -> tuple[RunConfig, tuple[str, ...]]:
+    given = config.sweep.resources
+    if not given.measured:
+        return config, ()
+    peaks: dict[JobKind, int] = {}
+    for (kind, _), one in probes.items():
+        peaks[kind] = max(one.gpu_bytes, peaks.get(kind, 0))
+    if not peaks or not all(peaks.values()):
+        return config, (
+            "sweep.resources: measured found no GPU memory to divide, as without a GPU or before "
+            "the store is prepared: a job a GPU, or a core where there is none",
+        )
+    import torch
+
+    from distributed_iac.tune.measured import jobs_a_gpu, measured_resources
+
+    places = range(torch.cuda.device_count())
+    there = min(torch.cuda.get_device_properties(place).total_memory for place in places)
+    sweep = config.sweep.model_copy(update={"resources": measured_resources(given, peaks, there)})
+    said = ", ".join(f"{jobs_a_gpu(peak, there)} {kind}" for kind, peak in peaks.items())
+    sentence = f"sweep.resources: measured puts on a GPU of {there / GIGABYTE:.0f} GB: {said}"
+    return config.model_copy(update={"sweep": sweep}), (sentence,)
 
 
 def _named(kind: str, variant: str) -> str:

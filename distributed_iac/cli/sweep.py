@@ -72,10 +72,13 @@ def drive(settings: RunConfig) -> SweepOutcome:
         KeyboardInterrupt: It was stopped before all of them were over.
     """
     from distributed_iac.cli.configuration import compare_stores
+    from distributed_iac.cli.plan import fitted_to_gpus
+    from distributed_iac.jobs.plan import plan_jobs
     from distributed_iac.tune.launch import run_sweep
 
     told = tell_doubts(settings)
     compare_stores(settings)
+    settings = fitted_to_gpus(settings, plan_jobs(settings))
     with _watching(settings.folder):
         outcome = run_sweep(settings)
     _conclude(settings.folder)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from distributed_iac.config.base import Count, Settings
+from distributed_iac.config.base import Before, Count, Settings
 
 SCHEMES = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
 """Storage that pyarrow, and with it Ray, reaches by a URI."""
@@ -41,7 +41,12 @@ class ResourceSettings(Settings):
 
 
 class KindResources(Settings):
-    """Resources of every kind of job."""
+    """Resources of every kind of job; ``measured`` in their place fits jobs to the GPU."""
+
+    measured: Annotated[bool, Before(False)] = False
+    """As many jobs on a GPU as the memory allows that a few batches take, with a margin, at most
+    eight: measured by ``plan``, and by ``sweep`` when it begins and the store is prepared. Without
+    a GPU it changes nothing. ``resources: measured`` says the same."""
 
     prepare: ResourceSettings = ResourceSettings(gpus=0.0)
     pretrain: ResourceSettings = ResourceSettings()
@@ -49,6 +54,11 @@ class KindResources(Settings):
     retrain: ResourceSettings = ResourceSettings()
     baseline: ResourceSettings = ResourceSettings()
     evaluate: ResourceSettings = ResourceSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _measured_in_a_word(cls, given: Any) -> Any:
+        return {"measured": True} if given == "measured" else given
 
 
 class SweepSettings(Settings):

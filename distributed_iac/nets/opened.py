@@ -110,13 +110,13 @@ class OpenedBackbone(WrappedBackbone):
 
     def _encode(self, x: Tensor) -> Sequence[Tensor]:
         if not self.wiring.encoder:
-            return (x,)
+            return (x.clone(),)  # features belong to who asked for them, the image does not
         run = _EncoderRun(self.net, self.wiring)
         with run.in_place(run.record):
             try:
                 self.net(x)
             except _Encoded:
-                return (x, *run.features)
+                return [one.clone() if one is x else one for one in (x, *run.features)]
         raise AssertionError("the network is another one than the one that was looked at")
 
     def _decode(self, features: Sequence[Tensor], implant: Implant) -> Sequence[Tensor]:

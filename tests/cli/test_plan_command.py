@@ -10,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from distributed_iac.cli.main import app
+from distributed_iac.cli.plan import _fitted
 from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store, StoredCase
@@ -193,3 +194,19 @@ def test_what_becomes_of_a_trained_network_is_said(prepared: Path, tmp_path: Pat
     frozen = plan(prepared, *options, "--set", "retrain.unfreeze=cells")
     assert "unet comes trained and stays as it is, to the bit" in frozen.output
     assert "comes trained" not in plan(prepared, "--no-measure").output
+
+
+def test_measured_resources_follow_a_probe_of_a_gpu_and_are_said(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory is that of a probe; that torch counts it right is torch's."""
+    asked = ["--set", "sweep.resources=measured"]
+    assert "found no GPU memory to divide" in plan(prepared, "--no-measure", *asked).output
+    config = load_config(prepared, ["sweep.resources=measured"])
+    found = {("search", ""): Probe(1.0, 1, 10**9, 3 * 10**9)}
+    there = type("Properties", (), {"total_memory": 24 * 10**9})()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: there)
+    fitted, said = _fitted(config, found)
+    assert said == ("sweep.resources: measured puts on a GPU of 24 GB: 5 search",)
+    assert fitted.sweep.resources.search.gpus == 0.2
