@@ -22,6 +22,8 @@ import pytest
 import typer
 import yaml
 
+from benchmarks.frontier import OUT, Journal, settings
+from benchmarks.frontier_table import last_line, rows_of, sets_of
 from distributed_iac.cli.main import app
 from distributed_iac.config.comparison import CONTROLS
 from distributed_iac.config.load import load_config
@@ -379,6 +381,20 @@ def test_figures_of_planted_cells_trained_anew_are_those_of_their_results() -> N
     found, planted, random = (f"{lth[name]:.3f}" for name in ("found", "planted", "random"))
     assert f"LTH's cells reach a mean Dice of {found}, " in README
     assert f"the planted ones {planted}, random ones {random}" in README
+
+
+def test_figures_of_the_frontier_are_those_of_its_record() -> None:
+    records = Journal(OUT, settings(share=1.0, noise=0.0)).records
+    benchmarks = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    assert f"`{last_line(records)}`" in benchmarks
+    (row,) = [
+        row for row in rows_of(records, sets_of(records)["held-out"]) if row.name == "default"
+    ]
+    assert f"on {row.teachers} held-out planted problems" in README
+    share = "{:.2f} [{:.2f}, {:.2f}]".format(row.of_full, *row.of_full_interval)
+    assert f"{share} of what full finds in 200 epochs" in README
+    assert f"{row.fewer_operations:.1f} times fewer operations" in README
+    assert f"{row.fewer_seconds:.1f} times less time" in README
 
 
 def test_figures_of_capacity_are_those_of_its_results() -> None:

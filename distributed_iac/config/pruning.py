@@ -143,5 +143,6 @@ LTH = PruningSettings(
 (``benchmarks/README.md``, the frontier): the epochs before the first pruning are the dearest of a
 search, for all operations are still alive, and looking longer found no better cells. So windows
 are as short as a fluctuation can be told in, JS holds back edges in upheaval alone, and the guard
-asks that a loser would not catch up in the next epoch. For epochs of about ten architecture steps
-or more."""
+asks that a loser would not catch up in the next epoch. Measured with ten architecture steps an
+epoch at 3e-2; where alpha moves slower, ``max_wait`` should be longer (``configs/real_size.yaml``),
+or a search is over before it has begun."""

@@ -18,6 +18,7 @@ from distributed_iac.nets.custom_proof import _looked_at
 from distributed_iac.run.digest import Digests
 from distributed_iac.run.local_sweep import LocalSweep
 
+ARMS = RunConfig.model_fields["arms"].default
 UNET = "acdc/basic_unet-tiny"
 PRETRAIN, PLAIN = f"{UNET}/pretrain", f"{UNET}/evaluate/plain"
 FULL, LTH = f"{UNET}/search/full/seed0", f"{UNET}/search/lth/seed0"
@@ -88,7 +89,7 @@ def changed(**changes: Any) -> set[str]:
         ({"sweep": {"max_failures": 9, "artifacts": "s3://bucket"}}, set()),
         ({"comparison": {"dice_margin": 0.5}}, set()),
         ({"seeds": [7, 0, 3]}, set()),
-        ({"arms": {"full": {"policy": "none"}, "lth": {}, "x": {"policy": "rank"}}}, set()),
+        ({"arms": {**ARMS, "x": {"policy": "rank"}}}, set()),
         ({"data": [{"name": "kits", "source": "k"}, {"name": "acdc", "source": "moved"}]}, set()),
         ({"baselines": [{"name": "attention_unet"}, {"name": "basic_unetplusplus"}]}, set()),
         ({"backbones": [{"name": "dynunet"}, {"name": "basic_unet", "features": "tiny"}]}, set()),
