@@ -23,6 +23,7 @@ from distributed_iac.config.comparison import SKIP_MODULES
 from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
+from distributed_iac.data.store.manifest import MANIFEST
 from distributed_iac.deploy.cells import (
     NONE,
     CellFile,
@@ -143,7 +144,8 @@ class FinishedRun:
             StoreError: The store of a data set is not there.
             CheckpointError: What a result says of itself is damaged.
         """
-        jobs = [job for job in self.graph.jobs() if job.kind in NETWORKS]
+        begun = self._begun()
+        jobs = [job for job in self.graph.jobs() if job.kind in NETWORKS and job.dataset in begun]
         models = (self._model(job) for job in jobs)
         return tuple(one for one in models if one is not None and self._has_network(one))
 
@@ -225,6 +227,17 @@ class FinishedRun:
         except BaseException:
             path.unlink()  # whole and usable, or not there
             raise
+
+    def _begun(self) -> set[str]:
+        """Data sets that have a store, or of which the journal says that something is done."""
+        every = {one.name: self.config.store_folder(one) for one in self.config.all_data}
+        run = SweepFolder(self.folder)
+        if not run.is_described():
+            return set(every)
+        replay = Replay(patiently(run.plan).graph, without=PAYLOAD_NAMES)
+        replay.follow(run.journal)
+        done = {one.job.dataset for one in replay.jobs.values() if one.status == "done"}
+        return done | {name for name, store in every.items() if (store / MANIFEST).exists()}
 
     def _model(self, job: Job) -> FinishedModel | None:
         """A job's result, of which nothing else is read yet; None if there is none."""

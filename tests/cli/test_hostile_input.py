@@ -1023,6 +1023,14 @@ def results_lost(here: Path) -> None:
     shutil.rmtree(here / "runs/artifacts")
 
 
+def another_data_set(here: Path) -> None:
+    """Let the run have a data set that is not prepared yet."""
+    path = here / RUN / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["data"].append(config["data"][0] | {"name": "other"})
+    path.write_text(yaml.safe_dump(config))
+
+
 def jobs_changed(number: int, **changes: object) -> Spoil:
     """Change an entry of jobs.json."""
 
@@ -1131,6 +1139,7 @@ STANDING = (
     kept("epochs-cut", "epochs.parquet", lambda path: cut(path, 50)),
     kept("history-flipped", "history.json", flipped),
     kept("decisions-gone", "decisions.json", lambda path: path.unlink()),
+    Row("export-before-another-data-set", ("export", RUN), 0, (MODEL,), another_data_set),
     report("results-lost", "3 finished jobs", MODEL, "copy them to", spoil=results_lost),
     Row("status-results-lost", ("status", RUN, "--once"), 0, ("3 lost", MODEL), results_lost),
     Row("export-lists-lost", ("export", RUN), 0, ("1 finished job is lost", MODEL), results_lost),
