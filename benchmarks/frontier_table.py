@@ -204,14 +204,14 @@ def sets_of(records: Records) -> dict[str, list[int]]:
 
 
 def show(records: Records, figure: Path | None = None) -> None:
-    """Print a table a set of teachers; draw the last one."""
+    """Print a table a set of teachers; draw what all of the last set's have."""
     console = Console(width=WIDTH)
     picked = chosen(records)
     rows: list[Row] = []
     for title, teachers in sets_of(records).items():
         if found := rows_of(records, teachers):
             console.print(_table(f"The frontier, {title} teachers", found, picked))
-            rows = found
+            rows = [row for row in found if row.teachers == max(one.teachers for one in found)]
     console.print("* chosen of its family; ratios are full's over the arm's", highlight=False)
     *_, reported = sets_of(records).values()
     for name in EQUAL:
