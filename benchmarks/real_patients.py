@@ -11,9 +11,9 @@ Every part is a configuration that the script writes into WORK and an ordinary `
 started again it continues, and jobs that parts share are done once. Two regimes:
 
 * ``same-*``: networks trained on a hospital's patients, cells for the same hospital's.
-* ``new-*``, ``groups-*``: the network frozen, cells for Sunnybrook with 2, 5, 10 or 20 patients
-  to train on (each set holds the smaller ones; the same 5 choose, the same 20 test), and for the
-  disease groups of ACDC that the network has not seen.
+* ``new-*``, ``early-*``, ``groups-*``: the network frozen, cells for Sunnybrook with 2, 5, 10 or
+  20 patients to train on (each set holds the smaller ones; the same 5 choose, the same 20 test),
+  and for the disease groups of ACDC that the network has not seen.
 
 Sunnybrook's pictures carry no pixel size: the copies that are made in WORK say it in their headers
 (320 mm across 256 pixels, Radau et al. 2009). Slices, pixels and intensities are prepared as the
@@ -44,6 +44,8 @@ from rich.table import Table
 
 from benchmarks.harness import RESULTS, write_result
 from benchmarks.sweeps import folder_options
+from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.run import RunConfig
 from distributed_iac.files import write_json
 from distributed_iac.provenance import describe_environment
 
@@ -53,6 +55,8 @@ TEST, VAL = 20, 5
 SIZES = (20, 5, 10, 2)
 FEW = ["plain", "random", "normalisation", "last_block", "network", "convolution"]
 """Controls where there are fewer patients: one of a kind."""
+
+DEFAULT_ARMS: Mapping[str, PruningSettings] = RunConfig.model_fields["arms"].default
 
 SEEN_GROUPS = ("NOR", "HCM")
 """ACDC's groups whose hearts are not dilated; the network meets DCM, MINF and RV as new ones."""
@@ -84,6 +88,7 @@ def parts() -> Iterator[Part]:
         for size in SIZES:
             yield other_hospital(size, width)
         if width == "narrow":
+            yield early(width)
             yield same_hospital("acdc", width)
             yield unseen_judges("acdc", width)
             yield training(width, "acdc-seen", "raw/acdc_seen")
@@ -123,6 +128,17 @@ def other_hospital(size: int, width: str) -> Part:
     }
     few = {} if size == max(SIZES) else {"controls": FEW}
     return Part(f"new-{size}-{width}", {"data": [data], "backbones": [network], **few})
+
+
+def early(width: str) -> Part:
+    """20 patients of the other hospital once more, one seed, with the arms of today's default."""
+    part = other_hospital(max(SIZES), width)
+    arms = {
+        name: arm.model_dump(mode="json", exclude_defaults=True)
+        for name, arm in DEFAULT_ARMS.items()
+    }
+    settings = {**part.settings, "arms": arms, "controls": ["plain", "random"], "seeds": [0]}
+    return Part(f"early-{max(SIZES)}-{width}", settings)
 
 
 def other_groups(width: str) -> Part:
