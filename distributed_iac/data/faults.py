@@ -154,6 +154,12 @@ CODES: Mapping[str, ProblemCode] = MappingProxyType(
             "voxels have edges that no scanner makes",
             "Correct pixdim and sform, or the unit in xyzt_units",
         ),
+        "unlike_spacing": ProblemCode(
+            "warning",
+            "voxels are many times larger or smaller than those of the other cases",
+            "Correct pixdim and sform, or the unit in xyzt_units; if they are right, the case is"
+            " resampled like any other",
+        ),
         "sheared": ProblemCode(
             "warning",
             "the volume's axes are not perpendicular; slices are cut and measured as if they were",

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from distributed_iac.data.check.case import CaseFacts, CaseFinding, inspect_case
 from distributed_iac.data.contract import Problem, Source
 from distributed_iac.data.faults import Fault
-from distributed_iac.data.volumes.alignment import common_codes, odd_cases
+from distributed_iac.data.volumes.alignment import common_codes, odd_cases, unlike_spacings
 from distributed_iac.data.volumes.duplicates import duplicate_problems
 from distributed_iac.data.workers import Workers
 
@@ -75,6 +76,7 @@ def conclude(source: Source, findings: Iterable[CaseFinding]) -> CheckReport:
     found = [problem for finding in ordered for problem in finding.problems]
     found += duplicate_problems((each.case, each.fingerprints) for each in facts)
     found += _stored_otherwise(facts)
+    found += _unlike_spacings(facts)
     found += _absent_labels(source, facts)
     # What the reader has said already is not said again.
     known = {(problem.code, problem.case_id) for problem in source.problems}
@@ -108,6 +110,16 @@ def _stored_otherwise(facts: Sequence[CaseFacts]) -> list[Problem]:
         for each in facts
         if each.grid is not None and each.case.layout.reorient == "as_stored"
     }
-    owners = {each.case.channels[0].path: each.case.case_id for each in facts}
     odd = odd_cases(grids, common_codes(grids.values()))
-    return [fault.of(owners[fault.path]) for fault in odd]
+    return [fault.of(_owners(facts)[fault.path]) for fault in odd]
+
+
+def _unlike_spacings(facts: Sequence[CaseFacts]) -> list[Problem]:
+    """Cases whose voxels are far from the size of the others'."""
+    zooms = {each.case.channels[0].path: each.grid.zooms for each in facts if each.grid is not None}
+    return [fault.of(_owners(facts)[fault.path]) for fault in unlike_spacings(zooms)]
+
+
+def _owners(facts: Sequence[CaseFacts]) -> dict[Path, str]:
+    """Case of every first image."""
+    return {each.case.channels[0].path: each.case.case_id for each in facts}

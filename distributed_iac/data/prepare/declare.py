@@ -39,6 +39,7 @@ from distributed_iac.data.store.manifest import (
     write_manifest,
 )
 from distributed_iac.data.store.native import write_native_labels
+from distributed_iac.data.volumes.alignment import edges_of, unlike_spacings
 from distributed_iac.files import FileDigest, digest_of, write_json
 from distributed_iac.transient import patiently
 
@@ -126,10 +127,18 @@ def _gather_notes(request: StoreRequest, content: StoreContent) -> tuple[Problem
     """
     kept = [content.records[case.case_id] for case in content.cases]
     own = (note for record in kept for note in record.notes)
-    notes = [*request.noted, *own]
+    notes = [*request.noted, *own, *_unlike_spacings(request, content)]
     assert all(note.severity == "warning" for note in notes), "an error was let pass"
     root = request.source.detection.root
     return tuple(replace(note, path=Path(relative_to(note.path, root))) for note in notes)
+
+
+def _unlike_spacings(request: StoreRequest, content: StoreContent) -> list[Problem]:
+    """Cases whose voxels are far from the size of the others', as the check finds them."""
+    paths = {case.case_id: case.channels[0].path for case in request.cases}
+    owners = {paths[case.case_id]: case.case_id for case in content.cases}
+    zooms = {path: edges_of(content.records[name].affine) for path, name in owners.items()}
+    return [fault.of(owners[fault.path]) for fault in unlike_spacings(zooms)]
 
 
 def _part_counts(part: Part, content: StoreContent) -> PartCounts:

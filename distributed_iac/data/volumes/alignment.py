@@ -8,6 +8,7 @@
     odd_files({path: grid, ...}, candidates, "LPS") # the faults of a case's files
     codes = common_codes(grids.values())            # "IPL", of most cases that are cut as stored
     odd_cases({path: grid, ...}, codes)             # the faults of the others
+    unlike_spacings({path: zooms, ...})             # of voxels in another unit than the others'
 
 Nothing is interpolated: a file whose array is that of the case with axes permuted or reversed is
 turned onto the case's grid, ``reoriented``; everything else that differs is an error. Two things
@@ -28,7 +29,7 @@ on trust, with a warning of its own (``orientation_unknown``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from distributed_iac.data.volumes.grid import (
     PLACE_TOLERANCE,
     SPACING_TOLERANCE,
     Grid,
+    Zooms,
     axis_codes,
     displacement,
 )
@@ -176,3 +178,38 @@ def odd_cases(grids: Mapping[Path, Grid], codes: str | None) -> list[Fault]:
         for path, grid in grids.items()
         if grid.codes not in (None, codes)
     ]
+
+
+UNLIKE = 8.0
+"""How many times larger or smaller an edge is than those of the others before that is said: below
+the 10 of a mistaken unit, above what protocols differ by (our choice)."""
+
+
+def unlike_spacings(zooms: Mapping[Path, Zooms]) -> list[Fault]:
+    """Return a fault for each first image of a case with edges far from those of most.
+
+    Edges are compared by length, whatever the order of the axes, with the median of all cases.
+    """
+    if not zooms:
+        return []
+    edges = {path: np.sort(each) for path, each in zooms.items()}
+    usual = np.median(list(edges.values()), axis=0)
+    return [
+        Fault(
+            "unlike_spacing",
+            path,
+            f"voxels of {_lengths(own)} mm, of most cases {_lengths(usual)} mm, shortest first",
+        )
+        for path, own in edges.items()
+        if np.abs(np.log(own / usual)).max() > np.log(UNLIKE)
+    ]
+
+
+def edges_of(affine: Sequence[float]) -> Zooms:
+    """Voxel size along the array axes in mm, of an affine's 16 numbers, rows first."""
+    x, y, z = np.linalg.norm(np.reshape(affine, (4, 4))[:3, :3], axis=0).tolist()
+    return x, y, z
+
+
+def _lengths(edges: NDArray[np.floating]) -> str:
+    return " x ".join(f"{edge:.4g}" for edge in edges)

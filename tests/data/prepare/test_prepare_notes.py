@@ -107,6 +107,9 @@ WARNINGS: dict[str, Spoil] = {
     "outlier_voxels": lambda case: rewrite(image_of(case), fill_a_few),
     "orientation_unknown": lambda case: patch(image_of(case), 254, bytes(2)),
     "undefined_field": lambda case: patch(label_of(case), 123, b"\5"),
+    "unlike_spacing": lambda case: [
+        rewrite(path, lambda v, a: (v, a @ np.diag([20, 20, 1, 1]))) for path in case.files
+    ],
     "spacing_contradiction": lambda case: patch(label_of(case), 88, np.float32(1).tobytes()),
 }
 ERRORS: dict[str, Spoil] = {
