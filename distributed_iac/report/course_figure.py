@@ -78,6 +78,8 @@ def course_figure(
         axis.tick_params(labelsize=8)
         axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     if tau is not None:
+        if not any(len(line.get_xdata()) for line in axes[0, 0].lines):
+            axes[0, 0].set_ylim(tau / 10, tau * 10)  # a line alone has no height
         axes[0, 0].axhline(tau, color="0.4", linewidth=1, linestyle=":")
         axes[0, 0].annotate(
             f"τ = {tau:g}", (1, tau), xycoords=("axes fraction", "data"), ha="right", va="bottom",

@@ -348,7 +348,7 @@ SETTINGS = (
     setting("set-without-value", "nonsense", "key.path=value", "--set search.epochs=40"),
     setting("set-without-key", "=3", "key.path=value"),
     setting("set-broken-yaml", "seeds=[1", "plain YAML"),
-    setting("unknown-backbone", "backbones=[{name: unet}]", "basic_unet"),
+    setting("unknown-backbone", "backbones=[{name: unett}]", "basic_unet"),
     setting(
         "strides-too-few", "backbones=[{name: dynunet, strides: [[1, 1], [2, 2]]}]", "three or more"
     ),

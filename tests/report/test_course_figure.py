@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from distributed_iac.report.course_figure import PANELS, SearchCourse, arm_colours, course_figure
 
 
@@ -36,6 +38,15 @@ def test_what_was_not_reported_yet_is_left_open() -> None:
     figure.savefig(io.BytesIO())
     dice = figure.axes[-1]
     assert all(len(line.get_ydata()) == 0 for line in dice.lines)
+
+
+@pytest.mark.parametrize("tau", [0.1, 0.01])
+def test_a_threshold_without_a_curve_is_drawn(tau: float) -> None:
+    """After one epoch, with which nothing can be compared; 0.1 alone had no height."""
+    figure = course_figure([SearchCourse("lth", 0, rows(1, js_mean=None))], ("lth",), tau)
+    figure.savefig(io.BytesIO())
+    low, high = figure.axes[0].get_ylim()
+    assert low < tau < high
 
 
 def test_what_is_measured_every_few_epochs_is_one_line() -> None:

@@ -49,7 +49,9 @@ def digests(run: RunConfig) -> dict[str, str]:
     graph = plan_jobs(run)
     known = Digests(run, graph)
     known._stores = {dataset.name: f"store of {dataset.name}" for dataset in run.all_data}
-    known._backbones = {"given": {}}  # no file of weights is read here
+    known._backbones = {
+        (one.name, "given"): {} for one in run.all_data
+    }  # no file of weights is read here
     return {job.key: known[job.key] for job in graph.jobs() if job.kind != "prepare"}
 
 
