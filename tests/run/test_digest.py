@@ -80,7 +80,6 @@ def changed(**changes: Any) -> set[str]:
         ({"evaluation": {"metrics": ["dice"]}}, MODELS),
         ({"evaluation": {"batch_size": 1}}, set()),
         ({"scheduler": {"budget": {"epochs": 9}}}, {LTH, CELL_LTH}),
-        ({"scheduler": {"protect": ["full", "lth"]}}, set()),
         ({"scheduler": {"protect": []}}, {FULL, CELL_FULL}),
         ({"shared_seed": 1}, ALL),
         # Where and how, and what else is done.
