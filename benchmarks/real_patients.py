@@ -11,8 +11,8 @@ Every part is a configuration that the script writes into WORK and an ordinary `
 started again it continues, and jobs that parts share are done once. Two regimes:
 
 * ``same-*``: networks trained on a hospital's patients, cells for the same hospital's.
-* ``new-*``, ``early-*``, ``groups-*``: the network frozen, cells for Sunnybrook with 2, 5, 10 or
-  20 patients to train on (each set holds the smaller ones; the same 5 choose, the same 20 test),
+* ``new-*``, ``early-*``, ``fast-*``, ``groups-*``: the network frozen, cells for Sunnybrook with 2,
+  5, 10 or 20 patients to train on (each set holds the smaller ones; the same 5 choose, the same 20 test),
   and for the disease groups of ACDC that the network has not seen.
 
 Sunnybrook's pictures carry no pixel size: the copies that are made in WORK say it in their headers
@@ -89,6 +89,7 @@ def parts() -> Iterator[Part]:
             yield other_hospital(size, width)
         if width == "narrow":
             yield early(width)
+            yield early(width, rate=1e-2)
             yield same_hospital("acdc", width)
             yield unseen_judges("acdc", width)
             yield training(width, "acdc-seen", "raw/acdc_seen")
@@ -130,15 +131,23 @@ def other_hospital(size: int, width: str) -> Part:
     return Part(f"new-{size}-{width}", {"data": [data], "backbones": [network], **few})
 
 
-def early(width: str) -> Part:
-    """20 patients of the other hospital once more, one seed, with the arms of today's default."""
+def early(width: str, rate: float | None = None) -> Part:
+    """20 patients of the other hospital once more, one seed, with the arms of today's default.
+
+    Args:
+        width: Of the network.
+        rate: Of the cells' weights in the search; None: that of ``configs/search_small.yaml``.
+    """
     part = other_hospital(max(SIZES), width)
     arms = {
         name: arm.model_dump(mode="json", exclude_defaults=True)
         for name, arm in DEFAULT_ARMS.items()
     }
     settings = {**part.settings, "arms": arms, "controls": ["plain", "random"], "seeds": [0]}
-    return Part(f"early-{max(SIZES)}-{width}", settings)
+    if rate is not None:
+        settings["search"] = {"weights": {"learning_rate": rate}}
+    name = f"early-{max(SIZES)}-{width}" if rate is None else f"fast-{max(SIZES)}-{width}"
+    return Part(name, settings)
 
 
 def other_groups(width: str) -> Part:
