@@ -12,8 +12,8 @@ started again it continues, and jobs that parts share are done once. Two regimes
 
 * ``same-*``: networks trained on a hospital's patients, cells for the same hospital's.
 * ``new-*``, ``early-*``, ``fast-*``, ``groups-*``: the network frozen, cells for Sunnybrook with 2,
-  5, 10 or 20 patients to train on (each set holds the smaller ones; the same 5 choose, the same 20 test),
-  and for the disease groups of ACDC that the network has not seen.
+  5, 10 or 20 patients to train on (each set holds the smaller ones; the same 5 choose, the same
+  20 test), and for the disease groups of ACDC that the network has not seen.
 
 Sunnybrook's pictures carry no pixel size: the copies that are made in WORK say it in their headers
 (320 mm across 256 pixels, Radau et al. 2009). Slices, pixels and intensities are prepared as the
