@@ -114,7 +114,7 @@ def sweep_overhead(
     one = ResourceSettings(cpus=1.0, gpus=0.0)
     settings = SweepSettings(
         cpus=slots,
-        resources=KindResources(**dict.fromkeys(KindResources.model_fields, one)),
+        resources=KindResources(**dict.fromkeys(get_args(JobKind), one)),
         workers=workers,
     )
     workload = ScriptedWorkload(searches(jobs), {"search": epochs}, artifacts, seconds / epochs)

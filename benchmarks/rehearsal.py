@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.scripted import ScriptedWorkload, checksum
 from distributed_iac.config.scheduler import SchedulerSettings
@@ -66,7 +67,7 @@ def small_settings(address: str | None = None) -> SweepSettings:
     return SweepSettings(
         address=address,
         cpus=2 if address is None else None,
-        resources=KindResources(**dict.fromkeys(KindResources.model_fields, half)),
+        resources=KindResources(**dict.fromkeys(get_args(JobKind), half)),
         checkpoint_epochs=2,
         max_failures=50,
         workers="reused",

