@@ -16,7 +16,7 @@ import pytest
 from distributed_iac.phantom import make_phantom
 from distributed_iac.run.journal import Journal
 
-PRETRAIN, EPOCHS, PATIENCE = "acdc/basic_unet-tiny/pretrain", 60, 240.0
+PRETRAIN, EPOCHS, PATIENCE = "acdc/basic_unet-tiny/pretrain", 40, 240.0
 
 
 @pytest.fixture
