@@ -47,12 +47,9 @@ search:
   warmup_epochs: 5
   weights: {kind: adam, learning_rate: 2.0e-3}
   architecture: {kind: adam, learning_rate: 3.0e-2, betas: [0.5, 0.999]}
-arms:
-  full: {policy: none}
-  lth: {policy: js, stability: {tau: 0.02, max_wait: 5}, signal: {guard: settled, horizon: 10}}
 retrain: {epochs: 30}
 """
-"""As ``configs/search_small.yaml``; the epochs are our choice."""
+"""As ``configs/search_small.yaml``, held by a test; epochs and steps are our choice."""
 
 LARGE = """\
 batches: {batch_size: 12, steps_per_epoch: 250, augmentation: strong, mirror_axes: [rows, columns]}
@@ -60,10 +57,13 @@ cell: {width: 0.5, partial_channels: 4, none: left_out}
 search: {epochs: 100, warmup_epochs: 15, validate_every: 5}
 arms:
   full: {policy: none}
-  lth: {policy: js}
+  lth:
+    policy: js
+    stability: {window: 2, tau: 0.1, patience: 1, warmup: 4, max_wait: 10}
+    signal: {guard: settled, horizon: 1}
 retrain: {epochs: 100, validate_every: 5}
 """
-"""As ``configs/real_size.yaml``."""
+"""As ``configs/real_size.yaml``, held by a test."""
 
 
 def nnunet(

@@ -7,15 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
 from distributed_iac.cli.main import app
-from distributed_iac.cli.nnunet import FEW
+from distributed_iac.cli.nnunet import FEW, LARGE, SMALL
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.config.load import load_config
 from distributed_iac.errors import ConfigError
 
+ROOT = Path(__file__).parents[2]
 TRAINED = Path(__file__).parents[1] / "nets/data/nnunet_plain"
 NAME = "Dataset900_Parity"
 
@@ -102,3 +104,13 @@ def test_of_several_models_one_must_be_named(place: Path) -> None:
     result = nnunet("nnUNet_results")
     assert isinstance(result.exception, ConfigError)
     assert "nnUNetTrainerX__nnUNetPlans__2d" in str(result.exception)
+
+
+@pytest.mark.parametrize(("text", "name"), [(SMALL, "search_small"), (LARGE, "real_size")])
+def test_settings_are_those_of_the_published_files(text: str, name: str) -> None:
+    """But for epochs and steps of a small run: a changed default reaches this command as well."""
+    own = yaml.safe_load(text)
+    published = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())
+    assert own["cell"] == published["cell"]
+    assert own.get("arms") == published.get("arms")
+    assert published["search"].items() <= own["search"].items()
