@@ -22,9 +22,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 import yaml
-from torch import Tensor
 
 from benchmarks.harness import RESULTS, as_json, measure, print_timings, write_result
 from benchmarks.memory_store import MemoryStore
@@ -91,7 +91,8 @@ class Scale:
         repetitions: Timings of each candidate.
         epochs: Of the searches in two precisions.
         steps: In each of their epochs.
-        settings: Of the pair of searches, on top of ``configs/acdc.yaml``'s.
+        settings: Of the pair of searches, on top of ``configs/search_small.yaml``'s.
+        folder: Where data and runs go.
         source: Real patients in ACDC's layout; None: phantoms.
     """
 
@@ -101,6 +102,7 @@ class Scale:
     epochs: int
     steps: int
     settings: Mapping[str, Any]
+    folder: Path = Path()
     source: Path | None = None
 
 
@@ -148,13 +150,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("no GPU is visible here: --toy tries the same code on the CPU")
     scale = TOY if given.toy else CARD
     source = None if given.source is None else given.source.resolve()
-    scale = Scale(**{**vars(scale), "source": source})
+    scale = replace(scale, folder=given.folder, source=source)
     given.folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
     for name in given.parts:
         begun = time.perf_counter()
         print(f"== {name}", flush=True)
-        found = PARTS[name](scale) if name != "patients" else patients(scale, given.folder)
+        found = PARTS[name](scale)
         results[name] = {"seconds": time.perf_counter() - begun, "found": found}
         settings = {"scale": str(scale)}
         # A toy's figures are nobody's: they stay in its folder.
@@ -179,28 +181,17 @@ def steps(scale: Scale) -> dict[str, Any]:
     """Time the two steps of a search, executed and recorded, against plain PC-DARTS."""
     found = {}
     for one in scale.sizes:
+        kept = next(feed(one, scale.device))
         ways: dict[str, Bilevel] = {
             "executed": bilevel(one, scale.device),
             "plain PC-DARTS": bilevel(one, scale.device, cell=PlainPcDartsCell),
         }
         if scale.device.type == "cuda":
             ways["recorded"] = bilevel(one, scale.device, graphs="auto")
-        batch = next(feed(one, scale.device))
-
-        def both(way: Bilevel) -> Tensor:
-            way.architecture_step(batch)  # noqa: B023 - called in this round alone
-            loss = way.weight_step(batch)  # noqa: B023
-            settle(scale.device)
-            return loss
-
-        timings = measure(
-            {name: partial(both, way) for name, way in ways.items()},
-            repetitions=scale.repetitions,
-            calls=2,
-            warmups=3,  # recorded steps are executed three times first
-        )
-        print_timings(f"two steps, {one}", timings, "executed")
-        found[str(one)] = as_json(timings, "executed")
+        candidates = {
+            name: partial(both_steps, way, repeat(kept), scale.device) for name, way in ways.items()
+        }
+        found[str(one)] = timed(f"two steps, {one}", candidates, scale, "executed")
     return found
 
 
@@ -208,24 +199,35 @@ def feeding(scale: Scale) -> dict[str, Any]:
     """Time the two steps with batches at hand, read before each, and read by a thread meanwhile."""
     found = {}
     for one in scale.sizes:
-        way, kept = bilevel(one, scale.device), next(feed(one, scale.device))
-
-        def both(take: Callable[[], Batch]) -> None:
-            way.architecture_step(take())  # noqa: B023 - called in this round alone
-            way.weight_step(take())  # noqa: B023
-            settle(scale.device)
-
-        takes: dict[str, Callable[[], Batch]] = {"at hand": lambda: kept}  # noqa: B023
-        for name, ahead in (("read before", False), ("read meanwhile", True)):
-            takes[name] = feed(one, scale.device, ahead=ahead).__next__
-        timings = measure(
-            {name: partial(both, take) for name, take in takes.items()},
-            repetitions=scale.repetitions,
-            calls=2,
-        )
-        print_timings(f"two steps and their batches, {one}", timings, "at hand")
-        found[str(one)] = as_json(timings, "at hand")
+        way = bilevel(one, scale.device)
+        feeds: dict[str, Iterator[Batch]] = {
+            "at hand": repeat(next(feed(one, scale.device))),
+            "read before": feed(one, scale.device),
+            "read meanwhile": feed(one, scale.device, ahead=True),
+        }
+        candidates = {
+            name: partial(both_steps, way, batches, scale.device) for name, batches in feeds.items()
+        }
+        title = f"two steps and their batches, {one}"
+        found[str(one)] = timed(title, candidates, scale, "at hand")
     return found
+
+
+def both_steps(way: Bilevel, batches: Iterator[Batch], device: torch.device) -> None:
+    """Take an architecture and a weight step, and wait until the device is through."""
+    way.architecture_step(next(batches))
+    way.weight_step(next(batches))
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def timed(
+    title: str, candidates: Mapping[str, Callable[[], None]], scale: Scale, reference: str
+) -> dict[str, Any]:
+    """Time candidates side by side; recorded steps are executed three times first."""
+    timings = measure(candidates, repetitions=scale.repetitions, calls=2, warmups=3)
+    print_timings(title, timings, reference)
+    return as_json(timings, reference)
 
 
 def precision(scale: Scale) -> dict[str, Any]:
@@ -241,8 +243,9 @@ def precision(scale: Scale) -> dict[str, Any]:
     return found
 
 
-def patients(scale: Scale, folder: Path) -> dict[str, Any]:
+def patients(scale: Scale) -> dict[str, Any]:
     """Full and LTH as users run them, and what ``plan`` had said."""
+    folder = scale.folder
     source = scale.source or (folder / "acdc").resolve()
     if not source.exists():
         make_phantom("acdc", source, patients=12, seed=0, size="tiny")
@@ -284,19 +287,13 @@ def command(name: str, path: Path, *arguments: str) -> None:
     subprocess.run(line, check=True)
 
 
-PARTS: Mapping[str, Any] = {
+PARTS: Mapping[str, Callable[[Scale], Any]] = {
     "tests": tests,
     "steps": steps,
     "feeding": feeding,
     "precision": precision,
     "patients": patients,
 }
-
-
-def settle(device: torch.device) -> None:
-    """Wait until the device has computed everything."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def settings_for(
