@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from distributed_iac.data.check.case import CaseFacts, CaseFinding, inspect_case
 from distributed_iac.data.contract import Problem, Source
@@ -111,15 +110,16 @@ def _stored_otherwise(facts: Sequence[CaseFacts]) -> list[Problem]:
         if each.grid is not None and each.case.layout.reorient == "as_stored"
     }
     odd = odd_cases(grids, common_codes(grids.values()))
-    return [fault.of(_owners(facts)[fault.path]) for fault in odd]
+    return _of_cases(odd, facts)
 
 
 def _unlike_spacings(facts: Sequence[CaseFacts]) -> list[Problem]:
     """Cases whose voxels are far from the size of the others'."""
     zooms = {each.case.channels[0].path: each.grid.zooms for each in facts if each.grid is not None}
-    return [fault.of(_owners(facts)[fault.path]) for fault in unlike_spacings(zooms)]
+    return _of_cases(unlike_spacings(zooms), facts)
 
 
-def _owners(facts: Sequence[CaseFacts]) -> dict[Path, str]:
-    """Case of every first image."""
-    return {each.case.channels[0].path: each.case.case_id for each in facts}
+def _of_cases(faults: Iterable[Fault], facts: Sequence[CaseFacts]) -> list[Problem]:
+    """Blame the cases whose first images they are."""
+    owners = {each.case.channels[0].path: each.case.case_id for each in facts}
+    return [fault.of(owners[fault.path]) for fault in faults]

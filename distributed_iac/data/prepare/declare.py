@@ -13,6 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from nibabel.affines import voxel_sizes
+
 from distributed_iac.data.contract import Problem
 from distributed_iac.data.prepare.prepared_case import TargetCounts
 from distributed_iac.data.prepare.request import StoreRequest
@@ -39,7 +42,7 @@ from distributed_iac.data.store.manifest import (
     write_manifest,
 )
 from distributed_iac.data.store.native import write_native_labels
-from distributed_iac.data.volumes.alignment import edges_of, unlike_spacings
+from distributed_iac.data.volumes.alignment import unlike_spacings
 from distributed_iac.files import FileDigest, digest_of, write_json
 from distributed_iac.transient import patiently
 
@@ -137,7 +140,10 @@ def _unlike_spacings(request: StoreRequest, content: StoreContent) -> list[Probl
     """Cases whose voxels are far from the size of the others', as the check finds them."""
     paths = {case.case_id: case.channels[0].path for case in request.cases}
     owners = {paths[case.case_id]: case.case_id for case in content.cases}
-    zooms = {path: edges_of(content.records[name].affine) for path, name in owners.items()}
+    zooms = {
+        path: voxel_sizes(np.reshape(content.records[name].affine, (4, 4)))
+        for path, name in owners.items()
+    }
     return [fault.of(owners[fault.path]) for fault in unlike_spacings(zooms)]
 
 

@@ -29,14 +29,14 @@ on trust, with a warning of its own (``orientation_unknown``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from distributed_iac.data.contract import Reorient
 from distributed_iac.data.faults import Fault
@@ -44,7 +44,6 @@ from distributed_iac.data.volumes.grid import (
     PLACE_TOLERANCE,
     SPACING_TOLERANCE,
     Grid,
-    Zooms,
     axis_codes,
     displacement,
 )
@@ -185,10 +184,13 @@ UNLIKE = 8.0
 the 10 of a mistaken unit, above what protocols differ by (our choice)."""
 
 
-def unlike_spacings(zooms: Mapping[Path, Zooms]) -> list[Fault]:
+def unlike_spacings(zooms: Mapping[Path, ArrayLike]) -> list[Fault]:
     """Return a fault for each first image of a case with edges far from those of most.
 
     Edges are compared by length, whatever the order of the axes, with the median of all cases.
+
+    Args:
+        zooms: Voxel size (3,) along the array axes in mm, of the first image of every case.
     """
     if not zooms:
         return []
@@ -203,12 +205,6 @@ def unlike_spacings(zooms: Mapping[Path, Zooms]) -> list[Fault]:
         for path, own in edges.items()
         if np.abs(np.log(own / usual)).max() > np.log(UNLIKE)
     ]
-
-
-def edges_of(affine: Sequence[float]) -> Zooms:
-    """Voxel size along the array axes in mm, of an affine's 16 numbers, rows first."""
-    x, y, z = np.linalg.norm(np.reshape(affine, (4, 4))[:3, :3], axis=0).tolist()
-    return x, y, z
 
 
 def _lengths(edges: NDArray[np.floating]) -> str:
