@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distributed_iac.errors import ConfigError
-from distributed_iac.genotype import FAMILY, OPERATIONS, CellTopology
+from distributed_iac.genotype import FAMILY, OPERATIONS, CellGenotype, CellTopology
 
 FULL_EDGE = sum(FAMILY[name] != "none" for name in OPERATIONS)
 """Operations of a full edge that are executed."""
@@ -71,6 +71,15 @@ class CellStructure:
                 tuple(name for name, live in zip(OPERATIONS, row, strict=True) if live)
                 for row in rows
             ),
+        )
+
+    @classmethod
+    def of_cell(cls, cell: CellGenotype) -> Self:
+        """What is alive when only a discrete cell's operations are."""
+        chosen = dict(cell.genes)
+        edges = cell.topology.edges
+        return cls(
+            cell.topology, tuple((chosen[edge],) if edge in chosen else () for edge in edges)
         )
 
     @property

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.evaluation.overlay_file import OVERLAYS, read_overlays
+from distributed_iac.report.anytime_figure import anytime, anytime_figure
 from distributed_iac.report.cell_drawing import draw_discretisation, draw_genotype
 from distributed_iac.report.cost_figure import cost_figure
 from distributed_iac.report.course_figure import SearchCourse, course_figure
@@ -45,6 +46,7 @@ class RunFigures:
     Args:
         cost: Test Dice against search cost; None before the first search has ended.
         timeline: When which job ran; None before the first has begun.
+        anytime: Val Dice in hand against everything paid, a figure a group.
         courses: Epochs of the searches, a figure a group.
         cells: Cells that searches ended with, and chosen cells that none did.
         overlays: Best and worst test case, a figure a group.
@@ -52,6 +54,7 @@ class RunFigures:
 
     cost: Drawing | None
     timeline: Drawing | None
+    anytime: tuple[Titled, ...]
     courses: tuple[Titled, ...]
     cells: tuple[Titled, ...]
     overlays: tuple[Titled, ...]
@@ -60,7 +63,7 @@ class RunFigures:
     def overview(self) -> tuple[Drawing, ...]:
         """Those that set several jobs against each other."""
         single = (one for one in (self.cost, self.timeline) if one is not None)
-        return (*single, *(one.drawing for one in self.courses))
+        return (*single, *(one.drawing for one in (*self.anytime, *self.courses)))
 
     @property
     def drawings(self) -> tuple[Drawing, ...]:
@@ -74,6 +77,7 @@ def run_figures(record: RunRecord) -> RunFigures:
     return RunFigures(
         cost=None if cost is None else render(cost, "cost"),
         timeline=render(timeline(record.spans), "timeline") if record.spans else None,
+        anytime=tuple(_anytime(record)),
         courses=tuple(_courses(record)),
         cells=(*_found_cells(record), *_voted_cells(record)),
         overlays=tuple(_overlays(record)),
@@ -84,6 +88,12 @@ def slug(*parts: object) -> str:
     """A name of lower-case letters, digits and hyphens."""
     text = "-".join(str(part) for part in parts if part is not None)
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _anytime(record: RunRecord) -> Iterable[Titled]:
+    for group, ways in anytime(record).items():
+        figure = anytime_figure(ways, tuple(record.config.arms))
+        yield Titled(group, "what was in hand when", render(figure, slug("anytime", group)))
 
 
 def _courses(record: RunRecord) -> Iterable[Titled]:

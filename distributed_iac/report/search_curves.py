@@ -50,7 +50,10 @@ PANELS = (
         {"leader_median": "-", "margin": ":"},
     ),
     Panel("Live operations", {"live_operations": "-"}),
-    Panel("val Dice of the supernet", {"val_dice": "-"}),
+    Panel(
+        "val Dice of the supernet; of the cell as it would be cut now dotted",
+        {"val_dice": "-", "cut_val_dice": ":"},
+    ),
     Panel("Seconds an epoch", {"seconds": "-"}),
 )
 

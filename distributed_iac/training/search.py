@@ -20,6 +20,7 @@ gets no further report.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +37,7 @@ from distributed_iac.config.training import SearchSettings
 from distributed_iac.data.batches.loader import Batches, CaseSource
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.errors import NumericalError
-from distributed_iac.genotype import OPERATIONS
+from distributed_iac.genotype import OPERATIONS, Genotype
 from distributed_iac.importance.arrays import FloatArray, floats
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.importance.measures import perturbation, ranking
@@ -238,6 +239,27 @@ class SearchStage(EpochStage):
             importance=self._ranked if by_validation else None,
         )
 
+    def cut_dice(self, genotype: Genotype) -> float:
+        """Dice of the val patients with the cell as it would be cut now, without training.
+
+        The supernet keeps its own weights and loses every edge and operation that the genotype
+        does not have, as if a policy had pruned them: an operation that is left alone on its edge
+        then weighs 1, and the kept edges of a node share their weight as softmax(beta) says. The
+        partial channels stay as they were searched. Our choice: it is cheap, it needs no new
+        weights, and it charges a search for the gap between its mixture and the cell that is cut
+        from it, which the mixture's own Dice hides.
+
+        Args:
+            genotype: Of :meth:`discretise`.
+
+        Returns:
+            Mean over targets of the mean over ``val`` cases, in [0, 1]; NaN without any target.
+        """
+        backbone = self.network.backbone
+        cut = copy.deepcopy(self.network, {id(backbone): backbone}).eval()
+        cut.restrict([CellStructure.of_cell(cell) for cell in genotype.cells])
+        return self._dice(lambda batch: cut.decode(self.features(batch)))
+
     def _report(
         self, losses: Mapping[str, Scalar], dice: float | None, decision: PruneDecision | None
     ) -> StepReport:
@@ -255,7 +277,7 @@ class SearchStage(EpochStage):
         }
         payload: dict[str, Any] = {}
         if self.history.observed:
-            values |= self._verdict(decision)
+            values |= self._verdict(decision, validated=dice is not None)
             payload = {
                 "operations": self.history.epochs[-1].operations,
                 "edges": self.history.epochs[-1].edges,
@@ -265,11 +287,12 @@ class SearchStage(EpochStage):
         reason = self.reason or (converged.reason if converged else None)
         return StepReport({**values, "converged": converged is not None, "reason": reason}, payload)
 
-    def _verdict(self, decision: PruneDecision | None) -> dict[str, Scalar]:
+    def _verdict(self, decision: PruneDecision | None, validated: bool) -> dict[str, Scalar]:
         """Stability, what was pruned, and the cell as it stands."""
         stability = assess(self.history, self._pruning.stability)
         cut = self.discretise()
         return {
+            "cut_val_dice": self.cut_dice(cut.genotype) if validated else None,
             **stability.scalars(),
             "removals": len(decision.removals) if decision is not None else 0,
             "genotype": cut.genotype.to_json(),

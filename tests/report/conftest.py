@@ -214,6 +214,7 @@ def searched(folder: Path, job: Job, rng: np.random.Generator) -> Kept:
         {
             "epoch": e,
             "val_dice": 0.7 + 0.1 * (1 - np.exp(-e / 10)),
+            "cut_val_dice": None if e < 6 else 0.65 + 0.15 * (1 - np.exp(-e / 10)),
             "js_mean": float("nan") if e < 4 else 0.3 * np.exp(-e / 4),
             "js_max": float("nan") if e < 4 else 0.5 * np.exp(-e / 4),
             "entropy": 0.4 + 0.6 * np.exp(-e / 15),

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from distributed_iac.cell.structure import CellStructure
 from distributed_iac.config.comparison import ADAPTED, ALL_CONTROLS, SKIP_MODULES
 from distributed_iac.config.headroom import HeadroomSettings
 from distributed_iac.config.run import RunConfig
@@ -33,7 +34,7 @@ from distributed_iac.run.result import read_result
 from distributed_iac.run.work.build import build_work
 from distributed_iac.run.work.contract import WEIGHTS
 from distributed_iac.run.work.evaluate import val_dice, write_test_scores
-from distributed_iac.run.work.search import SearchWork, discrete_val_dice, structure_of
+from distributed_iac.run.work.search import SearchWork
 from distributed_iac.run.work.train import TrainingWork
 from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
 from distributed_iac.training.group import Group
@@ -178,11 +179,21 @@ def test_a_cut_network_whose_cells_add_nothing_scores_as_the_plain_backbone(
     genotype = read_search(finished.result(f"{UNET}/search/lth/seed0")).genotype
     before = {name: value.clone() for name, value in stage.network.state_dict().items()}
     # Projections start at zero, so that before the first step no cell changes anything.
-    assert discrete_val_dice(group, stage.network, genotype) == pytest.approx(
-        val_dice(group, backbone)
-    )
+    assert stage.cut_dice(genotype) == pytest.approx(val_dice(group, backbone))
     after = stage.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_every_validated_epoch_of_a_search_says_what_its_cell_would_score(
+    finished: LocalSweep,
+) -> None:
+    for arm in ("full", "lth"):
+        folder = finished.result(f"{UNET}/search/{arm}/seed0")
+        rows = pq.read_table(folder / "epochs.parquet").to_pylist()
+        scored = [row for row in rows if row["cut_val_dice"] is not None]
+        observed = [row for row in rows if row["genotype_id"] is not None]
+        assert scored == [row for row in observed if row["val_dice"] is not None] != []
+        assert scored[-1]["cut_val_dice"] == read_result(folder)["discrete_val_dice"]
 
 
 def test_a_cut_network_executes_the_genotypes_operations_and_no_other(
@@ -191,7 +202,7 @@ def test_a_cut_network_executes_the_genotypes_operations_and_no_other(
     group = group_of(finished)
     network = group.search_stage(group.backbone(), "lth", seed=0).network
     genotype = group.random_genotype(network.backbone, 3)
-    network.restrict([structure_of(genotype.cells[0])])
+    network.restrict([CellStructure.of_cell(genotype.cells[0])])
     weights = network.architecture.operation_weights()[0]
     assert int((weights == 1).sum()) == int((weights != 0).sum()) == len(genotype.cells[0].genes)
 

@@ -145,13 +145,14 @@ def test_a_search_reads_five_things_an_epoch_and_nothing_inside_a_step(
     assert report["partial_channels"] == 1
     warm_up, validated, plain, *pruned = read
     assert warm_up == {FINITE: 1, ALIVE: 1}
-    # Perturbation validates once more, and once for every operation on trial.
+    # Validated are the supernet and the cell that would be cut of it, which is what is alive of a
+    # copy. Perturbation validates once more, and once for every operation on trial.
     asked = 0 if importance == "softmax" else 1
-    assert validated == EPOCH | {DICE: 1 + asked, KEPT: len(stage.best.state)}
+    assert validated == EPOCH | {DICE: 2 + asked, ALIVE: 2, KEPT: len(stage.best.state)}
     assert plain == EPOCH | ({DICE: 1} if asked else {})
     for one in pruned:
         assert {**one, DICE: 0, ALIVE: 0} == {**EPOCH, DICE: 0, ALIVE: 0}
-        assert bool(asked) or (one[DICE], one[ALIVE]) == (1, 2)
+        assert bool(asked) or (one[DICE], one[ALIVE]) == (2, 3)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (24, 20)], ids=["patch", "windows"])

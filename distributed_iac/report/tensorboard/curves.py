@@ -16,6 +16,7 @@ from distributed_iac.run.replay import Epoch
 TAGS: Mapping[str, str] = {
     "val_dice": "dice/val",
     "best_val_dice": "dice/best_val",
+    "cut_val_dice": "dice/cut_val",
     "loss": "loss/train",
     "weight_loss": "loss/weights",
     "architecture_loss": "loss/architecture",
