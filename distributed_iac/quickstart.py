@@ -6,8 +6,8 @@
 
 Phantoms, then ``distributed-iac sweep`` on a local Ray: prepare, pre-train, search (full and LTH),
 retrain both cells and the controls, score the test patients in native geometry, and the report of
-it all. Every step is the ordinary one that a user would run; only the data and
-the numbers of epochs are small.
+it all; then the same for a planted problem, whose answer is known. Every step is the ordinary one
+that a user would run; only the data and the numbers of epochs are small.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from distributed_iac.config.run import RunConfig
+    from distributed_iac.report.run_record import RunRecord
 
 FOLDER = Path("quickstart")
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 PATIENTS = 14
 SEED = 0
+PLANTED, PLANTED_SEED = Path("planted"), 7
+"""The problem of README's first picture."""
 BIN = Path(".venv/bin")
 
 MODELS = {
@@ -46,8 +49,9 @@ MODELS = {
 """Columns of the table, by the models' names."""
 
 WHAT = (
-    f"A whole sweep on synthetic miniatures of four data sets, in {FOLDER}/: about ten minutes on "
-    "two cores. Ctrl-C stops it at any time; `make quickstart` continues."
+    "A whole sweep on synthetic miniatures of four data sets, then one on a problem whose answer "
+    f"is known, in {FOLDER}/: about twelve minutes on two cores. Ctrl-C stops it at any time; "
+    "`make quickstart` continues."
 )
 
 NOTE = (
@@ -66,7 +70,7 @@ class DatasetResult:
 
     Args:
         dataset: Its name.
-        dice: Test Dice by model.
+        dice: Test Dice by model, of those that there are.
         epochs: Epochs of the full and of the LTH search.
         fewer_operations: Operations that the full search executed, for each of LTH's.
         told_apart: Edges of LTH's cell whose operation it told from the others, and all of them.
@@ -83,7 +87,7 @@ class DatasetResult:
         """What the table says."""
         return (
             self.dataset,
-            *(f"{self.dice[name]:.3f}" for name in MODELS),
+            *(f"{self.dice[name]:.3f}" if name in self.dice else "-" for name in MODELS),
             "{}/{}".format(*self.epochs),
             f"{self.fewer_operations:.1f}x",
             "{} of {}".format(*self.told_apart),
@@ -119,22 +123,25 @@ def run(console: Console) -> None:
     """Make the data, run the sweep, and show what came out."""
     from distributed_iac.cli.sweep import sweep
     from distributed_iac.config.load import load_config
+    from distributed_iac.phantom.planted import PlantedPlan
+    from distributed_iac.phantom.planted_dataset import CONFIG as CONFIG_NAME
+    from distributed_iac.phantom.planted_dataset import write_planted
     from distributed_iac.report.rebuild import PAGE
-    from distributed_iac.run.collect import collect_run
+    from distributed_iac.report.run_record import read_run
 
-    config = load_config(CONFIG)
+    config, planted = load_config(CONFIG), PLANTED / CONFIG_NAME
     make_phantoms(config, console)
     sweep(CONFIG)
-    folders = collect_run(config.folder).folders
-    show(
-        console,
-        [
-            result_of(dataset.name, [folders[key] for key in folders if _is_of(key, dataset.name)])
-            for dataset in config.data
-        ],
-    )
+    if not planted.exists():
+        write_planted(PLANTED, PlantedPlan(PLANTED_SEED, test_patients=24))
+    console.print(f"\n{planted}: a problem whose answer is known", highlight=False)
+    sweep(planted, overrides=["seeds=[0]"])
+    answer = load_config(planted)
+    show(console, [*results_of(config), *results_of(answer)])
+    console.print(found_sentence(read_run(answer.folder)), highlight=False)
     console.print(
-        f"The page:    {FOLDER / config.folder / PAGE}\n"
+        f"The pages:   {FOLDER / config.folder / PAGE}\n"
+        f"             {FOLDER / answer.folder / PAGE}\n"
         f"Dashboards:  {BIN}/tensorboard --logdir {FOLDER / config.folder}/tensorboard\n"
         f"Files:       {FOLDER / config.folder} (cells, decisions, tables, figures)\n"
         f"Next:        {BIN}/distributed-iac check YOUR_DATA, then configs/ for a sweep on it",
@@ -143,8 +150,34 @@ def run(console: Console) -> None:
     )
 
 
-def _is_of(key: str, dataset: str) -> bool:
-    return key.split("/")[0] == dataset
+def results_of(config: RunConfig) -> list[DatasetResult]:
+    """Of every data set of a finished run."""
+    from distributed_iac.run.collect import collect_run
+
+    folders = collect_run(config.folder).folders
+    return [
+        result_of(one.name, [at for key, at in folders.items() if key.split("/")[0] == one.name])
+        for one in config.data
+    ]
+
+
+def found_sentence(record: RunRecord) -> str:
+    """How much of what was planted LTH found."""
+    from distributed_iac.comparison.given import found_of_given
+
+    config = record.config
+    assert config.given is not None, "a planted problem gives its cell"
+    found = found_of_given(
+        record.evidence, config.given.genotype, record.patient_rows, config.comparison
+    )
+    (lth,) = (one for one in found if one.arm == "lth")
+    (genes,) = lth.genes
+    worth = "nothing there to find" if lth.share is None else f"{lth.share:.0%} of the way"
+    return (
+        f"Planted was a cell that is worth {lth.given:.3f}, where a random one is worth "
+        f"{lth.random:.3f}. LTH's, with {genes.same} of its {genes.total} operations, is worth "
+        f"{lth.found:.3f}: {worth}.\n"
+    )
 
 
 def make_phantoms(config: RunConfig, console: Console) -> None:
