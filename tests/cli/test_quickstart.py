@@ -19,12 +19,16 @@ LINES = [
     for name, dice in (("acdc", 0.801), ("brats", 0.512), ("kits", 0.214), ("amos", 0.019))
 ]
 
+PLANTED = DatasetResult(
+    "planted", {n: 0.5 for n in MODELS if n != "plain_extra"}, (60, 17), 5.63, (0, 4)
+)
+
 Main = Callable[[BaseException | None], tuple[int, str]]
 
 
 def test_the_table_fits_eighty_columns_with_nothing_cut() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    quickstart.show(console, LINES)
+    quickstart.show(console, [*LINES, PLANTED])
     shown = console.export_text()
     assert "…" not in shown
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
@@ -39,6 +43,8 @@ def test_the_table_fits_eighty_columns_with_nothing_cut() -> None:
             "of",
             "8",
         ]
+    (row,) = [line.split() for line in shown.splitlines() if line.startswith("planted")]
+    assert row[1:6] == ["0.500", "-", "0.500", "0.500", "0.500"]
 
 
 @pytest.fixture
