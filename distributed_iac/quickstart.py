@@ -28,6 +28,7 @@ from distributed_iac.errors import DistributedIacError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from distributed_iac.comparison.given import FoundOfGiven
     from distributed_iac.config.run import RunConfig
     from distributed_iac.report.run_record import RunRecord
 
@@ -138,7 +139,7 @@ def run(console: Console) -> None:
     sweep(planted, overrides=["seeds=[0]"])
     answer = load_config(planted)
     show(console, [*results_of(config), *results_of(answer)])
-    console.print(found_sentence(read_run(answer.folder)), highlight=False)
+    console.print(found_sentence(_found_of_planted(read_run(answer.folder))), highlight=False)
     console.print(
         f"The pages:   {FOLDER / config.folder / PAGE}\n"
         f"             {FOLDER / answer.folder / PAGE}\n"
@@ -161,8 +162,18 @@ def results_of(config: RunConfig) -> list[DatasetResult]:
     ]
 
 
-def found_sentence(record: RunRecord) -> str:
-    """How much of what was planted LTH found."""
+def found_sentence(found: FoundOfGiven) -> str:
+    """How much of what was planted the searches of an arm found."""
+    genes = found.genes[0]
+    worth = "nothing was there to find" if found.share is None else f"{found.share:.0%} of the way"
+    return (
+        f"Planted was a cell that is worth {found.given:.3f}, where a random one is worth "
+        f"{found.random:.3f}. The one that {found.arm} found, with {genes.same} of its "
+        f"{genes.total} operations, is worth {found.found:.3f}: {worth}.\n"
+    )
+
+
+def _found_of_planted(record: RunRecord) -> FoundOfGiven:
     from distributed_iac.comparison.given import found_of_given
 
     config = record.config
@@ -170,14 +181,7 @@ def found_sentence(record: RunRecord) -> str:
     found = found_of_given(
         record.evidence, config.given.genotype, record.patient_rows, config.comparison
     )
-    (lth,) = (one for one in found if one.arm == "lth")
-    (genes,) = lth.genes
-    worth = "nothing there to find" if lth.share is None else f"{lth.share:.0%} of the way"
-    return (
-        f"Planted was a cell that is worth {lth.given:.3f}, where a random one is worth "
-        f"{lth.random:.3f}. LTH's, with {genes.same} of its {genes.total} operations, is worth "
-        f"{lth.found:.3f}: {worth}.\n"
-    )
+    return next(one for one in found if one.arm == config.comparison.candidate)
 
 
 def make_phantoms(config: RunConfig, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import typer
 from rich.console import Console
 
 from distributed_iac import quickstart
+from distributed_iac.agreement import Match
+from distributed_iac.comparison.bootstrap import Interval
+from distributed_iac.comparison.given import FoundOfGiven
 from distributed_iac.errors import SourceError
 from distributed_iac.quickstart import MODELS, DatasetResult
 
@@ -86,3 +90,13 @@ def test_every_end_says_what_to_do(
     got, shown = main(end)
     assert got == code
     assert said in shown
+
+
+def test_what_was_found_of_the_planted_cell_is_said_with_what_there_was() -> None:
+    match, gap = Match(3, 4, 1.9, 0.3), Interval(0.2, 0.3, 0.95, "patients")
+    found = FoundOfGiven("planted/unet", "lth", (match,), 0.545, 0.694, 0.770, gap, 0.664, gap)
+    said = quickstart.found_sentence(found)
+    assert "worth 0.770, where a random one is worth 0.545" in said
+    assert "lth found, with 3 of its 4 operations, is worth 0.694: 66% of the way" in said
+    nothing = quickstart.found_sentence(replace(found, share=None, interval=None))
+    assert "nothing was there to find" in nothing
