@@ -11,6 +11,7 @@ Every part is a configuration that the script writes into WORK and an ordinary `
 started again it continues, and jobs that parts share are done once. Two regimes:
 
 * ``same-*``: networks trained on a hospital's patients, cells for the same hospital's.
+* ``headroom-*``: is there anything for a search to find? Random cells, several seeds each.
 * ``new-*``, ``early-*``, ``fast-*``, ``groups-*``: the network frozen, cells for Sunnybrook with 2,
   5, 10 or 20 patients to train on (each set holds the smaller ones; the same 5 choose, the same
   20 test), and for the disease groups of ACDC that the network has not seen.
@@ -32,7 +33,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -44,18 +45,30 @@ from rich.table import Table
 
 from benchmarks.harness import RESULTS, write_result
 from benchmarks.sweeps import folder_options
+from distributed_iac.config.headroom import BESIDE
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.files import write_json
 from distributed_iac.provenance import describe_environment
+from distributed_iac.report.headroom_files import FILE as HEADROOM
 
 BASE = Path(__file__).with_suffix(".yaml")
 FIELD_OF_VIEW = 320.0  # mm, Sunnybrook
 TEST, VAL = 20, 5
 SIZES = (20, 5, 10, 2)
 FEW = ["plain", "random", "normalisation", "last_block", "network", "convolution"]
-"""Controls where there are fewer patients: one of a kind."""
+"""Controls where there are fewer patients: one of a kind. Of the arms only the short one is asked
+there: what full finds instead is known from 20."""
 
+FIRST_ARMS: Mapping[str, Any] = {
+    "full": {"policy": "none"},
+    "lth": {
+        "policy": "js",
+        "stability": {"tau": 0.02, "max_wait": 5},
+        "signal": {"guard": "settled", "horizon": 10},
+    },
+}
+"""As most parts were first measured."""
 DEFAULT_ARMS: Mapping[str, PruningSettings] = RunConfig.model_fields["arms"].default
 
 SEEN_GROUPS = ("NOR", "HCM")
@@ -74,11 +87,13 @@ class Part:
         name: Of its run.
         settings: On top of the shared ones.
         exports: Job whose network later parts take, and the folder it goes to; None: no one's.
+        command: What it is handed to.
     """
 
     name: str
     settings: Mapping[str, Any]
     exports: tuple[str, str] | None = None
+    command: Literal["sweep", "headroom"] = "sweep"
 
 
 def parts() -> Iterator[Part]:
@@ -90,6 +105,9 @@ def parts() -> Iterator[Part]:
         if width == "narrow":
             yield early(width)
             yield early(width, rate=1e-2)
+            yield headroom(other_hospital(max(SIZES), width))
+            yield headroom(same_hospital("acdc", width))
+            yield headroom(same_hospital("hippocampus", width))
             yield same_hospital("acdc", width)
             yield unseen_judges("acdc", width)
             yield training(width, "acdc-seen", "raw/acdc_seen")
@@ -127,7 +145,8 @@ def other_hospital(size: int, width: str) -> Part:
         "weights": f"models/acdc-{width}",
         "label_names": {"LV endocardium": "LV"},
     }
-    few = {} if size == max(SIZES) else {"controls": FEW}
+    short = DEFAULT_ARMS["lth"].model_dump(mode="json", exclude_defaults=True)
+    few = {} if size == max(SIZES) else {"controls": FEW, "arms": {"lth": short}, "seeds": [0, 1]}
     return Part(f"new-{size}-{width}", {"data": [data], "backbones": [network], **few})
 
 
@@ -148,6 +167,17 @@ def early(width: str, rate: float | None = None) -> Part:
         settings["search"] = {"weights": {"learning_rate": rate}}
     name = f"early-{max(SIZES)}-{width}" if rate is None else f"fast-{max(SIZES)}-{width}"
     return Part(name, settings)
+
+
+def headroom(part: Part) -> Part:
+    """What random cells say of a part's task, trained for less time and at one rate."""
+    short = {"epochs": 12, "validate_every": 3, "rates": [1.0]}
+    settings = {
+        **part.settings,
+        "retrain": {**part.settings.get("retrain", {}), **short},
+        "headroom": {"cells": 4, "seeds": 3},
+    }
+    return Part(f"headroom-{part.name}", settings, command="headroom")
 
 
 def other_groups(width: str) -> Part:
@@ -283,10 +313,11 @@ def write_split(name: str, order: Sequence[str], size: int) -> None:
 def run(part: Part) -> None:
     """Sweep, report, and export the network that later parts need."""
     path = Path(f"{part.name}.yaml")
-    settings = {"base": str(BASE), "name": part.name, **part.settings}
+    settings = {"base": str(BASE), "name": part.name, "arms": FIRST_ARMS, **part.settings}
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    command("sweep", str(path))
-    command("report", f"runs/{part.name}")
+    command(part.command, str(path))
+    if part.command == "sweep":
+        command("report", f"runs/{part.name}")
     if part.exports is not None and not Path(part.exports[1]).exists():
         command("export", f"runs/{part.name}", *part.exports)
 
@@ -331,6 +362,13 @@ def measured(name: str) -> list[dict[str, Any]]:
         for column in ("epochs", "seconds", "op_evaluations"):
             row[f"search_{column}"] = own[column].tolist()
     return sorted(rows, key=lambda row: -row["dice"])
+
+
+def asked(name: str) -> list[dict[str, Any]]:
+    """What a part's random cells said, sentence by sentence, with val Dice by cell and seed."""
+    answers = json.loads(Path("runs", f"{name}{BESIDE}", HEADROOM).read_text(encoding="utf-8"))
+    kept = ("group", "sentences", "figures", "val_dice")
+    return [{key: group[key] for key in kept} for group in answers["groups"]]
 
 
 def with_place(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -404,6 +442,10 @@ def draw(patients: Sequence[str]) -> None:
 def show(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Print a table a part."""
     for name, rows in results.items():
+        if name.startswith("headroom-"):
+            for row in rows:
+                print(name, *row["sentences"], sep="\n  ", end="\n\n")
+            continue
         table = Table(title=f"{name}: mean test Dice, and gain over plain with 95 % interval")
         for heading in ("model", "seeds", "patients", "trained", "Dice", "+-", "gain", "rates"):
             table.add_column(heading, justify="left" if heading == "model" else "right")
@@ -454,10 +496,13 @@ def main() -> None:
             run(known[name])
     there = [name for name in known if Path("runs", name, "patients.parquet").exists()]
     here = {name: with_place(measured(name)) for name in there if not name.startswith("train-")}
+    for name, part in known.items():
+        if part.command == "headroom" and Path("runs", f"{name}{BESIDE}", HEADROOM).exists():
+            here[name] = with_place(asked(name))
     # A part takes hours: what another machine has measured stays, with the machine it came from.
     results = json.loads((RESULTS / "real_patients.json").read_text())["results"] | here
     show({name: results[name]["rows"] for name in known if name in results})
-    settings = {"base": BASE.read_text()}
+    settings = {"base": BASE.read_text(), "arms": FIRST_ARMS}
     print(write_result("real_patients", settings=settings, results=results, packages=("torch",)))
 
 
