@@ -94,7 +94,7 @@ class Bilevel:
 
     def _obstacle(self) -> str | None:
         """Why steps can no longer be recorded: their form depends on what memory allows."""
-        return "memory ran out, and batches are split" if self.splitter.parts > 1 else None
+        return "batches are split, to fit into memory" if self.splitter.parts > 1 else None
 
     def architecture_step(self, batch: Batch) -> Tensor:
         """Move alpha and beta once; returns the loss (detached)."""

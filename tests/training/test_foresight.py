@@ -22,6 +22,7 @@ from distributed_iac.training.memory import BatchSplitter
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.supervised import SupervisedStage
 from tests.training.live_bytes import LiveBytes
+from tests.training.other_device import META, OtherDevice
 
 BATCHES = BatchSettings(batch_size=16, steps_per_epoch=2, augmentation="light")
 CPU = torch.device("cpu")
@@ -100,6 +101,22 @@ def test_what_cannot_fit_is_computed_as_if_it_had_been_split_from_the_start(make
 
 def test_where_all_fits_a_trial_leaves_no_trace(make: Make) -> None:
     assert same(trained(make, True, LiveBytes()), trained(make, False, LiveBytes()))
+
+
+def test_a_trial_is_read_without_waiting_for_the_device(
+    backbone: Callable[[], Backbone], store: MemoryStore
+) -> None:
+    network = backbone().to(META)
+    settings = SupervisedSettings(epochs=2, optimiser=AdamSettings(learning_rate=0.01))
+    groups = [(list(network.parameters()), 1.0)]
+    with OtherDevice() as device, LiveBytes() as gauge:
+        stage = SupervisedStage(
+            network, groups, store, store.scheme, settings, BATCHES, seed=0, device=META
+        )
+        stage.splitter.foresight = Foresight(network, gauge)
+        stage._train_step()
+    assert stage.splitter.foresight is None, "it was used"
+    assert not device.read
 
 
 def test_a_trial_that_does_not_fit_leaves_the_batch_to_tell() -> None:
