@@ -194,7 +194,7 @@ def test_memory_of_another_batch_is_forecast(config: RunConfig) -> None:
         batches = config.batches.model_copy(update={"batch_size": slices})
         return config.model_copy(update={"batches": batches})
 
-    few, many = (probe(with_batch(slices), "search") for slices in (32, 128))
+    few, many = (probe(with_batch(slices), "pretrain") for slices in (32, 128))
     assert few.memory.forecast(32) == few.peak_bytes
     growth = many.peak_bytes - few.peak_bytes
     assert growth > 0
