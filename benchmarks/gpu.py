@@ -10,22 +10,24 @@ Parts, each written when it is done, the cheap ones first:
 * ``steps``: a search's two steps executed, recorded as CUDA graphs, and with the cell as research
   code computes it (``benchmarks.plain_pcdarts``), at three sizes.
 * ``feeding``: the steps with batches at hand, read before each, and read meanwhile.
-* ``precision``: the same search in bfloat16 and float32: the epoch in which their cells part.
-* ``patients``: what ``plan`` forecasts of a search, and a full and an LTH search as users run
-  them: seconds, memory against the forecast, genes in common.
+* ``precision``: the same LTH search in bfloat16 and float32: the first epoch in which their cells
+  part, that in which their prunings do, and the default that follows.
+* ``patients``: what ``plan`` forecasts of a search, also of one with twice the batch, and a full
+  and an LTH search as users run them: seconds, memory against the forecast, genes in common.
 
 Without a GPU and without ``--toy`` nothing is measured. The toy's figures mean nothing.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import repeat
+from itertools import repeat, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +44,19 @@ from distributed_iac.agreement import gene_agreement
 from distributed_iac.cell.implant import SearchNetwork
 from distributed_iac.cell.search_cell import SearchCell
 from distributed_iac.cell.supernet import SupernetCell
+from distributed_iac.cli.main import main as command_line
 from distributed_iac.config.backbone import BasicUnetSettings
 from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.load import load_config
-from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.pruning import LTH
 from distributed_iac.config.training import AdamSettings, CudaGraphs, Precision, SearchSettings
 from distributed_iac.data.batches.loader import Batch, Batches
 from distributed_iac.genotype import Genotype
+from distributed_iac.importance.removal import Removal
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.phantom import make_phantom
-from distributed_iac.run.probe import probe
+from distributed_iac.run.probe import LIBRARIES, probe
 from distributed_iac.training.bilevel import Bilevel
 from distributed_iac.training.features import FeatureCache
 from distributed_iac.training.search import SearchStage
@@ -92,6 +96,7 @@ class Scale:
         epochs: Of the searches in two precisions.
         steps: In each of their epochs.
         settings: Of the pair of searches, on top of ``configs/search_small.yaml``'s.
+        patients: Phantoms where there are no real ones.
         folder: Where data and runs go.
         source: Real patients in ACDC's layout; None: phantoms.
     """
@@ -102,6 +107,7 @@ class Scale:
     epochs: int
     steps: int
     settings: Mapping[str, Any]
+    patients: int
     folder: Path = Path()
     source: Path | None = None
 
@@ -123,6 +129,7 @@ CARD = Scale(
         "pretrain": {"epochs": 20, "validate_every": 20},
         "search": {"epochs": 40, "warmup_epochs": 5, "validate_every": 20, "feature_cache": 0.5},
     },
+    patients=12,
 )
 TOY = Scale(
     torch.device("cpu"),
@@ -136,6 +143,7 @@ TOY = Scale(
         "pretrain": {"epochs": 1, "validate_every": 1},
         "search": {"epochs": 3, "warmup_epochs": 1, "validate_every": 3},
     },
+    patients=6,
 )
 
 
@@ -230,17 +238,67 @@ def timed(
     return as_json(timings, reference)
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What an epoch of a search decided.
+
+    Args:
+        epoch: From 1.
+        cell: As it would be cut now, as JSON.
+        removed: The row of the importance, and the operation; of a whole edge, ``edge``.
+    """
+
+    epoch: int
+    cell: str
+    removed: frozenset[tuple[int, str]]
+
+
 def precision(scale: Scale) -> dict[str, Any]:
-    """Search twice from the same start; when do the cells part?"""
-    found = {}
+    """Search twice from the same start; when do the cells, and the prunings, part?"""
+    sizes = {}
     for one in scale.sizes:
-        exact, rough = (genotypes(one, scale, way) for way in ("float32", "bfloat16"))
-        pairs = list(zip(exact, rough, strict=True))
-        parted = next((epoch for epoch, (a, b) in enumerate(pairs, 1) if a != b), None)
-        last = gene_agreement(*(Genotype.from_json(text) for text in pairs[-1]))
-        print(f"{one}: cells part in epoch {parted}; {last.same} of {last.total} genes at the end")
-        found[str(one)] = {"parted": parted, "same": last.same, "of": last.total}
-    return found
+        exact, rough = (decided(one, scale, way) for way in ("float32", "bfloat16"))
+        sizes[str(one)] = compared(exact, rough)
+        print(f"{one}: {sizes[str(one)]}")
+    default = default_from(sizes.values())
+    print(f"search.precision: {default}")
+    return {"sizes": sizes, "default": default}
+
+
+def compared(exact: Sequence[Decided], rough: Sequence[Decided]) -> dict[str, int | None]:
+    """First epochs in which two searches part (None: in none), and genes in common at the end.
+
+    Args:
+        exact: Epochs in float32, at least one.
+        rough: In bfloat16, likewise.
+    """
+    last = gene_agreement(*(Genotype.from_json(one[-1].cell) for one in (exact, rough)))
+    return {
+        "cells_part": parted(exact, rough, lambda one: one.cell),
+        "prunings_part": parted(exact, rough, lambda one: one.removed),
+        "prunings": sum(len(one.removed) for one in exact),
+        "same": last.same,
+        "of": last.total,
+    }
+
+
+def parted(
+    exact: Sequence[Decided], rough: Sequence[Decided], what: Callable[[Decided], object]
+) -> int | None:
+    """The first epoch in which something differs, or that only one of them has."""
+    for a, b in zip_longest(exact, rough):
+        if a is None or b is None or what(a) != what(b):
+            return int((a or b).epoch)
+    return None
+
+
+def default_from(found: Iterable[Mapping[str, int | None]]) -> Precision:
+    """bfloat16 where it prunes, and prunes as float32 does, at every size; our choice.
+
+    Cells may differ before: they are cut from near ties, and nothing is done with them.
+    """
+    alike = all(one["prunings"] and one["prunings_part"] is None for one in found)
+    return "bfloat16" if alike else "float32"
 
 
 def patients(scale: Scale) -> dict[str, Any]:
@@ -248,7 +306,7 @@ def patients(scale: Scale) -> dict[str, Any]:
     folder = scale.folder
     source = scale.source or (folder / "acdc").resolve()
     if not source.exists():
-        make_phantom("acdc", source, patients=12, seed=0, size="tiny")
+        make_phantom("acdc", source, patients=scale.patients, seed=0, size="tiny")
     path = folder / "gpu.yaml"
     settings = {
         "base": str(ROOT / "configs" / "search_small.yaml"),
@@ -262,18 +320,29 @@ def patients(scale: Scale) -> dict[str, Any]:
     }
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     command("prepare", path)
-    forecast = probe(load_config(path), "search")
-    found: dict[str, Any] = {"forecast": vars(forecast)}
+    batch = scale.settings["batches"]["batch_size"]
+    twice = load_config(path, [f"batches.batch_size={2 * batch}"])
+    forecast, of_twice = (probe(one, "search") for one in (load_config(path), twice))
+    expected = forecast.memory.forecast(batch)
+    found: dict[str, Any] = {
+        "forecast": asdict(forecast),
+        "twice_the_batch": {
+            "forecast": forecast.memory.forecast(2 * batch),
+            "memory_bytes": of_twice.memory.forecast(2 * batch),
+        },
+    }
     cells = []
     for arm in ("full", "lth"):
         command("search", path, "--dataset", "acdc", "--arm", arm)
         [end] = folder.glob(f"runs/gpu/acdc/*/search/{arm}/seed0")
         rows = pq.read_table(end / "epochs.parquet").to_pylist()
         cells.append(Genotype.from_json(rows[-1]["genotype"]))
+        peak = max(row["memory_bytes"] for row in rows)
         found[arm] = {
             "epochs": len(rows),
             "seconds": rows[-1]["total_seconds"],
-            "memory_bytes": max(row["memory_bytes"] for row in rows),
+            "memory_bytes": peak,
+            "of_forecast": peak / expected,
             "op_evaluations": rows[-1]["op_evaluations"],
         }
     shared = gene_agreement(*cells)
@@ -281,10 +350,21 @@ def patients(scale: Scale) -> dict[str, Any]:
     return {**found, "same": shared.same, "of": shared.total}
 
 
-def command(name: str, path: Path, *arguments: str) -> None:
-    """Run a command of this project; its failure ends the benchmark."""
-    line = [sys.executable, "-m", "distributed_iac.cli.main", name, str(path), *arguments]
-    subprocess.run(line, check=True)
+def command(*arguments: object) -> None:
+    """Run a command of this project in a process of its own; its failure ends the benchmark."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)  # the server of the probes: imported once for all
+    process = context.Process(target=run_command, args=([str(one) for one in arguments],))
+    process.start()
+    process.join()
+    if process.exitcode:
+        sys.exit(f"distributed-iac {arguments[0]} ended with {process.exitcode}")
+
+
+def run_command(arguments: list[str]) -> None:
+    """Be ``distributed-iac``; ends the process."""
+    sys.argv[1:] = arguments
+    command_line()
 
 
 PARTS: Mapping[str, Callable[[Scale], Any]] = {
@@ -362,8 +442,8 @@ def feed(one: Size, device: torch.device, *, ahead: bool = False) -> Batches:
     return Batches(slices(one), ["weights"], settings, seed=0, device=device, ahead=ahead)
 
 
-def genotypes(one: Size, scale: Scale, way: Precision) -> list[str]:
-    """The cell after every epoch of a full search, as JSON."""
+def decided(one: Size, scale: Scale, way: Precision) -> list[Decided]:
+    """What every epoch of an LTH search decides, to its end."""
     store = slices(one)
     stage = SearchStage(
         searched(one),
@@ -371,15 +451,19 @@ def genotypes(one: Size, scale: Scale, way: Precision) -> list[str]:
         store.scheme,
         settings_for(way, epochs=scale.epochs),
         batch_settings(one, scale.steps),
-        PruningSettings(policy="none"),
+        LTH,
         seed=0,
         device=scale.device,
     )
-    found = []
+    found: list[Decided] = []
     while not stage.done:
         report = stage.step()
         if stage.history.observed:
-            found.append(str(report["genotype"]))
+            removals: tuple[Removal, ...] = report.payload["decision"].removals
+            removed = frozenset((one.row, getattr(one, "operation", "edge")) for one in removals)
+            found.append(Decided(stage.epoch, str(report["genotype"]), removed))
+        if report["converged"]:
+            break
     return found
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import gpu
+from distributed_iac.cell.random_genotype import random_genotype
+from distributed_iac.genotype import CellTopology
 
 
 def test_every_part_runs_dry_and_leaves_its_figures(tmp_path: Path) -> None:
@@ -17,10 +20,32 @@ def test_every_part_runs_dry_and_leaves_its_figures(tmp_path: Path) -> None:
     assert set(results) == set(parts)
     found = {name: results[name]["found"] for name in parts}
     sizes = [str(one) for one in gpu.TOY.sizes]
-    assert all(list(found[name]) == sizes for name in ("steps", "feeding", "precision"))
+    assert all(list(found[name]) == sizes for name in ("steps", "feeding"))
+    assert list(found["precision"]["sizes"]) == sizes
     assert set(found["steps"][sizes[0]]) == {"executed", "plain PC-DARTS"}
     assert found["patients"]["full"]["epochs"] == gpu.TOY.settings["search"]["epochs"]
-    assert found["patients"]["forecast"]["peak_bytes"] > 0
+    assert found["patients"]["forecast"]["memory"]["each"] >= 0
+    assert found["patients"]["twice_the_batch"]["memory_bytes"] > 0
+    # Of the whole process here, libraries included; a GPU's is its own.
+    assert 0.5 < found["patients"]["lth"]["of_forecast"] < 2
+
+
+def decided(*removed: tuple[int, str]) -> list[gpu.Decided]:
+    """Epochs from 2 on, one removal in each, always the same cell."""
+    cell = random_genotype(CellTopology(nodes=1), np.random.default_rng(0), "shared", 1).to_json()
+    return [gpu.Decided(epoch, cell, frozenset([one])) for epoch, one in enumerate(removed, 2)]
+
+
+def test_where_two_precisions_prune_alike_the_lower_is_the_default() -> None:
+    exact = decided((0, "skip"), (1, "skip"))
+    alike = gpu.compared(exact, decided((0, "skip"), (1, "skip")))
+    other = gpu.compared(exact, decided((0, "skip"), (1, "edge")))
+    shorter = gpu.compared(exact, exact[:1])
+    assert [one["prunings_part"] for one in (alike, other, shorter)] == [None, 3, 3]
+    assert [one["cells_part"] for one in (alike, other, shorter)] == [None, None, 3]
+    assert gpu.default_from([alike, alike]) == "bfloat16"
+    assert gpu.default_from([alike, other]) == "float32"
+    assert gpu.default_from([gpu.compared(exact, exact) | {"prunings": 0}]) == "float32"
 
 
 def test_without_a_gpu_nothing_is_measured_unasked(

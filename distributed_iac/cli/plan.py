@@ -76,10 +76,15 @@ def plan(
     if here and settings.sweep.address is None:
         _require_fit(settings)
     probes, failed = _probes(settings, graph) if here else ({}, {})
-    settings, fitted = _fitted(settings, probes)
+    settings, fitted = _fitted(settings, graph, probes)
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
-    for sentence in (*fitted, *_overrides(settings, graph), *_what_is_moved(settings)):
+    for sentence in (
+        *fitted,
+        *_growth(probes),
+        *_overrides(settings, graph),
+        *_what_is_moved(settings),
+    ):
         typer.echo(sentence)
     if settings.question == "comparison":
         typer.echo(_headroom(settings, graph, config))
@@ -202,20 +207,20 @@ def fitted_to_gpus(config: RunConfig, graph: JobGraph) -> RunConfig:
     import torch
 
     probes = _probes(config, graph)[0] if torch.cuda.is_available() else {}
-    config, said = _fitted(config, probes)
+    config, said = _fitted(config, graph, probes)
     for sentence in said:
         typer.echo(sentence, err=True)
     return config
 
 
-def _fitted(config: RunConfig, probes: Probes) -> tuple[RunConfig, tuple[str, ...]]:
+def _fitted(
+    config: RunConfig, graph: JobGraph, probes: Probes
+) -> tuple[RunConfig, tuple[str, ...]]:
     given = config.sweep.resources
     if not given.measured:
         return config, ()
-    peaks: dict[JobKind, int] = {}
-    for (kind, _), one in probes.items():
-        peaks[kind] = max(one.gpu_bytes, peaks.get(kind, 0))
-    if not peaks or not all(peaks.values()):
+    peaks = _gpu_peaks(config, graph, probes)
+    if not peaks:
         return config, (
             "sweep.resources: measured found no GPU memory to divide, as without a GPU or before "
             "the store is prepared: a job a GPU, or a core where there is none",
@@ -230,6 +235,29 @@ def _fitted(config: RunConfig, probes: Probes) -> tuple[RunConfig, tuple[str, ..
     said = ", ".join(f"{jobs_a_gpu(peak, there)} {kind}" for kind, peak in peaks.items())
     sentence = f"sweep.resources: measured puts on a GPU of {there / GIGABYTE:.0f} GB: {said}"
     return config.model_copy(update={"sweep": sweep}), (sentence,)
+
+
+def _gpu_peaks(config: RunConfig, graph: JobGraph, probes: Probes) -> dict[JobKind, int]:
+    """Bytes of a GPU that jobs of each measured kind take at the most, each with its own batch."""
+    from distributed_iac.jobs.settings import view_for
+
+    peaks: dict[JobKind, int] = {}
+    for job in graph.jobs():
+        one = _probe_for(job, probes)
+        if one is not None and one.gpu_bytes:
+            batch = view_for(config, job).batches.batch_size
+            peaks[job.kind] = max(one.memory.forecast(batch), peaks.get(job.kind, 0))
+    return peaks
+
+
+def _growth(probes: Probes) -> list[str]:
+    """What a slice more in the batch takes of a GPU."""
+    told = [
+        f"{one.memory.each / 1e6:.0f} MB a {_named(kind, variant)}"
+        for (kind, variant), one in probes.items()
+        if one.gpu_bytes
+    ]
+    return [f"GPU memory of every slice more in a batch: {', '.join(told)}"] if told else []
 
 
 def _named(kind: str, variant: str) -> str:

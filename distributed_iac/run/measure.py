@@ -6,12 +6,12 @@
 
 Measured with the first data set and backbone, random weights, and the full cell: pruning only
 makes a search cheaper. Three tiny epochs tell training from validating: the first fills caches, the
-second trains, the third trains and validates. The test patients are not looked at.
+second trains, the third trains and validates. One of another batch size comes before, for a model
+of memory. The test patients are not looked at.
 """
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Mapping
 
@@ -23,7 +23,13 @@ from distributed_iac.data.batches.loader import Batches
 from distributed_iac.errors import RunError
 from distributed_iac.run.probe import Probe, ProbedKind
 from distributed_iac.training.group import Group
-from distributed_iac.training.memory import lack_of_memory_named
+from distributed_iac.training.memory import (
+    forget_peak,
+    lack_of_memory_named,
+    peak_main_memory,
+    peak_memory,
+)
+from distributed_iac.training.memory_model import MemoryModel
 from distributed_iac.training.stage import Stage
 
 EPOCHS, STEPS = 3, 2
@@ -42,26 +48,33 @@ def measure(config: RunConfig, kind: ProbedKind) -> Probe:
         StoreError: The store is not whole.
         RunError: A few batches need more memory than there is, or diverge.
     """
-    _, training, both = _seconds(_stage(_shortened(config), kind), kind)
+    short = _shortened(config)
+    batch = config.batches.batch_size
+    # Half of it, which fits where it does; but not a single slice, which some networks refuse.
+    other = batch // 2 if batch >= 4 else 2 * batch
+    _seconds(_stage(_with_batch(short, other), kind), kind, epochs=1)
+    of_other = peak_memory()
+    forget_peak()
+    _, training, both = _seconds(_stage(short, kind), kind, EPOCHS)
     settings = _settings(config, kind)
     epochs = settings.epochs + (config.retrain.epochs if kind == "baseline" else 0)
     if kind == "retrain":
         epochs = config.retrain.all_epochs
     validation = max(0.0, both - training) / settings.validate_every
     epoch = training / STEPS * _steps(config, kind) + validation
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    gpu = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
-    return Probe(epoch, epochs, peak, gpu)
+    smaller, larger = sorted(((other, of_other), (batch, peak_memory())))
+    gpu = peak_memory() if torch.cuda.is_initialized() else 0
+    return Probe(epoch, epochs, peak_main_memory(), gpu, MemoryModel.fit(smaller, larger))
 
 
-def _seconds(stage: Stage, kind: ProbedKind) -> list[float]:
+def _seconds(stage: Stage, kind: ProbedKind, epochs: int) -> list[float]:
     """Seconds of each epoch."""
     seconds = []
-    for epoch in range(1, EPOCHS + 1):
+    for epoch in range(1, epochs + 1):
         begun = time.perf_counter()
         report = stage.step()
         seconds.append(time.perf_counter() - begun)
-        if stage.done and epoch < EPOCHS:
+        if stage.done and epoch < epochs:
             raise RunError(
                 f"a {kind} job gets through {EPOCHS * STEPS} batches on this machine",
                 came=report["reason"],
@@ -83,6 +96,11 @@ def _shortened(config: RunConfig) -> RunConfig:
             "retrain": config.retrain.model_copy(update=short),
         }
     )
+
+
+def _with_batch(config: RunConfig, slices: int) -> RunConfig:
+    batches = config.batches.model_copy(update={"batch_size": slices})
+    return config.model_copy(update={"batches": batches})
 
 
 def _settings(config: RunConfig, kind: ProbedKind) -> SupervisedSettings | SearchSettings:

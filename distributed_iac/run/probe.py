@@ -20,6 +20,7 @@ from typing import Literal
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.manifest import read_manifest
 from distributed_iac.errors import RunError
+from distributed_iac.training.memory_model import MemoryModel
 
 ProbedKind = Literal["pretrain", "search", "retrain", "baseline"]
 
@@ -44,12 +45,14 @@ class Probe:
         epochs: At the most.
         peak_bytes: Main memory of its process at the most, libraries included.
         gpu_bytes: GPU memory that torch reserved at the most; 0 on a CPU.
+        memory: The same of any batch size: of the GPU, or main memory where there is none.
     """
 
     epoch_seconds: float
     epochs: int
     peak_bytes: int
     gpu_bytes: int
+    memory: MemoryModel
 
     @property
     def seconds(self) -> float:

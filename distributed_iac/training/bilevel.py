@@ -29,6 +29,7 @@ from distributed_iac.data.batches.loader import Batch
 from distributed_iac.nets.contract import Features
 from distributed_iac.training.device import autocast
 from distributed_iac.training.features import FeatureCache
+from distributed_iac.training.foresight import foresight_of
 from distributed_iac.training.loss import SegmentationLoss
 from distributed_iac.training.memory import SMALLER, BatchSplitter, LossOf, split_batch
 from distributed_iac.training.optimisers import (
@@ -71,6 +72,7 @@ class Bilevel:
             relief=encoder.drop,
             remedy=f"{SMALLER}; of a search also a smaller cell.width, or a larger "
             "cell.partial_channels or search.largest_split",
+            foresight=foresight_of(network, device),
         )
         self._coder = coder
         self._loss = SegmentationLoss(settings.loss, coder.activation)
@@ -92,7 +94,7 @@ class Bilevel:
 
     def _obstacle(self) -> str | None:
         """Why steps can no longer be recorded: their form depends on what memory allows."""
-        return "memory ran out, and batches are split" if self.splitter.parts > 1 else None
+        return "batches are split, to fit into memory" if self.splitter.parts > 1 else None
 
     def architecture_step(self, batch: Batch) -> Tensor:
         """Move alpha and beta once; returns the loss (detached)."""

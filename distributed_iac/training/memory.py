@@ -8,11 +8,15 @@
 
 Splitting keeps the sampled batch, its order and the learning rate; only batch statistics are
 taken over smaller parts, and the Dice term is a mean of the parts'. Hence it is recorded.
+
+On a GPU the first batch is not tried whole where that cannot fit: see
+:mod:`distributed_iac.training.foresight`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +29,8 @@ from torch import Tensor, nn
 
 from distributed_iac.data.batches.loader import Batch
 from distributed_iac.errors import RunError
+from distributed_iac.training.foresight import Foresight
+from distributed_iac.training.memory_model import doubled
 
 Result = TypeVar("Result")
 LossOf = Callable[..., Tensor]
@@ -59,6 +65,7 @@ class BatchSplitter:
         relief: Gives memory back that is only nice to have, and returns whether there was any;
             asked before a batch is split.
         remedy: What the user can do where parts are not small enough.
+        foresight: Chooses the parts of the first batch; None: it is tried whole.
     """
 
     def __init__(
@@ -66,9 +73,11 @@ class BatchSplitter:
         largest: int,
         relief: Callable[[], bool] = lambda: False,
         remedy: str = SMALLER,
+        foresight: Foresight | None = None,
     ) -> None:
         self.largest = largest
         self.parts = 1
+        self.foresight = foresight
         self._relief, self._remedy = relief, remedy
 
     def gradients(
@@ -87,7 +96,27 @@ class BatchSplitter:
         Raises:
             OutOfMemoryError: It does not fit in ``largest`` parts, or in single slices.
         """
+        self.foresee(
+            len(batch[0]),
+            lambda slices: self._attempt(loss_of, [one[:slices] for one in batch], parameters),
+        )
         return self.persist(len(batch[0]), lambda: self._attempt(loss_of, batch, parameters))
+
+    def foresee(self, slices: int, compute: Callable[[int], object]) -> None:
+        """Choose ``parts`` before the first batch is computed, where there is foresight.
+
+        Args:
+            slices: B.
+            compute: Computes the gradients over the first n slices of the batch.
+        """
+        foresight, self.foresight = self.foresight, None
+        if foresight is None or self.parts > 1:  # a resumed job knows its parts
+            return
+        try:
+            self.parts = foresight.parts(slices, self.largest, compute)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise  # else not even a trial fits, and the batch itself will tell
 
     def persist(self, slices: int, compute: Callable[[], Result]) -> Result:
         """Repeat what needs memory until it succeeds, with more relief or ``parts`` each time.
@@ -133,7 +162,7 @@ class BatchSplitter:
                 came=_first_line(error),
                 remedy=self._remedy,
             ) from error
-        self.parts = min(2 * self.parts, most)
+        self.parts = doubled(self.parts, most)
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
@@ -182,6 +211,11 @@ def peak_memory() -> int:
     """
     if torch.cuda.is_initialized():
         return torch.cuda.max_memory_reserved()
+    return peak_main_memory()
+
+
+def peak_main_memory() -> int:
+    """Most bytes of main memory held at once since :func:`forget_peak`, libraries included."""
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
@@ -193,7 +227,9 @@ def forget_peak() -> None:
     What the process still holds counts. macOS keeps the peak of main memory all the same, and so do
     sandboxes without that file of Linux's, or where it may not be written.
     """
+    gc.collect()  # what lies in circles would count as held
     if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # what torch keeps of the job before counts as reserved
         torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): the peak of RAM

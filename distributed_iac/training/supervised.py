@@ -29,6 +29,7 @@ from distributed_iac.data.contract import LabelScheme
 from distributed_iac.training.device import autocast
 from distributed_iac.training.epoch_stage import EpochStage
 from distributed_iac.training.epochs import Ending
+from distributed_iac.training.foresight import foresight_of
 from distributed_iac.training.loss import SegmentationLoss, deep_supervision_loss
 from distributed_iac.training.memory import LARGEST_SPLIT, BatchSplitter, split_batch
 from distributed_iac.training.optimisers import (
@@ -82,7 +83,7 @@ class SupervisedStage(EpochStage):
         self._batches = Batches(source, parts, batches, seed=seed, device=device)
         self._optimiser = build_optimiser(settings.optimiser, groups, batches.batch_size)
         self._trained = [parameter for parameters, _ in groups for parameter in parameters]
-        self.splitter = BatchSplitter(LARGEST_SPLIT)
+        self.splitter = BatchSplitter(LARGEST_SPLIT, foresight=foresight_of(network, device))
 
     def step(self) -> StepReport:
         """Train one epoch and score it."""
@@ -115,6 +116,7 @@ class SupervisedStage(EpochStage):
 
     def _train_step(self) -> Tensor:
         batch = next(self._batches)
+        self.splitter.foresee(len(batch.rows), lambda slices: self._gradients(batch.first(slices)))
         loss = self.splitter.persist(len(batch.rows), lambda: self._gradients(batch))
         clip_gradients(self._trained, self.settings.gradient_clip)
         self._optimiser.step()

@@ -10,15 +10,18 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from distributed_iac.cli.main import app
-from distributed_iac.cli.plan import _fitted
+from distributed_iac.cli.plan import _fitted, _growth
+from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store, StoredCase
 from distributed_iac.errors import ConfigError
+from distributed_iac.jobs.plan import plan_jobs
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.phantom import make_phantom
 from distributed_iac.run.measure import measure
 from distributed_iac.run.probe import Probe, probe
+from distributed_iac.training.memory_model import MemoryModel
 
 CONFIG = """
 name: demo
@@ -182,6 +185,8 @@ def test_memory_is_that_of_a_process_of_its_own(config: RunConfig) -> None:
     one = probe(config, "pretrain")
     assert isinstance(one, Probe)
     assert 10**8 < one.peak_bytes < 1.5 * 10**9
+    batch = config.batches.batch_size
+    assert one.memory.forecast(batch) == pytest.approx(one.peak_bytes, rel=0.05), "no GPU here"
 
 
 def test_what_becomes_of_a_trained_network_is_said(prepared: Path, tmp_path: Path) -> None:
@@ -203,10 +208,22 @@ def test_measured_resources_follow_a_probe_of_a_gpu_and_are_said(
     asked = ["--set", "sweep.resources=measured"]
     assert "found no GPU memory to divide" in plan(prepared, "--no-measure", *asked).output
     config = load_config(prepared, ["sweep.resources=measured"])
-    found = {("search", ""): Probe(1.0, 1, 10**9, 3 * 10**9)}
+    found = {("search", ""): Probe(1.0, 1, 10**9, 3 * 10**9, MemoryModel(2e9, 0.25e9))}
     there = type("Properties", (), {"total_memory": 24 * 10**9})()
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: there)
-    fitted, said = _fitted(config, found)
+    fitted, said = _fitted(config, plan_jobs(config), found)
     assert said == ("sweep.resources: measured puts on a GPU of 24 GB: 5 search",)
     assert fitted.sweep.resources.search.gpus == 0.2
+    # Another data set has four times the batch: 6 GB.
+    both = config.model_copy(update={"data": (*config.data, own_batch(config, 16))})
+    assert _fitted(both, plan_jobs(both), found)[1] == (
+        "sweep.resources: measured puts on a GPU of 24 GB: 2 search",
+    )
+    assert _growth(found) == ["GPU memory of every slice more in a batch: 250 MB a search"]
+
+
+def own_batch(config: RunConfig, slices: int) -> DatasetSettings:
+    """A second data set, with a batch size of its own."""
+    settings = {"batches": {"batch_size": slices}}
+    return config.data[0].model_copy(update={"name": "others", "settings": settings})

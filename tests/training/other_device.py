@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import distributed_iac
 
@@ -54,7 +53,7 @@ class OtherDevice(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = dict(kwargs or {})
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        tensors = list(_tensors([*args, *kwargs.values()]))
         away = [tensor for tensor in tensors if tensor.device == META]
         if func is torch.ops.aten._local_scalar_dense.default and away:
             return self._fetch(away[0]).item()
@@ -79,6 +78,15 @@ class OtherDevice(TorchDispatchMode):
         self.read[place] += 1
         answer = self._answers.get(place)
         return torch.ones(tensor.shape, dtype=tensor.dtype) if answer is None else answer(tensor)
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    """Those among arguments, which operations take alone or in lists."""
+    for one in values:
+        if isinstance(one, Tensor):
+            yield one
+        elif isinstance(one, list | tuple):
+            yield from _tensors(one)
 
 
 def _place() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,36 @@ def test_a_peak_is_of_what_came_after_it_was_forgotten() -> None:
     del ballast
     forget_peak()
     assert peak_memory() < before - 250 * 10**6
+
+
+class Allocator:
+    """How torch keeps what it has freed of a GPU, as far as peaks go."""
+
+    def __init__(self, held: int, reserved: int) -> None:
+        self.held, self.reserved, self.peak = held, reserved, reserved
+
+    def empty_cache(self) -> None:
+        self.reserved = self.held
+
+    def reset_peak_memory_stats(self) -> None:
+        self.peak = self.reserved
+
+
+def test_a_peak_of_a_gpu_counts_neither_what_torch_kept_nor_what_lay_in_circles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu, circle = Allocator(held=2, reserved=7), nn.Linear(1, 1)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: gpu.peak)
+    for name in ("empty_cache", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, getattr(gpu, name))
+    object.__setattr__(circle, "itself", circle)
+    left = weakref.ref(circle)
+    del circle
+    assert peak_memory() == 7
+    forget_peak()
+    assert peak_memory() == 2
+    assert left() is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up its rights")

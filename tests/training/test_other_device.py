@@ -1,6 +1,8 @@
 """Every stage on a device that is not the CPU: nothing made on the wrong one, little read back.
 
-The counts are laws: what is read back makes a GPU wait, and inside a step nothing may.
+The counts are laws: what is read back makes a GPU wait, and inside a step nothing may. With two
+steps an epoch, what is read once an epoch is told from what is read in each. Evaluation, export and
+prediction of whole cases: ``tests/deploy/test_other_place.py``.
 """
 
 from __future__ import annotations
@@ -66,16 +68,14 @@ def batches(steps: int) -> BatchSettings:
 
 
 def derived(backbone: Backbone) -> DerivedNetwork:
-    genotype = random_genotype(CellTopology(nodes=4), np.random.default_rng(0), "shared", 1)
-    settings = CellSettings(nodes=4, width=4)
+    genotype = random_genotype(CellTopology(nodes=2), np.random.default_rng(0), "shared", 1)
+    settings = CellSettings(nodes=2, width=4)
     return DerivedNetwork(backbone, genotype, settings, torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("make", [lambda backbone: backbone, derived], ids=["plain", "cells"])
-@pytest.mark.parametrize("steps", [1, 3])
 def test_supervised_training_reads_one_number_an_epoch_and_one_a_validation(
     make: Callable[[Backbone], torch.nn.Module],
-    steps: int,
     backbone: Callable[[], Backbone],
     store: MemoryStore,
     scheme: LabelScheme,
@@ -85,7 +85,7 @@ def test_supervised_training_reads_one_number_an_epoch_and_one_a_validation(
     read = []
     with OtherDevice() as device:
         stage = SupervisedStage(
-            network, groups, store, scheme, SUPERVISED, batches(steps), seed=0, device=META
+            network, groups, store, scheme, SUPERVISED, batches(2), seed=0, device=META
         )
         while not stage.done:
             device.read.clear()
@@ -95,9 +95,7 @@ def test_supervised_training_reads_one_number_an_epoch_and_one_a_validation(
     assert read == [epoch, epoch | {KEPT: kept, DICE: 1}]
 
 
-@pytest.mark.parametrize(
-    ("importance", "steps"), [("softmax", 1), ("softmax", 3), ("perturbation", 1)]
-)
+@pytest.mark.parametrize(("importance", "steps"), [("softmax", 2), ("perturbation", 1)])
 def test_a_search_reads_five_things_an_epoch_and_nothing_inside_a_step(
     importance: Any,
     steps: int,

@@ -73,6 +73,10 @@ class Batch:
     labels: Tensor
     rows: IntArray
 
+    def first(self, slices: int) -> Batch:
+        """Its first slices."""
+        return Batch(self.images[:slices], self.labels[:slices], self.rows[:slices])
+
 
 class Batches:
     """Endless training batches of some parts of a store.
