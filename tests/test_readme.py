@@ -43,7 +43,7 @@ DOCUMENTS = {"README.md": README, "CONTRIBUTING.md": CONTRIBUTING}
 MADE = re.compile(r"(data|stores|runs|quickstart)/")
 """Paths that users or commands make; everything else that is named lies in the repository."""
 
-PANELS = "importance|stability|pruning|cell|prediction|operations"
+PANELS = "dice|importance|stability|pruning|cell|prediction|operations"
 TAGS = sorted(set(re.findall(rf"`((?:{PANELS})/(?:\w+|\.\.\.))`", README)))
 """Of TensorBoard; they look like paths. Three dots stand for what differs from edge to edge."""
 
@@ -70,7 +70,7 @@ batches: {batch_size: 4, steps_per_epoch: 2}
 cell: {nodes: 1, partial_channels: 2}
 pretrain: {epochs: 1}
 search: {epochs: 3, warmup_epochs: 1}
-retrain: {epochs: 1}
+retrain: {epochs: 1, rates: [1.0]}
 headroom: {cells: 2, seeds: 1}
 sweep: {cpus: 2, workers: reused}
 """,
@@ -91,7 +91,7 @@ backbones:
 batches: {batch_size: 4, steps_per_epoch: 2}
 cell: {nodes: 1, partial_channels: 2}
 search: {epochs: 3, warmup_epochs: 1}
-retrain: {epochs: 1}
+retrain: {epochs: 1, rates: [1.0]}
 controls: [plain, random, decoder, convolution]
 sweep: {cpus: 2, workers: reused}
 """,
@@ -361,7 +361,7 @@ def test_every_section_of_the_report_it_sends_readers_to_is_on_the_page() -> Non
     page = ROOT / "distributed_iac/report/page"
     text = "".join(path.read_text(encoding="utf-8") for path in page.iterdir() if path.is_file())
     named = re.findall(r"^\d\. \*([^*]+)\*:", README, flags=re.MULTILINE)
-    assert len(named) == 5
+    assert len(named) == 6
     assert not [title for title in named if title not in text]
 
 
