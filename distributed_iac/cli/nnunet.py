@@ -100,6 +100,7 @@ def nnunet(
     Writes a configuration and runs `sweep` on it. One that is there already is taken as it is.
     """
     from distributed_iac.cli.sweep import sweep
+    from distributed_iac.config.load import load_config
     from distributed_iac.files import write_atomically
     from distributed_iac.nets.nnunet_places import find_trained
 
@@ -118,7 +119,7 @@ def nnunet(
         typer.echo(f"next: distributed-iac plan {path}")
         return
     sweep(path, None, address, overrides)
-    typer.echo(f"next: distributed-iac export runs/{name}")
+    typer.echo(f"next: distributed-iac export {load_config(path, overrides or ()).folder}")
 
 
 def _fitted(text: str, name: str, budget: str, overrides: Sequence[str]) -> str:
@@ -144,7 +145,12 @@ def _fitted(text: str, name: str, budget: str, overrides: Sequence[str]) -> str:
     for error in failed.values():
         raise error
     per_epoch = {kind: probe.epoch_seconds for (kind, _), probe in probes.items()}
-    return with_epochs(text, fitted(run, per_epoch, seconds))
+    epochs = fitted(run, per_epoch, seconds)
+    typer.echo(
+        f"{budget} has room for {epochs.search} epochs a search and {epochs.retrain} a retraining",
+        err=True,
+    )
+    return with_epochs(text, epochs)
 
 
 def configuration(name: str, found: TrainedNnUnet) -> str:

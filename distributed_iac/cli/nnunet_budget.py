@@ -83,7 +83,8 @@ def fitted(config: RunConfig, epoch_seconds: Mapping[JobKind, float], seconds: f
         f"the shortest comparison here takes about {duration(needed)}: {epochs.search} epochs a "
         f"search, {epochs.retrain} a retraining, {places:g} jobs at a time",
         came=f"--budget of {duration(seconds)}",
-        remedy="give it more time, or a machine with a GPU",
+        remedy="give it more time, a machine with a GPU, or less to do, as by "
+        "--set batches.steps_per_epoch=10",
     )
 
 
