@@ -32,7 +32,7 @@ def headlines(record: RunRecord) -> tuple[Headline, ...]:
     searches is not asked about it.
     """
     asked = ("plain", "plain_extra", "random", "random_search")
-    against = [one for one in record.config.controls if one in asked]
+    against: list[str] = [one for one in record.config.controls if one in asked]
     costs: list[Headline] = []
     if record.config.comparison.reference in record.config.arms:
         against.insert(0, record.config.comparison.reference)
