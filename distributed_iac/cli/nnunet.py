@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,6 +79,12 @@ def nnunet(
     config: Annotated[
         Path | None, typer.Option(help="Configuration to write; default: NAME.yaml here.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="As many epochs as fit, such as 30min or 8h; measured first."
+        ),
+    ] = None,
     write_only: Annotated[
         bool, typer.Option("--write-only", help="Write the configuration, run nothing.")
     ] = False,
@@ -92,6 +100,7 @@ def nnunet(
     Writes a configuration and runs `sweep` on it. One that is there already is taken as it is.
     """
     from distributed_iac.cli.sweep import sweep
+    from distributed_iac.config.load import load_config
     from distributed_iac.files import write_atomically
     from distributed_iac.nets.nnunet_places import find_trained
 
@@ -101,13 +110,47 @@ def nnunet(
     if path.exists():
         typer.echo(f"{path} is there and is taken as it is", err=True)
     else:
-        write_atomically(path, configuration(name, found).encode())
+        text = configuration(name, found)
+        if budget is not None:
+            text = _fitted(text, path.name, budget, overrides or ())
+        write_atomically(path, text.encode())
         typer.echo(f"wrote {path}", err=True)
     if write_only:
         typer.echo(f"next: distributed-iac plan {path}")
         return
     sweep(path, None, address, overrides)
-    typer.echo(f"next: distributed-iac export runs/{name}")
+    typer.echo(f"next: distributed-iac export {load_config(path, overrides or ()).folder}")
+
+
+def _fitted(text: str, name: str, budget: str, overrides: Sequence[str]) -> str:
+    """The configuration with as many epochs as fit; its store is prepared and an epoch measured.
+
+    Raises:
+        ConfigError: It cannot be done in the time.
+        RunError: A kind of job cannot run here.
+    """
+    from distributed_iac.cli.configuration import load_settled
+    from distributed_iac.cli.nnunet_budget import fitted, seconds_of, with_epochs
+    from distributed_iac.cli.plan import measured_kinds
+    from distributed_iac.cli.prepare import prepare_stores
+    from distributed_iac.jobs.plan import plan_jobs
+
+    seconds = seconds_of(budget)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_text(text)
+        run = load_settled(path, overrides)
+    prepare_stores(run)
+    probes, failed = measured_kinds(run, plan_jobs(run))
+    for error in failed.values():
+        raise error
+    per_epoch = {kind: probe.epoch_seconds for (kind, _), probe in probes.items()}
+    epochs = fitted(run, per_epoch, seconds)
+    typer.echo(
+        f"{budget} has room for {epochs.search} epochs a search and {epochs.retrain} a retraining",
+        err=True,
+    )
+    return with_epochs(text, epochs)
 
 
 def configuration(name: str, found: TrainedNnUnet) -> str:

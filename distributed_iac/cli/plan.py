@@ -75,7 +75,7 @@ def plan(
     here = measure and not traces
     if here and settings.sweep.address is None:
         _require_fit(settings)
-    probes, failed = _probes(settings, graph) if here else ({}, {})
+    probes, failed = measured_kinds(settings, graph) if here else ({}, {})
     settings, fitted = _fitted(settings, graph, probes)
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
@@ -173,7 +173,7 @@ def _require_fit(config: RunConfig) -> None:
     require_fit(wanted, Capacity(cpus, gpus, math.inf))
 
 
-def _probes(
+def measured_kinds(
     config: RunConfig, graph: JobGraph
 ) -> tuple[Probes, dict[tuple[JobKind, str], RunError]]:
     """A measurement for each kind that trains, in each variant, and why some could not be made.
@@ -206,7 +206,7 @@ def fitted_to_gpus(config: RunConfig, graph: JobGraph) -> RunConfig:
         return config
     import torch
 
-    probes = _probes(config, graph)[0] if torch.cuda.is_available() else {}
+    probes = measured_kinds(config, graph)[0] if torch.cuda.is_available() else {}
     config, said = _fitted(config, graph, probes)
     for sentence in said:
         typer.echo(sentence, err=True)

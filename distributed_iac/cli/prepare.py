@@ -41,9 +41,22 @@ def prepare(
     preprocess.on_bad_case is skip; every such case is listed.
     """
     from distributed_iac.cli.configuration import load_settled
+
+    prepare_stores(load_settled(config, overrides or ()), datasets)
+
+
+def prepare_stores(run: RunConfig, datasets: Sequence[str] | None = None) -> None:
+    """Prepare the stores of a run, and print what each holds.
+
+    Args:
+        run: Settled.
+        datasets: Names; None: all.
+
+    Raises:
+        DataError: Of the last data set that cannot be prepared; the others' have been printed.
+    """
     from distributed_iac.training.doubts import require_other_images
 
-    run = load_settled(config, overrides or ())
     require_other_images(run)
     failures: list[DistributedIacError] = []
     for dataset in _chosen(run, datasets):

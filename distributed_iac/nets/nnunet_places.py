@@ -11,6 +11,7 @@ long as there is but one 2-D model below.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def _fold(model: Path, asked: int | None) -> int:
 
 
 def _raw(model: Path, environment: Mapping[str, str], given: Path | None) -> Path:
-    dataset = model.absolute().parent
+    dataset = Path(os.path.normpath(model.absolute())).parent  # without the ".." of a user's words
     folders = [Path(environment[RAW])] if RAW in environment else []
     folders.append(dataset.parent.parent / RAW)
     tried = [given] if given is not None else [one / dataset.name for one in folders]

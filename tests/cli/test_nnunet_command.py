@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 
 from distributed_iac.cli.main import app
 from distributed_iac.cli.nnunet import FEW, LARGE, SMALL
+from distributed_iac.cli.nnunet_budget import Epochs, fitted, seconds_of, with_epochs
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.config.load import load_config
 from distributed_iac.errors import ConfigError
+from distributed_iac.jobs.job import JobKind
 
 ROOT = Path(__file__).parents[2]
 TRAINED = Path(__file__).parents[1] / "nets/data/nnunet_plain"
@@ -114,3 +116,28 @@ def test_settings_are_those_of_the_published_files(text: str, name: str) -> None
     assert own["cell"] == published["cell"]
     assert own.get("arms") == published.get("arms")
     assert published["search"].items() <= own["search"].items()
+
+
+def test_the_more_time_the_more_epochs_and_never_more_than_usual() -> None:
+    run = load_config(ROOT / "configs/quickstart.yaml", ["sweep.cpus=2", "device=cpu"])
+    usual = Epochs(run.search.epochs, run.retrain.epochs)
+    pace: dict[JobKind, float] = {"search": 10.0, "retrain": 4.0}
+    given = [fitted(run, pace, seconds_of(text)) for text in ("25min", "0.75h", "60 min", "3d")]
+    assert given == sorted(given, key=lambda epochs: (epochs.search, epochs.retrain))
+    assert given[0].search < given[2].search < usual.search
+    assert given[-1] == usual
+
+
+@pytest.mark.parametrize("budget", ["10min", "soon", "0h", "-1h"])
+def test_a_time_that_is_none_or_too_short_is_refused(budget: str) -> None:
+    run = load_config(ROOT / "configs/quickstart.yaml", ["sweep.cpus=2", "device=cpu"])
+    with pytest.raises(ConfigError, match="budget"):
+        fitted(run, {"search": 100.0}, seconds_of(budget))
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE])
+def test_a_budget_changes_epochs_of_searches_and_retrainings_alone(text: str) -> None:
+    before, after = yaml.safe_load(text), yaml.safe_load(with_epochs(text, Epochs(20, 7)))
+    assert (after["search"].pop("epochs"), after["retrain"].pop("epochs")) == (20, 7)
+    del before["search"]["epochs"], before["retrain"]["epochs"]
+    assert after == before

@@ -134,6 +134,16 @@ def test_headlines_are_the_numbers_of_the_comparison(finished: RunRecord, html: 
         assert one.interval in text
 
 
+def test_headlines_ask_what_the_run_can_answer(finished: RunRecord) -> None:
+    """The network as it was is among the controls; a run without ``full`` is not asked about it."""
+    labels = [one.label for one in headlines(finished)]
+    assert "Test Dice, lth less plain" in labels
+    config = finished.config
+    alone = config.model_copy(update={"arms": {"lth": config.arms["lth"]}})
+    left = [one.label for one in headlines(replace(finished, config=alone))]
+    assert left == [one for one in labels if "full" not in one]
+
+
 def test_a_handful_of_patients_makes_no_headline(finished: RunRecord) -> None:
     few = tuple(replace(one, patients=5) for one in finished.comparison.contrasts)
     shown = headlines(replace(finished, comparison=replace(finished.comparison, contrasts=few)))

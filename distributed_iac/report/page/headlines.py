@@ -28,15 +28,16 @@ COSTS: tuple[tuple[Measure, str], ...] = (
 def headlines(record: RunRecord) -> tuple[Headline, ...]:
     """Speed-up and Dice of the candidate, and how its Dice stands against the controls.
 
-    With several groups these are the numbers over all of them.
+    With several groups these are the numbers over all of them. A run without the reference's
+    searches is not asked about it.
     """
-    settings = record.config.comparison
-    asked = ("plain_extra", "random", "random_search")
-    controls = [one for one in record.config.controls if one in asked]
-    return (
-        *(_cost(record.comparison, measure, label) for measure, label in COSTS),
-        *(_dice(record.comparison, against) for against in (settings.reference, *controls)),
-    )
+    asked = ("plain", "plain_extra", "random", "random_search")
+    against: list[str] = [one for one in record.config.controls if one in asked]
+    costs: list[Headline] = []
+    if record.config.comparison.reference in record.config.arms:
+        against.insert(0, record.config.comparison.reference)
+        costs = [_cost(record.comparison, measure, label) for measure, label in COSTS]
+    return (*costs, *(_dice(record.comparison, one) for one in against))
 
 
 def _cost(comparison: Comparison, measure: Measure, label: str) -> Headline:
