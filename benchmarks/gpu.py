@@ -2,7 +2,8 @@
 
     python -m benchmarks.gpu --folder WORK                  # on a card
     python -m benchmarks.gpu --folder WORK --source ACDC    # the pair of searches on real patients
-    python -m benchmarks.gpu --folder WORK --toy            # the same code on a CPU, toy sizes
+    python -m benchmarks.gpu --folder WORK --scale toy      # the same code on a CPU, in a minute
+    python -m benchmarks.gpu --folder WORK --scale cpu --parts precision    # small real sizes
 
 Parts, each written when it is done, the cheap ones first:
 
@@ -15,7 +16,8 @@ Parts, each written when it is done, the cheap ones first:
 * ``patients``: what ``plan`` forecasts of a search, also of one with twice the batch, and a full
   and an LTH search as users run them: seconds, memory against the forecast, genes in common.
 
-Without a GPU and without ``--toy`` nothing is measured. The toy's figures mean nothing.
+Without a GPU nothing is measured at a card's scale. The toy's figures mean nothing; on a CPU the
+precisions can be compared, and the processor's bfloat16 rounds as a card's does.
 """
 
 from __future__ import annotations
@@ -131,6 +133,13 @@ CARD = Scale(
     },
     patients=12,
 )
+CPU = replace(
+    CARD,
+    device=torch.device("cpu"),
+    sizes=(size(32, 4, 8, 1, nodes=2), size(48, 4, 8, 1), size(64, 4, 16, 4)),
+    repetitions=3,
+    steps=10,
+)
 TOY = Scale(
     torch.device("cpu"),
     (size(32, 2, 4, 2, nodes=1),),
@@ -147,18 +156,20 @@ TOY = Scale(
 )
 
 
+SCALES: Mapping[str, Scale] = {"card": CARD, "cpu": CPU, "toy": TOY}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure the parts in order, and write what there is after each."""
     parser = folder_options(__doc__)
-    parser.add_argument("--toy", action="store_true", help="on a CPU, to try the script")
+    parser.add_argument("--scale", choices=SCALES, default="card", help="how large everything is")
     parser.add_argument("--source", type=Path, help="real patients in ACDC's layout")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     given = parser.parse_args(arguments)
-    if not (given.toy or torch.cuda.is_available()):
-        sys.exit("no GPU is visible here: --toy tries the same code on the CPU")
-    scale = TOY if given.toy else CARD
+    if given.scale == "card" and not torch.cuda.is_available():
+        sys.exit("no GPU is visible here: --scale toy tries the same code on the CPU")
     source = None if given.source is None else given.source.resolve()
-    scale = replace(scale, folder=given.folder, source=source)
+    scale = replace(SCALES[given.scale], folder=given.folder, source=source)
     given.folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
     for name in given.parts:
@@ -168,8 +179,9 @@ def main(arguments: list[str] | None = None) -> None:
         results[name] = {"seconds": time.perf_counter() - begun, "found": found}
         settings = {"scale": str(scale)}
         # A toy's figures are nobody's: they stay in its folder.
-        folder = given.folder if given.toy else RESULTS
-        path = write_result("gpu", settings=settings, results=results, packages=(), folder=folder)
+        folder = given.folder if given.scale == "toy" else RESULTS
+        kind = "gpu_cpu" if given.scale == "cpu" else "gpu"
+        path = write_result(kind, settings=settings, results=results, packages=(), folder=folder)
         print(path)
 
 

@@ -15,7 +15,7 @@ from distributed_iac.genotype import CellTopology
 
 def test_every_part_runs_dry_and_leaves_its_figures(tmp_path: Path) -> None:
     parts = [name for name in gpu.PARTS if name != "tests"]  # these are what is running
-    gpu.main(["--toy", "--folder", str(tmp_path), "--parts", *parts])
+    gpu.main(["--scale", "toy", "--folder", str(tmp_path), "--parts", *parts])
     results = json.loads((tmp_path / "gpu.json").read_text())["results"]
     assert set(results) == set(parts)
     found = {name: results[name]["found"] for name in parts}
@@ -52,5 +52,5 @@ def test_without_a_gpu_nothing_is_measured_unasked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(SystemExit, match="no GPU is visible here: --toy"):
+    with pytest.raises(SystemExit, match="no GPU is visible here: --scale toy"):
         gpu.main(["--folder", str(tmp_path)])
