@@ -4,7 +4,7 @@
 
     retraining_table(record)        # a row a model: parameters trained, rates tried, rate kept
     rate_note(record.config)        # below every table that compares models
-    list(rate_doubts(record))       # controls that nobody tuned
+    list(rate_doubts(record))       # controls that nobody tuned, rates at the edge
 """
 
 from __future__ import annotations
@@ -83,6 +83,23 @@ def rate_doubts(record: RunRecord) -> Iterator[str]:
     if config.baselines:
         names = " and ".join(baseline.key for baseline in config.baselines)
         yield f"the learning rate of {names} was not chosen"
+    yield from _rates_at_the_edge(record)
+
+
+def _rates_at_the_edge(record: RunRecord) -> Iterator[str]:
+    """Models whose best rate may lie above all that were tried."""
+    tried = [row for row in record.job_rows if row["rate"] is not None and row["rate_scores"]]
+    highest: dict[str, list[bool]] = {}
+    for row in tried:
+        rates = [float(rate) for rate in json.loads(row["rate_scores"])]
+        if len(rates) > 1:
+            highest.setdefault(row["name"], []).append(row["rate"] >= max(rates))
+    names = [name for name, kept in highest.items() if all(kept)]
+    if names:
+        yield (
+            f"of the learning rates that were tried, {' and '.join(names)} kept the highest in "
+            "every training: a higher one may suit them better (retrain.rates)"
+        )
 
 
 def mean_parameters(rows: Sequence[Mapping[str, Any]]) -> int | None:

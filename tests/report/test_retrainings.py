@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from distributed_iac.config.training import RetrainSettings
@@ -46,3 +48,15 @@ def test_every_table_that_compares_models_says_the_rates(make_run: MakeRun) -> N
     tables = run_tables(record)
     for name in ("dice", "hd95", "retraining"):
         assert any("0.001, 0.0001" in note.sentence for note in tables[name].notes), name
+
+
+def test_a_rate_that_may_be_too_low_for_lack_of_higher_ones_is_doubted(make_run: MakeRun) -> None:
+    record = read_run(make_run(seeds=[0, 1]))
+    kept = {"random": [1.0, 1.0], "plain_extra": [0.1, 0.1], "lth": [1.0, 0.1]}
+    rows = record.tables.jobs.to_pylist()
+    for row in rows:
+        if row["kind"] == "retrain" and row["name"] in kept:
+            row["rate"], row["rate_scores"] = kept[row["name"]][row["seed"]], '{"1": 0.8, "0.1": 1}'
+    jobs = pa.Table.from_pylist(rows, record.tables.jobs.schema)
+    *_, doubt = rate_doubts(replace(record, tables=replace(record.tables, jobs=jobs)))
+    assert doubt.startswith("of the learning rates that were tried, random kept the highest")

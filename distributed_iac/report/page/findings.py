@@ -45,15 +45,13 @@ def cost_section(record: RunRecord, tables: Mapping[str, Table], figures: RunFig
         blocks.append(ShownFigure(figures.cost, caption))
     if figures.anytime:
         told = (
-            "{group}: val Dice of the best that was in hand (the plain network, the cell as the "
-            "search would have cut it then, the model in training) against everything paid until "
-            "then: pre-training, search, every learning rate and random cell that was tried. Mean "
-            "over seeds; dots: ends. What was chosen on val looks better there than on test."
+            "Val Dice of the best that was in hand (the plain network, the cell as a search would "
+            "have cut it then, the model in training) against everything paid until then: "
+            "pre-training, search, every learning rate and random cell that was tried. Mean over "
+            "seeds; dots: ends. What was chosen on val looks better there than on test patients."
         )
-        pictures = tuple(
-            ShownFigure(one.drawing, told.format(group=one.group)) for one in figures.anytime
-        )
-        blocks.append(Gallery("Quality against total cost", pictures))
+        pictures = tuple(ShownFigure(one.drawing, one.group) for one in figures.anytime)
+        blocks += [Prose(told), Gallery("Quality against total cost", pictures)]
     return Section("cost", "Search cost", tuple(blocks))
 
 
