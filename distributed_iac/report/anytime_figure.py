@@ -105,7 +105,7 @@ def _points(
         for row in rows.get(job.key, ()):
             paid += row["seconds"] or 0.0
             value = row.get(column)
-            if value is not None and value > best:
+            if isinstance(value, int | float) and value > best:
                 best = value
                 yield paid, best
     if math.isfinite(best):

@@ -174,6 +174,8 @@ def _rows(history: JobHistory, folder: Path | None) -> list[dict[str, Any]]:
     ]
 
 
+NOT_FINITE = ("nan", "inf", "-inf")
+"""What JSON cannot hold, as the journal keeps it."""
 _ABOUT_JOB = frozenset({"digest", "note", "outcome", "epochs_planned"})
 """What a report says of its job rather than of its epoch."""
 
@@ -233,6 +235,8 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def _column(values: list[Any]) -> pa.Array:
+    if any(type(value) in (int, float) for value in values):  # the journal's text for no number
+        values = [float(value) if value in NOT_FINITE else value for value in values]
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} and len(kinds) == 2:
         return pa.array([_number(value) for value in values], _NUMBER)

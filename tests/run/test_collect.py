@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -96,6 +97,15 @@ def test_values_that_json_cannot_hold_are_numbers_again(folder: SweepFolder) -> 
         "report", SEARCH.key, {"epoch": 1, "seconds": 1.0, "val_dice": float("nan")}
     )
     assert rows_of(folder)[SEARCH.key]["val_dice"] != rows_of(folder)[SEARCH.key]["val_dice"]
+
+
+def test_an_epoch_without_a_number_leaves_its_column_one_of_numbers(folder: SweepFolder) -> None:
+    for epoch, dice in enumerate((float("nan"), 0.5, float("inf")), 1):
+        values = {"epoch": epoch, "seconds": 1.0, "val_dice": dice}
+        folder.journal.write("report", SEARCH.key, values)
+    column = collect_run(folder.path).epochs.column("val_dice")
+    assert column.type == pa.float64()
+    assert [str(value) for value in column.to_pylist()] == ["nan", "0.5", "inf"]
 
 
 def test_a_failure_is_shown_with_its_reason(folder: SweepFolder) -> None:
