@@ -20,8 +20,9 @@ from distributed_iac.report.page.blocks import Page, Section, ShownTable
 from distributed_iac.report.page.headlines import headlines
 from distributed_iac.report.page.render import render
 from distributed_iac.report.rebuild import PAGE, rebuild
-from distributed_iac.report.run_figures import RunFigures
-from distributed_iac.report.run_record import RunRecord
+from distributed_iac.report.run_figures import RunFigures, run_figures
+from distributed_iac.report.run_record import RunRecord, read_run
+from distributed_iac.report.run_tables import run_tables
 from distributed_iac.report.tables import UNKNOWN, Table, csv_text, show
 
 
@@ -261,3 +262,13 @@ def test_undecided_edges_are_counted_in_the_text(
     assert f"Of {kept} kept edges in 8 finished searches, {undecided} are undecided" in (
         cells.blocks[0].text
     )
+
+
+def test_a_run_of_random_cells_alone_is_asked_nothing_about_searches(
+    make_run: Callable[..., Path],
+) -> None:
+    record = read_run(make_run(question="headroom", headroom={"cells": 2, "seeds": 2}))
+    tables = run_tables(record)
+    page = page_of(record, tables, run_figures(record))
+    assert page.headlines == ()
+    assert not [one for one in page.warnings if "compare" in one]

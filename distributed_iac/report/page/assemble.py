@@ -118,7 +118,8 @@ def _warnings(record: RunRecord) -> Iterator[str]:
     yield from record.config.doubtful_reference()
     yield from record.told
     yield from rate_doubts(record)
-    yield from record.comparison.warnings
+    if record.config.question == "comparison":
+        yield from record.comparison.warnings
     for selection in record.selections:
         place = f"{selection.group}, {selection.arm}"
         seed = "" if selection.seed is None else f", seed {selection.seed}"

@@ -29,8 +29,10 @@ def headlines(record: RunRecord) -> tuple[Headline, ...]:
     """Speed-up and Dice of the candidate, and how its Dice stands against the controls.
 
     With several groups these are the numbers over all of them. A run without the reference's
-    searches is not asked about it.
+    searches is not asked about it, and one that asks about the headroom not about any.
     """
+    if record.config.question == "headroom":
+        return ()
     asked = ("plain", "plain_extra", "random", "random_search")
     against: list[str] = [one for one in record.config.controls if one in asked]
     costs: list[Headline] = []
