@@ -163,13 +163,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure the parts in order, and write what there is after each."""
     parser = folder_options(__doc__)
     parser.add_argument("--scale", choices=SCALES, default="card", help="how large everything is")
+    parser.add_argument("--sizes", type=int, help="only so many of the sizes, the smallest")
     parser.add_argument("--source", type=Path, help="real patients in ACDC's layout")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     given = parser.parse_args(arguments)
     if given.scale == "card" and not torch.cuda.is_available():
         sys.exit("no GPU is visible here: --scale toy tries the same code on the CPU")
     source = None if given.source is None else given.source.resolve()
-    scale = replace(SCALES[given.scale], folder=given.folder, source=source)
+    known = SCALES[given.scale]
+    sizes = known.sizes[: given.sizes]
+    scale = replace(known, sizes=sizes, folder=given.folder, source=source)
     given.folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
     for name in given.parts:
