@@ -108,7 +108,8 @@ def nnunet(
     name = f"{_word(found.model.absolute().parent.name).lower()}-fold{found.fold}"
     path = config or Path(f"{name}.yaml")
     if path.exists():
-        typer.echo(f"{path} is there and is taken as it is", err=True)
+        unused = "" if budget is None else "; --budget is not used: delete it, or give a --config"
+        typer.echo(f"{path} is there and is taken as it is{unused}", err=True)
     else:
         text = configuration(name, found)
         if budget is not None:

@@ -74,6 +74,7 @@ def test_a_configuration_that_was_edited_is_taken_as_it_is(place: Path) -> None:
     path.write_text(path.read_text() + "device: cpu\n")
     before = path.read_bytes()
     assert "taken as it is" in nnunet("nnUNet_results").output
+    assert "--budget is not used" in nnunet("nnUNet_results", "--budget", "8h").output
     assert path.read_bytes() == before
 
 
