@@ -50,8 +50,8 @@ MODELS = {
 """Columns of the table, by the models' names."""
 
 WHAT = (
-    "A whole sweep on synthetic miniatures of four data sets, then one on a problem whose answer "
-    f"is known, in {FOLDER}/: about twelve minutes on two cores. Ctrl-C stops it at any time; "
+    "A whole sweep on synthetic miniatures of four data sets, about ten minutes on two cores, then "
+    f"a shorter one on a problem whose answer is known, in {FOLDER}/. Ctrl-C stops it at any time; "
     "`make quickstart` continues."
 )
 
