@@ -11,8 +11,8 @@ Parts, each written when it is done, the cheap ones first:
 * ``steps``: a search's two steps executed, recorded as CUDA graphs, and with the cell as research
   code computes it (``benchmarks.plain_pcdarts``), at three sizes.
 * ``feeding``: the steps with batches at hand, read before each, and read meanwhile.
-* ``precision``: the same LTH search in bfloat16 and float32: the first epoch in which their cells
-  part, that in which their prunings do, and the default that follows.
+* ``precision``: an LTH search in float32, again with every weight moved by its last bit, and in
+  bfloat16: the first epoch in which cells and prunings part, and the default that follows.
 * ``patients``: what ``plan`` forecasts of a search, also of one with twice the batch, and a full
   and an LTH search as users run them: seconds, memory against the forecast, genes in common.
 
@@ -269,28 +269,37 @@ class Decided:
 
 
 def precision(scale: Scale) -> dict[str, Any]:
-    """Search twice from the same start; when do the cells, and the prunings, part?"""
+    """Search in bfloat16; when do cells and prunings leave those of float32?
+
+    The control is a search in float32 whose weights begin one bit away: any other processor or
+    order of sums does as much, so a precision is not to blame for what the last bit does as well.
+    """
     sizes = {}
     for one in scale.sizes:
-        exact, rough = (decided(one, scale, way) for way in ("float32", "bfloat16"))
-        sizes[str(one)] = compared(exact, rough)
+        exact = decided(one, scale, "float32")
+        moved = compared(exact, decided(one, scale, "float32", moved=True))
+        rough = compared(exact, decided(one, scale, "bfloat16"))
+        sizes[str(one)] = {"last_bit": moved, "bfloat16": rough}
         print(f"{one}: {sizes[str(one)]}")
     default = default_from(sizes.values())
     print(f"search.precision: {default}")
     return {"sizes": sizes, "default": default}
 
 
-def compared(exact: Sequence[Decided], rough: Sequence[Decided]) -> dict[str, int | None]:
+Compared = Mapping[str, int | None]
+
+
+def compared(exact: Sequence[Decided], other: Sequence[Decided]) -> Compared:
     """First epochs in which two searches part (None: in none), and genes in common at the end.
 
     Args:
         exact: Epochs in float32, at least one.
-        rough: In bfloat16, likewise.
+        other: Of the other search, likewise.
     """
-    last = gene_agreement(*(Genotype.from_json(one[-1].cell) for one in (exact, rough)))
+    last = gene_agreement(*(Genotype.from_json(one[-1].cell) for one in (exact, other)))
     return {
-        "cells_part": parted(exact, rough, lambda one: one.cell),
-        "prunings_part": parted(exact, rough, lambda one: one.removed),
+        "cells_part": parted(exact, other, lambda one: one.cell),
+        "prunings_part": parted(exact, other, lambda one: one.removed),
         "prunings": sum(len(one.removed) for one in exact),
         "same": last.same,
         "of": last.total,
@@ -298,21 +307,32 @@ def compared(exact: Sequence[Decided], rough: Sequence[Decided]) -> dict[str, in
 
 
 def parted(
-    exact: Sequence[Decided], rough: Sequence[Decided], what: Callable[[Decided], object]
+    exact: Sequence[Decided], other: Sequence[Decided], what: Callable[[Decided], object]
 ) -> int | None:
     """The first epoch in which something differs, or that only one of them has."""
-    for a, b in zip_longest(exact, rough):
+    for a, b in zip_longest(exact, other):
         if a is None or b is None or what(a) != what(b):
             return int((a or b).epoch)
     return None
 
 
-def default_from(found: Iterable[Mapping[str, int | None]]) -> Precision:
-    """bfloat16 where it prunes, and prunes as float32 does, at every size; our choice.
+def default_from(found: Iterable[Mapping[str, Compared]]) -> Precision:
+    """bfloat16 where it prunes as float32 does for as long as the last bit lets it; our choice.
 
-    Cells may differ before: they are cut from near ties, and nothing is done with them.
+    At every size it has to prune, to part no earlier than the search that began one bit away, and
+    to end with as many of float32's genes. Cells may differ before: they are cut from near ties,
+    and nothing is done with them.
     """
-    alike = all(one["prunings"] and one["prunings_part"] is None for one in found)
+
+    def lasts(one: Compared) -> float:
+        return float("inf") if one["prunings_part"] is None else one["prunings_part"]
+
+    alike = all(
+        one["bfloat16"]["prunings"]
+        and lasts(one["bfloat16"]) >= lasts(one["last_bit"])
+        and (one["bfloat16"]["same"] or 0) >= (one["last_bit"]["same"] or 0)
+        for one in found
+    )
     return "bfloat16" if alike else "float32"
 
 
@@ -457,11 +477,27 @@ def feed(one: Size, device: torch.device, *, ahead: bool = False) -> Batches:
     return Batches(slices(one), ["weights"], settings, seed=0, device=device, ahead=ahead)
 
 
-def decided(one: Size, scale: Scale, way: Precision) -> list[Decided]:
-    """What every epoch of an LTH search decides, to its end."""
-    store = slices(one)
+def move_by_last_bit(network: torch.nn.Module) -> None:
+    """Make every weight the next larger number that its type has."""
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(torch.nextafter(weight, torch.full_like(weight, torch.inf)))
+
+
+def decided(one: Size, scale: Scale, way: Precision, *, moved: bool = False) -> list[Decided]:
+    """What every epoch of an LTH search decides, to its end.
+
+    Args:
+        one: The size.
+        scale: How long, and where.
+        way: The precision.
+        moved: The weights begin one bit away.
+    """
+    store, network = slices(one), searched(one)
+    if moved:
+        move_by_last_bit(network)
     stage = SearchStage(
-        searched(one),
+        network,
         store,
         store.scheme,
         settings_for(way, epochs=scale.epochs),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import gpu
 from distributed_iac.cell.random_genotype import random_genotype
@@ -36,16 +37,33 @@ def decided(*removed: tuple[int, str]) -> list[gpu.Decided]:
     return [gpu.Decided(epoch, cell, frozenset([one])) for epoch, one in enumerate(removed, 2)]
 
 
-def test_where_two_precisions_prune_alike_the_lower_is_the_default() -> None:
-    exact = decided((0, "skip"), (1, "skip"))
-    alike = gpu.compared(exact, decided((0, "skip"), (1, "skip")))
-    other = gpu.compared(exact, decided((0, "skip"), (1, "edge")))
+def test_a_lower_precision_is_the_default_where_it_prunes_as_long_alike_as_the_last_bit() -> None:
+    exact = decided((0, "skip"), (1, "skip"), (2, "skip"))
+    never = gpu.compared(exact, exact)
+    fourth = gpu.compared(exact, decided((0, "skip"), (1, "skip"), (2, "edge")))
+    third = gpu.compared(exact, decided((0, "skip"), (1, "edge"), (2, "skip")))
     shorter = gpu.compared(exact, exact[:1])
-    assert [one["prunings_part"] for one in (alike, other, shorter)] == [None, 3, 3]
-    assert [one["cells_part"] for one in (alike, other, shorter)] == [None, None, 3]
-    assert gpu.default_from([alike, alike]) == "bfloat16"
-    assert gpu.default_from([alike, other]) == "float32"
-    assert gpu.default_from([gpu.compared(exact, exact) | {"prunings": 0}]) == "float32"
+    ways = [never, fourth, third, shorter]
+    assert [one["prunings_part"] for one in ways] == [None, 4, 3, 3]
+    assert [one["cells_part"] for one in ways] == [None, None, None, 3]
+
+    def default(*pairs: tuple[gpu.Compared, gpu.Compared]) -> str:
+        return gpu.default_from({"last_bit": bit, "bfloat16": low} for bit, low in pairs)
+
+    assert default((never, never), (third, third), (third, fourth)) == "bfloat16"
+    assert default((never, never), (fourth, third)) == "float32"
+    assert default((never, third)) == "float32"
+    assert default((third, {**third, "same": 0})) == "float32"
+    assert default((never, {**never, "prunings": 0})) == "float32"
+
+
+def test_the_control_begins_one_bit_away_in_every_weight() -> None:
+    network = gpu.searched(gpu.TOY.sizes[0])
+    before = [weight.detach().clone() for weight in network.parameters()]
+    gpu.move_by_last_bit(network)
+    for old, new in zip(before, network.parameters(), strict=True):
+        assert bool((new > old).all())
+        assert bool((torch.nextafter(new, torch.full_like(new, -torch.inf)) == old).all())
 
 
 def test_without_a_gpu_nothing_is_measured_unasked(
