@@ -3,7 +3,7 @@
     python -m benchmarks.real_patients --source DATA --folder WORK      # everything, in order
     python -m benchmarks.real_patients --folder WORK --list             # the parts
     python -m benchmarks.real_patients --source DATA --folder WORK --parts NAME NAME
-    python -m benchmarks.real_patients --folder WORK --show             # tables of what is there
+    python -m benchmarks.real_patients --folder WORK --show             # tables, and a figure
     python -m benchmarks.real_patients --folder WORK --demonstrate      # predictions, picture
 
 DATA holds ``acdc`` (as published), ``sunnybrook`` (nnU-Net raw), ``Task04_Hippocampus``.
@@ -12,9 +12,10 @@ started again it continues, and jobs that parts share are done once. Two regimes
 
 * ``same-*``: networks trained on a hospital's patients, cells for the same hospital's.
 * ``headroom-*``: is there anything for a search to find? Random cells, several seeds each.
-* ``new-*``, ``early-*``, ``fast-*``, ``groups-*``: the network frozen, cells for Sunnybrook with 2,
-  5, 10 or 20 patients to train on (each set holds the smaller ones; the same 5 choose, the same
-  20 test), and for the disease groups of ACDC that the network has not seen.
+* ``new-*``, ``early-*``, ``fast-*``, ``rates-*``, ``groups-*``: the network frozen, cells for
+  Sunnybrook with 2, 5, 10 or 20 patients to train on (each set holds the smaller ones; the same 5
+  choose, the same 20 test), and for the disease groups of ACDC that the network has not seen. What
+  is adapted to Sunnybrook is scored on the test patients of ACDC too: what it forgets.
 
 Sunnybrook's pictures carry no pixel size: the copies that are made in WORK say it in their headers
 (320 mm across 256 pixels, Radau et al. 2009). Slices, pixels and intensities are prepared as the
@@ -37,13 +38,14 @@ from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import yaml
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import RESULTS, write_result
+from benchmarks.real_patients_figures import draw_overview, draw_patient
 from benchmarks.sweeps import folder_options
 from distributed_iac.config.headroom import BESIDE
 from distributed_iac.config.pruning import PruningSettings
@@ -105,6 +107,7 @@ def parts() -> Iterator[Part]:
         if width == "narrow":
             yield early(width)
             yield early(width, rate=1e-2)
+            yield rates(width)
             yield headroom(other_hospital(max(SIZES), width))
             yield headroom(same_hospital("acdc", width))
             yield headroom(same_hospital("hippocampus", width))
@@ -147,7 +150,8 @@ def other_hospital(size: int, width: str) -> Part:
     }
     short = DEFAULT_ARMS["lth"].model_dump(mode="json", exclude_defaults=True)
     few = {} if size == max(SIZES) else {"controls": FEW, "arms": {"lth": short}, "seeds": [0, 1]}
-    return Part(f"new-{size}-{width}", {"data": [data], "backbones": [network], **few})
+    shared = {"data": [data], "backbones": [network], "also_scored": [dataset("acdc", "raw/acdc")]}
+    return Part(f"new-{size}-{width}", {**shared, **few})
 
 
 def early(width: str, rate: float | None = None) -> Part:
@@ -169,11 +173,28 @@ def early(width: str, rate: float | None = None) -> Part:
     return Part(name, settings)
 
 
+def rates(width: str) -> Part:
+    """20 patients of the other hospital, one seed, with higher learning rates to choose from.
+
+    Where all ways chose the highest of the ordinary ones, that says little of any of them.
+    """
+    part = other_hospital(max(SIZES), width)
+    short = DEFAULT_ARMS["lth"].model_dump(mode="json", exclude_defaults=True)
+    settings = {
+        **part.settings,
+        "controls": ["plain", "random", "normalisation", "last_block", "convolution"],
+        "arms": {"lth": short},
+        "seeds": [0],
+        "retrain": {"rates": [1.0, 3.0, 10.0]},
+    }
+    return Part(f"rates-{max(SIZES)}-{width}", settings)
+
+
 def headroom(part: Part) -> Part:
     """What random cells say of a part's task, trained for less time and at one rate."""
     short = {"epochs": 12, "validate_every": 3, "rates": [1.0]}
     settings = {
-        **part.settings,
+        **{key: value for key, value in part.settings.items() if key != "also_scored"},
         "retrain": {**part.settings.get("retrain", {}), **short},
         "headroom": {"cells": 4, "seeds": 3},
     }
@@ -330,38 +351,47 @@ def command(*arguments: str) -> None:
 def measured(name: str) -> list[dict[str, Any]]:
     """A row a model: Dice of test patients, its difference from the plain network, and its cost."""
     folder = Path("runs", name)
+    settings = yaml.safe_load(Path(f"{name}.yaml").read_text(encoding="utf-8"))
     patients = pq.read_table(folder / "patients.parquet").to_pandas()
     jobs = pq.read_table(folder / "jobs.parquet").to_pandas()
     jobs = jobs[jobs["status"] == "done"]
-    mean = patients.groupby(["name", "seed", "patient_id"], dropna=False)["dice"].mean()
-    plain = mean.xs("plain", level="name").groupby("patient_id").mean()
-    rows = []
-    for model, own in mean.groupby("name"):
-        per_seed = own.groupby("seed", dropna=False).mean()
-        gain = own.groupby("patient_id").mean() - plain
-        low, high = interval(gain.to_numpy())
-        trained = jobs[(jobs["kind"] == "retrain") & (jobs["name"] == model)]
-        rows.append(
-            {
-                "model": model,
-                "seeds": len(per_seed),
-                "patients": len(gain),
-                "parameters": trained["trained_parameters"].mean() if len(trained) else 0,
-                "dice": float(per_seed.mean()),
-                "seed_spread": float(per_seed.std()) if len(per_seed) > 1 else None,
-                "gain": float(gain.mean()),
-                "low": low,
-                "high": high,
-                "rates": trained["rate"].tolist(),
-                "seconds": float(trained["seconds"].sum()),
-            }
-        )
+    scores, *others = (
+        (one["name"], dice_of(patients[patients["dataset"] == one["name"]]))
+        for one in (*settings["data"], *settings.get("also_scored", ()))
+    )
     searches = jobs[jobs["kind"] == "search"]
-    for row in rows:
-        own = searches[searches["name"] == row["model"]]
+    rows = []
+    for model, own in scores[1].groupby("name"):
+        per_seed = own.groupby("seed", dropna=False).mean()
+        trained = jobs[(jobs["kind"] == "retrain") & (jobs["name"] == model)]
+        row = {
+            "model": model,
+            "seeds": len(per_seed),
+            "parameters": trained["trained_parameters"].mean() if len(trained) else 0,
+            "dice": float(per_seed.mean()),
+            "seed_spread": float(per_seed.std()) if len(per_seed) > 1 else None,
+            **gain_of(model, scores[1]),
+            "elsewhere": {place: gain_of(model, there) for place, there in others},
+            "rates": trained["rate"].tolist(),
+            "seconds": float(trained["seconds"].sum()),
+        }
         for column in ("epochs", "seconds", "op_evaluations"):
-            row[f"search_{column}"] = own[column].tolist()
+            row[f"search_{column}"] = searches[searches["name"] == model][column].tolist()
+        rows.append(row)
     return sorted(rows, key=lambda row: -row["dice"])
+
+
+def dice_of(patients: pd.DataFrame) -> pd.Series:
+    """Mean Dice of a model's seed and patient, over structures."""
+    return patients.groupby(["name", "seed", "patient_id"], dropna=False)["dice"].mean()
+
+
+def gain_of(model: str, dice: pd.Series) -> dict[str, Any]:
+    """Over the plain network, patient by patient, the mean of seeds."""
+    mean = dice.groupby(["name", "patient_id"]).mean()
+    gain = mean[model] - mean["plain"]
+    low, high = interval(gain.to_numpy())
+    return {"patients": len(gain), "gain": float(gain.mean()), "low": low, "high": high}
 
 
 def asked(name: str) -> list[dict[str, Any]]:
@@ -399,44 +429,7 @@ def demonstrate() -> None:
     for cell in ("none", "sunnybrook"):
         out = f"demonstration/{cell}"
         command("predict", str(network), str(images), out, "--cell", cell, "--device", "cpu")
-    draw(split["test"])
-
-
-def draw(patients: Sequence[str]) -> None:
-    """The patient of median gain: image, annotation, the old network's and the cell's contour."""
-
-    def voxels(folder: str, name: str) -> np.ndarray:
-        return np.asanyarray(nib.Nifti1Image.from_filename(Path(folder, f"{name}.nii.gz")).dataobj)
-
-    def dice(one: np.ndarray, two: np.ndarray) -> float:
-        return float(2 * (one & two).sum() / (one.sum() + two.sum()))
-
-    found = []
-    for patient in patients:
-        label = voxels("raw/sunnybrook/labelsTr", patient) == 1
-        plain = voxels("demonstration/none", patient) == 3  # LV of RV, MYO, LV
-        cell = voxels("demonstration/sunnybrook", patient) == 1
-        found.append((dice(cell, label) - dice(plain, label), patient, label, plain, cell))
-    found.sort(key=lambda one: one[0])
-    gain, patient, label, plain, cell = found[len(found) // 2]
-    place = int(label.sum((0, 1)).argmax())
-    image = voxels("demonstration/images", patient)[..., place]
-    rows, columns = (np.nonzero(label[..., place].any(axis))[0] for axis in (1, 0))
-    window = tuple(
-        slice(max(0, int(one.mean()) - 55), int(one.mean()) + 55) for one in (rows, columns)
-    )
-    panels = {
-        "annotated": label,
-        f"the old network, Dice {dice(plain, label):.2f}": plain,
-        f"with its cell, Dice {dice(cell, label):.2f}": cell,
-    }
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    for axis, (title, mask) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        axis.imshow(image[window].T, "gray")
-        axis.contour(mask[..., place][window].T, [0.5], colors="#f2b134", linewidths=1.5)
-        axis.set(title=title, xticks=[], yticks=[])
-    figure.savefig("another_hospital.png", dpi=90)
-    print(f"another_hospital.png: {patient}, slice {place}, gain {gain:+.3f} (median of patients)")
+    draw_patient(split["test"])
 
 
 def show(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
@@ -447,7 +440,9 @@ def show(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
                 print(name, *row["sentences"], sep="\n  ", end="\n\n")
             continue
         table = Table(title=f"{name}: mean test Dice, and gain over plain with 95 % interval")
-        for heading in ("model", "seeds", "patients", "trained", "Dice", "+-", "gain", "rates"):
+        places = list(dict.fromkeys(place for row in rows for place in row.get("elsewhere", ())))
+        headings = ("model", "seeds", "patients", "trained", "Dice", "+-", "gain", "rates")
+        for heading in (*headings, *(f"change at {place}" for place in places)):
             table.add_column(heading, justify="left" if heading == "model" else "right")
         for row in rows:
             spread_ = "" if row["seed_spread"] is None else f"{row['seed_spread']:.4f}"
@@ -458,10 +453,16 @@ def show(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
                 f"{row['parameters']:,.0f}",
                 f"{row['dice']:.4f}",
                 spread_,
-                f"{row['gain']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]",
+                in_words(row),
                 " ".join(f"{rate:g}" for rate in row["rates"]),
+                *(in_words(row["elsewhere"][place]) for place in places),
             )
-        Console(width=120).print(table)
+        Console(width=150).print(table)
+
+
+def in_words(difference: Mapping[str, float]) -> str:
+    """A gain and its interval."""
+    return "{gain:+.4f} [{low:+.4f}, {high:+.4f}]".format_map(difference)
 
 
 def main() -> None:
@@ -501,7 +502,10 @@ def main() -> None:
             here[name] = with_place(asked(name))
     # A part takes hours: what another machine has measured stays, with the machine it came from.
     results = json.loads((RESULTS / "real_patients.json").read_text())["results"] | here
-    show({name: results[name]["rows"] for name in known if name in results})
+    tables = {name: results[name]["rows"] for name in known if name in results}
+    show(tables)
+    by_size = {size: tables.get(other_hospital(size, "narrow").name, []) for size in sorted(SIZES)}
+    print(draw_overview(by_size))
     settings = {"base": BASE.read_text(), "arms": FIRST_ARMS}
     print(write_result("real_patients", settings=settings, results=results, packages=("torch",)))
 
