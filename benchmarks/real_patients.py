@@ -73,6 +73,18 @@ FIRST_ARMS: Mapping[str, Any] = {
 """As most parts were first measured."""
 DEFAULT_ARMS: Mapping[str, PruningSettings] = RunConfig.model_fields["arms"].default
 
+CHANGES: Mapping[str, Mapping[str, Any]] = {
+    "turned": {
+        "data": {"name": "turned", "preprocess": {"spacing": [3.0, 3.0], "patch": [80, 80]}}
+    },
+    "replace": {"cell": {"residual": "replace"}},
+    "wide-cells": {"cell": {"width": 16}},
+    "per-skip": {"cell": {"genotype_scope": "per_skip"}},
+}
+"""Of the task of 20 patients, one at a time, where the choice of a cell may matter more: slices cut
+as their format's reader does, which are upside down for the network; cells that take a skip's place
+instead of being added to it, twice as wide, or each with a genotype of its own."""
+
 SEEN_GROUPS = ("NOR", "HCM")
 """ACDC's groups whose hearts are not dilated; the network meets DCM, MINF and RV as new ones."""
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
@@ -111,6 +123,8 @@ def parts() -> Iterator[Part]:
             yield headroom(other_hospital(max(SIZES), width))
             yield headroom(same_hospital("acdc", width))
             yield headroom(same_hospital("hippocampus", width))
+            for change in CHANGES:
+                yield changed(change, width)
             yield same_hospital("acdc", width)
             yield unseen_judges("acdc", width)
             yield training(width, "acdc-seen", "raw/acdc_seen")
@@ -199,6 +213,14 @@ def headroom(part: Part) -> Part:
         "headroom": {"cells": 4, "seeds": 3},
     }
     return Part(f"headroom-{part.name}", settings, command="headroom")
+
+
+def changed(change: str, width: str) -> Part:
+    """What random cells say where something else is asked of a cell; more cells, fewer seeds."""
+    part, wanted = headroom(other_hospital(max(SIZES), width)), CHANGES[change]
+    data = {**part.settings["data"][0], **wanted.get("data", {})}
+    settings = {**part.settings, **wanted, "data": [data], "headroom": {"cells": 6, "seeds": 2}}
+    return Part(f"{part.name}-{change}", settings, command="headroom")
 
 
 def other_groups(width: str) -> Part:
