@@ -8,8 +8,8 @@
 Parts, each written when it is done, the cheap ones first:
 
 * ``tests``: what of ``tests/training`` runs on a GPU alone.
-* ``steps``: a search's two steps executed, recorded as CUDA graphs, and with the cell as research
-  code computes it (``benchmarks.plain_pcdarts``), at three sizes.
+* ``steps``: a search's two steps executed, recorded as CUDA graphs, in bfloat16, and with the cell
+  as research code computes it (``benchmarks.plain_pcdarts``), at three sizes.
 * ``feeding``: the steps with batches at hand, read before each, and read meanwhile.
 * ``precision``: an LTH search in float32, again with every weight moved by its last bit, and in
   bfloat16: the first epoch in which cells and prunings part, and the default that follows.
@@ -201,7 +201,7 @@ def tests(scale: Scale) -> str:
 
 
 def steps(scale: Scale) -> dict[str, Any]:
-    """Time the two steps of a search, executed and recorded, against plain PC-DARTS."""
+    """Time the two steps of a search: executed, recorded, in bfloat16, and plain PC-DARTS's."""
     found = {}
     for one in scale.sizes:
         kept = next(feed(one, scale.device))
@@ -211,6 +211,7 @@ def steps(scale: Scale) -> dict[str, Any]:
         }
         if scale.device.type == "cuda":
             ways["recorded"] = bilevel(one, scale.device, graphs="auto")
+            ways["bfloat16"] = bilevel(one, scale.device, precision="bfloat16")
         candidates = {
             name: partial(both_steps, way, repeat(kept), scale.device) for name, way in ways.items()
         }
@@ -412,7 +413,7 @@ PARTS: Mapping[str, Callable[[Scale], Any]] = {
 
 
 def settings_for(
-    precision: Precision = "auto", graphs: CudaGraphs = "off", epochs: int = 2
+    precision: Precision = "float32", graphs: CudaGraphs = "off", epochs: int = 2
 ) -> SearchSettings:
     """Rates of ``configs/search_small.yaml``, one epoch of warm-up."""
     return SearchSettings(
@@ -438,13 +439,15 @@ def bilevel(
     *,
     cell: type[SearchCell] = SupernetCell,
     graphs: CudaGraphs = "off",
+    precision: Precision = "float32",
 ) -> Bilevel:
     """The steps of a search that keeps no features."""
     network = searched(one, cell).to(device).train()
     store = slices(one)
     coder = TargetCoder(store.scheme).to(device)
     cache = FeatureCache(network.encode, [], 0)
-    return Bilevel(network, coder, settings_for(graphs=graphs), one.batch, device, cache)
+    settings = settings_for(precision, graphs)
+    return Bilevel(network, coder, settings, one.batch, device, cache)
 
 
 def slices(one: Size) -> MemoryStore:

@@ -55,7 +55,8 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in tmp_path.glob("*/run/jobs.json"):  # release 0.1.0 kept an absolute path in it
         path.write_text(path.read_text().replace(MADE_IN, str(tmp_path)))
     run = tmp_path / "run.yaml"  # the defaults have changed since: what was done is asked for
-    run.write_text(run.read_text().replace("\nretrain: {", "\nretrain: {rates: [], "))
+    asked = run.read_text().replace("\nretrain: {", "\nretrain: {rates: [], ")
+    run.write_text(asked.replace("\nsearch: {", "\nsearch: {precision: auto, "))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -153,7 +153,10 @@ class SearchSettings(Settings):
     """Factor of ``mean(logsumexp(alpha))`` added to the architecture loss (beta-DARTS)."""
     loss: LossSettings = LossSettings()
     validate_every: Count = 1
-    precision: Precision = "auto"
+    precision: Precision = "float32"
+    """``auto`` is bfloat16 on GPUs that have it. It has to be asked for: on a CPU its rounding
+    changed what was pruned from epoch 6 of 12 on, as moving every weight by its last bit did not
+    (``benchmarks/gpu.py``)."""
     feature_cache: NonNegative = 0.5
     """GiB at most for features of the frozen encoder, on the device that computes; 0 keeps none.
 
