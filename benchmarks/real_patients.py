@@ -134,6 +134,14 @@ def parts() -> Iterator[Part]:
     yield same_hospital("acdc", "wide")
 
 
+def default_arms(*names: str) -> dict[str, Any]:
+    """Arms of the product's default, by name; all of them where none is named."""
+    return {
+        name: DEFAULT_ARMS[name].model_dump(mode="json", exclude_defaults=True)
+        for name in names or DEFAULT_ARMS
+    }
+
+
 def training(width: str, data: str, source: str) -> Part:
     """A network for others to take: a run whose search is as short as can be."""
     network = dict(NETWORKS[width])
@@ -162,10 +170,9 @@ def other_hospital(size: int, width: str) -> Part:
         "weights": f"models/acdc-{width}",
         "label_names": {"LV endocardium": "LV"},
     }
-    short = DEFAULT_ARMS["lth"].model_dump(mode="json", exclude_defaults=True)
-    few = {} if size == max(SIZES) else {"controls": FEW, "arms": {"lth": short}, "seeds": [0, 1]}
+    few = {"controls": FEW, "arms": default_arms("lth"), "seeds": [0, 1]}
     shared = {"data": [data], "backbones": [network], "also_scored": [dataset("acdc", "raw/acdc")]}
-    return Part(f"new-{size}-{width}", {**shared, **few})
+    return Part(f"new-{size}-{width}", shared if size == max(SIZES) else {**shared, **few})
 
 
 def early(width: str, rate: float | None = None) -> Part:
@@ -176,11 +183,12 @@ def early(width: str, rate: float | None = None) -> Part:
         rate: Of the cells' weights in the search; None: that of ``configs/search_small.yaml``.
     """
     part = other_hospital(max(SIZES), width)
-    arms = {
-        name: arm.model_dump(mode="json", exclude_defaults=True)
-        for name, arm in DEFAULT_ARMS.items()
+    settings = {
+        **part.settings,
+        "arms": default_arms(),
+        "controls": ["plain", "random"],
+        "seeds": [0],
     }
-    settings = {**part.settings, "arms": arms, "controls": ["plain", "random"], "seeds": [0]}
     if rate is not None:
         settings["search"] = {"weights": {"learning_rate": rate}}
     name = f"early-{max(SIZES)}-{width}" if rate is None else f"fast-{max(SIZES)}-{width}"
@@ -193,11 +201,10 @@ def rates(width: str) -> Part:
     Where all ways chose the highest of the ordinary ones, that says little of any of them.
     """
     part = other_hospital(max(SIZES), width)
-    short = DEFAULT_ARMS["lth"].model_dump(mode="json", exclude_defaults=True)
     settings = {
         **part.settings,
         "controls": ["plain", "random", "normalisation", "last_block", "convolution"],
-        "arms": {"lth": short},
+        "arms": default_arms("lth"),
         "seeds": [0],
         "retrain": {"rates": [1.0, 3.0, 10.0]},
     }
@@ -233,11 +240,12 @@ def other_groups(width: str) -> Part:
 
 def same_hospital(name: str, width: str) -> Part:
     """Pre-training, search and retraining on one hospital's patients, everything trained."""
-    controls = ["plain", "plain_extra", "random", "convolution"]
     settings = {
+        "seeds": [0, 1],
         "data": [dataset(name, f"raw/{name}")],
         "backbones": [dict(NETWORKS[width])],
-        "controls": controls,
+        "controls": ["plain", "plain_extra", "random"],
+        "arms": default_arms(),
         "search": {"epochs": 60},
         "retrain": {"unfreeze": "all"},
     }
