@@ -378,6 +378,12 @@ def command(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "distributed_iac.cli.main", *arguments], check=True)
 
 
+def has_ended(name: str) -> bool:
+    """Whether all jobs of a part are done; its tables are written as it goes."""
+    jobs = Path("runs", name, "jobs.parquet")
+    return jobs.exists() and set(pq.read_table(jobs)["status"].to_pylist()) == {"done"}
+
+
 def measured(name: str) -> list[dict[str, Any]]:
     """A row a model: Dice of test patients, its difference from the plain network, and its cost."""
     folder = Path("runs", name)
@@ -525,8 +531,8 @@ def main() -> None:
         write_sources(source)
         for name in given.parts or known:
             run(known[name])
-    there = [name for name in known if Path("runs", name, "patients.parquet").exists()]
-    here = {name: with_place(measured(name)) for name in there if not name.startswith("train-")}
+    finished = [name for name in known if not name.startswith("train-") and has_ended(name)]
+    here = {name: with_place(measured(name)) for name in finished}
     for name, part in known.items():
         if part.command == "headroom" and Path("runs", f"{name}{BESIDE}", HEADROOM).exists():
             here[name] = with_place(asked(name))
