@@ -244,7 +244,7 @@ def same_hospital(name: str, width: str) -> Part:
         "seeds": [0, 1],
         "data": [dataset(name, f"raw/{name}")],
         "backbones": [dict(NETWORKS[width])],
-        "controls": ["plain", "plain_extra", "random"],
+        "controls": ["plain", "plain_extra"],
         "arms": default_arms(),
         "search": {"epochs": 60},
         "retrain": {"unfreeze": "all"},
