@@ -59,8 +59,7 @@ FIELD_OF_VIEW = 320.0  # mm, Sunnybrook
 TEST, VAL = 20, 5
 SIZES = (20, 5, 10, 2)
 FEW = ["plain", "random", "normalisation", "last_block", "network", "convolution"]
-"""Controls where there are fewer patients: one of a kind. Of the arms only the short one is asked
-there: what full finds instead is known from 20."""
+"""Controls beside the short arm: one of a kind. What all of them and full do is known from 20."""
 
 FIRST_ARMS: Mapping[str, Any] = {
     "full": {"policy": "none"},
@@ -170,9 +169,17 @@ def other_hospital(size: int, width: str) -> Part:
         "weights": f"models/acdc-{width}",
         "label_names": {"LV endocardium": "LV"},
     }
-    few = {"controls": FEW, "arms": default_arms("lth"), "seeds": [0, 1]}
-    shared = {"data": [data], "backbones": [network], "also_scored": [dataset("acdc", "raw/acdc")]}
-    return Part(f"new-{size}-{width}", shared if size == max(SIZES) else {**shared, **few})
+    settings = {
+        "data": [data],
+        "backbones": [network],
+        "also_scored": [dataset("acdc", "raw/acdc")],
+    }
+    return Part(f"new-{size}-{width}", settings if size == max(SIZES) else {**settings, **few()})
+
+
+def few() -> dict[str, Any]:
+    """What is asked where full and every control would take too long."""
+    return {"controls": FEW, "arms": default_arms("lth"), "seeds": [0, 1]}
 
 
 def early(width: str, rate: float | None = None) -> Part:
@@ -235,7 +242,9 @@ def other_groups(width: str) -> Part:
     split = {"file": "splits/acdc_unseen.json"}
     data = {"name": "groups", "source": "raw/acdc_unseen", "split": split}
     network = {**NETWORKS[width], "weights": f"models/acdc-seen-{width}"}
-    return Part(f"groups-{width}", {"data": [data], "backbones": [network]})
+    old = dataset("acdc-seen", "raw/acdc_seen")
+    settings = {"data": [data], "backbones": [network], "also_scored": [old], **few()}
+    return Part(f"groups-{width}", settings)
 
 
 def same_hospital(name: str, width: str) -> Part:
@@ -253,9 +262,10 @@ def same_hospital(name: str, width: str) -> Part:
 
 
 def unseen_judges(name: str, width: str) -> Part:
-    """The same, the patients that judge the architecture unknown to the network."""
+    """The same, short arm alone, the judges of the architecture unknown to the network."""
     same = same_hospital(name, width)
-    settings = {**same.settings, "pretrain": {"parts": ["weights"]}}
+    judges = {"pretrain": {"parts": ["weights"]}, "arms": default_arms("lth")}
+    settings = {**same.settings, **judges}
     return Part(f"unseen-{name}-{width}", settings)
 
 
