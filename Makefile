@@ -17,11 +17,11 @@ quickstart: $(VENV)/.installed
 	$(BIN)/python -m distributed_iac.quickstart
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Counting lines makes the tests take half as long again.
 coverage: $(VENV)/.installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report term
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
