@@ -81,8 +81,11 @@ SEARCH = SearchSettings(
     weights=AdamSettings(learning_rate=1e-2),
     architecture=AdamSettings(learning_rate=3e-2, betas=(0.5, 0.999)),
     validate_every=200,
+    precision="auto",  # as when the record was begun; on a CPU it is float32
 )
 """As ``distributed-iac phantom planted`` writes them; never validated, which no arm asks for."""
+STEPS = SEARCH.epochs * BATCHES.steps_per_epoch
+"""Of every search that goes to its end."""
 RETRAIN = RetrainSettings(
     epochs=40,
     unfreeze="cells",
@@ -127,7 +130,7 @@ class Teacher:
             self.store,
             SCHEME,
             settings,
-            BATCHES,
+            BATCHES.model_copy(update={"steps_per_epoch": STEPS // settings.epochs}),
             arm.pruning,
             seed=derive_seed(self.seed, "batches"),
             device=CPU,

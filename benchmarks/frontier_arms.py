@@ -44,7 +44,8 @@ class Arm:
         pruning: What is pruned when.
         like: Arm whose removals are repeated blindly, on operations drawn at random.
         to_the_end: Goes on to the last epoch when it has converged: pruning alone.
-        search: Changes to the search's settings.
+        search: Changes to the search's settings. More epochs are as many steps in shorter ones: the
+            windows of the policies are epochs, so that they look sooner.
     """
 
     family: str
@@ -93,9 +94,16 @@ def stop(epoch: int) -> str:
     return f"stop-{epoch}"
 
 
+LTH: PruningSettings = RunConfig.model_fields["arms"].default["lth"]
+
 ARMS: Mapping[str, Arm] = {
     FULL: Arm("full"),
-    DEFAULT: Arm("default", RunConfig.model_fields["arms"].default["lth"]),
+    DEFAULT: Arm("default", LTH),
+    "warm-up 0": Arm("warm-up", LTH, search={"warmup_epochs": 0}),
+    "warm-up 2": Arm("warm-up", LTH, search={"warmup_epochs": 2}),
+    "warm-up 10": Arm("warm-up", LTH, search={"warmup_epochs": 10}),
+    "half epochs": Arm("shorter epochs", LTH, search={"epochs": 400, "warmup_epochs": 10}),
+    "fifths of epochs": Arm("shorter epochs", LTH, search={"epochs": 1000, "warmup_epochs": 25}),
     "search_small": Arm("settled", SMALL),
     "settled-10/w2": Arm("settled", _js("settled", 10, 2)),
     "settled-1/w2": Arm("settled", _js("settled", 1, 2)),
