@@ -242,7 +242,7 @@ def other_groups(width: str) -> Part:
     split = {"file": "splits/acdc_unseen.json"}
     data = {"name": "groups", "source": "raw/acdc_unseen", "split": split}
     network = {**NETWORKS[width], "weights": f"models/acdc-seen-{width}"}
-    old = dataset("acdc-seen", "raw/acdc_seen")
+    old = {"name": "old-groups", "source": "raw/acdc_seen"}
     settings = {"data": [data], "backbones": [network], "also_scored": [old], **few()}
     return Part(f"groups-{width}", settings)
 
