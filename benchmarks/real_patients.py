@@ -172,7 +172,7 @@ def other_hospital(size: int, width: str) -> Part:
     settings = {
         "data": [data],
         "backbones": [network],
-        "also_scored": [dataset("acdc", "raw/acdc")],
+        "also_scored": [{"name": "old", "source": "raw/acdc"}],
     }
     return Part(f"new-{size}-{width}", settings if size == max(SIZES) else {**settings, **few()})
 
