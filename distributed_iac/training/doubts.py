@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +28,12 @@ from distributed_iac.data.prepare.source_files import UNREADABLE, describe_cases
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
-from distributed_iac.data.store.manifest import IDENTITY, IMAGES, MANIFEST
+from distributed_iac.data.store.manifest import (
+    IDENTITY,
+    IMAGES,
+    MANIFEST,
+    require_same_settings,
+)
 from distributed_iac.errors import ConfigError, DataError
 from distributed_iac.nets.expectation import NetworkCard, differences
 from distributed_iac.nets.trained import (
@@ -47,6 +53,7 @@ def doubts(config: RunConfig) -> tuple[str, ...]:
     Raises:
         ConfigError: A trained network is of other channels or labels than a data set, or images
             that are to show what is forgotten are among those to learn from.
+        StoreError: There is a store under a data set's name that was made with other settings.
         CheckpointError: An exported model is damaged.
     """
     require_other_images(config)
@@ -134,10 +141,11 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
 
 @dataclass(frozen=True)
 class _Seen:
-    """A data set as far as it can be read now: what it has, and what is doubtful in it."""
+    """A data set as far as it can be read now: what it has, what is doubtful in it, its store."""
 
     card: NetworkCard
     told: tuple[str, ...]
+    store: Path | None = None
 
 
 def _doubts(config: RunConfig) -> Iterator[str]:
@@ -147,6 +155,8 @@ def _doubts(config: RunConfig) -> Iterator[str]:
         targets |= set(() if seen is None else seen.card.outputs)
         if seen is None:
             continue
+        if seen.store is not None:
+            require_same_settings(seen.store, dataset)
         yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
         for settings in config.backbones:
             network = settings if dataset in config.data else named_for(settings, seen.card)
@@ -165,7 +175,7 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
             patients = {case.patient_id for part in PARTS for case in store.cases(part)}
             told = _of_patients(dataset, patients)
             told = (*told, *store.doubts, *store.fingerprint.left_out, *_unseen_targets(store))
-            return _Seen(card_of_store(store.fingerprint), told)
+            return _Seen(card_of_store(store.fingerprint), told, folder)
         source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
     except DataError:  # the job that opens it says why, with its own exit code
         return None

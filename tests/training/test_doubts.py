@@ -15,7 +15,7 @@ from distributed_iac.cli.configuration import tell_doubts
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.registry import read_source
 from distributed_iac.data.prepare.prepare import prepare_store
-from distributed_iac.errors import ConfigError
+from distributed_iac.errors import ConfigError, StoreError
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.training.doubts import doubts
 from distributed_iac.training.group import Group
@@ -140,6 +140,19 @@ def test_a_label_that_a_part_does_not_show_and_a_tolerance_of_no_label_are_told(
     assert found[0].endswith(" has RV")
     assert found[0].count(" and ") == 2
     assert found[1] == "evaluation.tolerances_mm names LVV, which no data set has"
+
+
+def test_a_store_of_other_settings_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    write_source(tmp_path / "Dataset001_heart", ("T1",), ("LV",))
+    run = config(tmp_path, name="basic_unet", features="tiny", folder=None)
+    prepare(run)
+    assert doubts(run) == ()
+    (data,) = run.data
+    scaled = data.preprocess.model_copy(update={"normalisation": "zscore"})
+    other = data.model_copy(update={"preprocess": scaled})
+    with pytest.raises(StoreError, match="of the run's settings") as caught:
+        doubts(run.model_copy(update={"data": (other,)}))
+    assert caught.value.came == "preprocess.normalisation: 'auto' there, 'zscore' here"
 
 
 def test_what_cannot_be_read_yet_is_left_to_the_job_that_reads_it(tmp_path: Path) -> None:

@@ -20,7 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from distributed_iac.data.store.identity import content_key
+from distributed_iac.config.dataset import DatasetSettings
+from distributed_iac.data.store.identity import (
+    content_key,
+    settings_identity,
+    store_difference,
+)
 from distributed_iac.errors import StoreError
 from distributed_iac.files import FileDigest, sha256_of, write_json
 from distributed_iac.transient import patiently
@@ -210,3 +215,26 @@ def _damaged(folder: Path, what: str) -> StoreError:
         where=folder,
         remedy="delete the folder and run `distributed-iac prepare` again",
     )
+
+
+def require_same_settings(folder: Path, dataset: DatasetSettings) -> None:
+    """Compare a store with what is asked of it, as far as that can be done without its source.
+
+    Args:
+        folder: The store.
+        dataset: The data set, its preparation settled.
+
+    Raises:
+        StoreError: It is of another data set or of other settings.
+    """
+    stored = json.loads(patiently((folder / IDENTITY).read_bytes))
+    asked = {"dataset": dataset.name, "preprocess": settings_identity(dataset.preprocess)}
+    difference = store_difference(stored, {**stored, **asked})
+    if difference is not None:
+        raise StoreError(
+            "a data set's store must be of the run's settings",
+            came=str(difference),
+            where=folder,
+            remedy="take over its settings, give the data set another name, or delete the folder: "
+            f"another is made from {dataset.source}",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,12 +15,10 @@ from distributed_iac.data.splits.split import PARTS
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.case_notes import describe_notes, require_no_errors
 from distributed_iac.data.store.fingerprint import Fingerprint
-from distributed_iac.data.store.identity import settings_identity, store_difference
-from distributed_iac.data.store.manifest import IDENTITY, MANIFEST
+from distributed_iac.data.store.manifest import MANIFEST, require_same_settings
 from distributed_iac.errors import OccupiedError, StoreError
 from distributed_iac.run.work.contract import OnceStage, Row, Work
 from distributed_iac.training.stage import Scalar
-from distributed_iac.transient import patiently
 
 
 class PrepareWork(Work):
@@ -59,7 +56,7 @@ class PrepareWork(Work):
     def _prepare(self) -> Mapping[str, Scalar]:
         dataset = self._dataset
         if not dataset.source.exists() and (self._folder / MANIFEST).exists():
-            _require_same_settings(self._folder, dataset)
+            require_same_settings(self._folder, dataset)
             store = Store.open(self._folder, "checksums")
             self._accept(store.fingerprint.recipe)
             require_no_errors(store.fingerprint.notes, store.path)
@@ -135,17 +132,3 @@ def _sizes(fingerprint: Fingerprint) -> dict[str, Scalar]:
         "slices": sum(part.slices for part in parts),
         "skipped_cases": fingerprint.skipped,
     }
-
-
-def _require_same_settings(folder: Path, dataset: DatasetSettings) -> None:
-    """Compare what can be compared without the source."""
-    stored = json.loads(patiently((folder / IDENTITY).read_bytes))
-    asked = {"dataset": dataset.name, "preprocess": settings_identity(dataset.preprocess)}
-    difference = store_difference(stored, {**stored, **asked})
-    if difference is not None:
-        raise StoreError(
-            "the store must be of the run's settings, and its source is not here to make another",
-            came=str(difference),
-            where=folder,
-            remedy=f"bring back {dataset.source}, or take over the store's settings",
-        )
