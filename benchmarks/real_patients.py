@@ -12,7 +12,7 @@ started again it continues, and jobs that parts share are done once. Two regimes
 
 * ``same-*``: networks trained on a hospital's patients, cells for the same hospital's.
 * ``headroom-*``: is there anything for a search to find? Random cells, several seeds each.
-* ``new-*``, ``early-*``, ``fast-*``, ``rates-*``, ``groups-*``: the network frozen, cells for
+* ``new-*``, ``early-*``, ``fast-*``, ``rates-*``, ``per-skip-*``, ``groups-*``: the network frozen, cells for
   Sunnybrook with 2, 5, 10 or 20 patients to train on (each set holds the smaller ones; the same 5
   choose, the same 20 test), and for the disease groups of ACDC that the network has not seen. What
   is adapted to Sunnybrook is scored on the test patients of ACDC too: what it forgets.
@@ -119,6 +119,7 @@ def parts() -> Iterator[Part]:
             yield early(width)
             yield early(width, rate=1e-2)
             yield rates(width)
+            yield per_skip(width)
             yield headroom(other_hospital(max(SIZES), width))
             yield headroom(same_hospital("acdc", width))
             yield headroom(same_hospital("hippocampus", width))
@@ -216,6 +217,22 @@ def rates(width: str) -> Part:
         "retrain": {"rates": [1.0, 3.0, 10.0]},
     }
     return Part(f"rates-{max(SIZES)}-{width}", settings)
+
+
+def per_skip(width: str) -> Part:
+    """20 patients of the other hospital, each skip's cell with a genotype of its own.
+
+    The one task so far where headroom says that something is there to be found.
+    """
+    part = other_hospital(max(SIZES), width)
+    settings = {
+        **part.settings,
+        **CHANGES["per-skip"],
+        "controls": ["plain", "random"],
+        "arms": default_arms("lth"),
+        "seeds": [0, 1, 2],
+    }
+    return Part(f"per-skip-{max(SIZES)}-{width}", settings)
 
 
 def headroom(part: Part) -> Part:
