@@ -278,6 +278,15 @@ class RunConfig(Settings):
         asked = self.model_copy(update={**defaults, **changed})
         return asked.with_data(lambda one: one.without_settings("search"))
 
+    @property
+    def asked_beside_variants(self) -> str:
+        """What :meth:`headroom_run` makes of variants, to be put behind a statement."""
+        if not self.variants:
+            return ""
+        first = self.variant_names[0]
+        same = "no variant has" if self.variants[first] else f"the variant {first} has as well"
+        return f", with the settings of the run itself, which {same}"
+
     @model_validator(mode="after")
     def _overrides_give_runs_that_can_be(self, info: ValidationInfo) -> Self:
         if any(other.settings for other in self.also_scored):
