@@ -59,7 +59,7 @@ def answer(found: Headroom) -> Answer:
             "too small",
             "A search is not worth its cost here: even the best of all cells would gain at most "
             f"{points(best.high)} over a random one, and {margin}; more patients or seeds would "
-            "not change that, another backbone or task may.",
+            "not change that; longer training, another backbone or another task may.",
         )
     if best.value is None or best.high is None or found.share_of_cell.low is None:
         return Answer("not known", _not_known(found))
@@ -69,16 +69,16 @@ def answer(found: Headroom) -> Answer:
             f"Nothing says that a search is worth its cost here: {found.cells} random cells differ "
             "no more from each other than luck with seeds explains; up to "
             f"{points(best.high)} remain possible, which more cells or seeds in this measurement "
-            "(headroom.cells, headroom.seeds) would narrow down; another backbone or task may have "
-            "more to find.",
+            "(headroom.cells, headroom.seeds) would narrow down; longer training, another backbone "
+            "or another task may have more to find.",
         )
     if best.value < found.margin:
         return Answer(
             "too small",
             "A search is hardly worth its cost here: cells differ, but the best of all would gain "
             f"about {points(best.value)} over a random one ({points(best.high)} at the most), and "
-            f"{margin}; more patients or seeds would show it better and make it no larger, another "
-            "backbone or task may.",
+            f"{margin}; more patients or seeds would show it better and make it no larger; longer "
+            "training, another backbone or another task may.",
         )
     if smallest.value is not None and smallest.value > best.value:
         return Answer("not visible", _not_visible(found, best.value, smallest.value))
@@ -87,8 +87,8 @@ def answer(found: Headroom) -> Answer:
         "worth",
         "A search can be worth its cost here: cells differ by more than luck, the best of all "
         f"could gain up to about {points(best.value)} over a random one{seen}; what it has to beat "
-        f"is random_search, which is expected to gain {_gain(found)}, and fewer patients or seeds "
-        "would hide it.",
+        f"is random_search, which is expected to gain {_gain(found)}; with fewer patients or "
+        "seeds only larger differences would be seen.",
     )
 
 
@@ -179,6 +179,8 @@ def _held_for(found: Headroom) -> str:
         return ""
     if found.seeds < 2:
         return " One seed was trained: this holds for a single seed, whichever it is."
+    if found.planned_seeds < 2:
+        return " With one seed it holds for the cells and trainings of that seed alone."
     return "" if found.val_patients > 1 else " With one val patient it holds for a single patient."
 
 
