@@ -109,8 +109,8 @@ def told(found: Headroom) -> Iterator[str]:
             "are luck."
         )
     yield (
-        f"One cell differs from another by {_points(found.spread_of_cells)} (standard deviation); "
-        f"one cell, trained again, by {_points(found.spread_of_seeds)}."
+        f"Standard deviation from one cell to another: {_points(found.spread_of_cells)}; of one "
+        f"cell, trained again: {_points(found.spread_of_seeds)}."
     )
     yield (
         "The best of all cells over a random one, which no search can exceed: "
@@ -122,7 +122,8 @@ def told(found: Headroom) -> Iterator[str]:
     )
     yield (
         f"Smallest difference between two arms that {_count(found.test_patients, 'test patient')} "
-        f"and {_count(found.planned_seeds, 'seed')} show 8 times out of 10: "
+        f"and {_count(found.planned_seeds if found.seeds > 1 else 1, 'seed')} show 8 times out of "
+        "10: "
         f"{_points(found.smallest)}." + _held_for(found)
     )
     yield answer(found).sentence
@@ -136,14 +137,13 @@ def points(value: float) -> str:
 
 def _not_known(found: Headroom) -> str:
     if found.cells < 2:
-        why = f"it takes at least two cells, and there is {found.cells}"
+        why = f"it takes at least two trained cells (came {found.cells})"
+        remedy = "raise headroom.cells, unless trainings failed or are missing"
     else:
         why = "with one seed nobody can tell a better cell from a lucky one"
+        remedy = "raise headroom.seeds"
     most = "" if found.best.high is None else f"; no search can gain more than {_most(found)}"
-    return (
-        f"Whether a search is worth its cost is not known: {why}{most}; raise headroom.cells or "
-        "headroom.seeds."
-    )
+    return f"Whether a search is worth its cost is not known: {why}{most}; {remedy}."
 
 
 def _not_visible(found: Headroom, best: float, smallest: float) -> str:
@@ -178,7 +178,7 @@ def _held_for(found: Headroom) -> str:
     if found.smallest.value is None:
         return ""
     if found.seeds < 2:
-        return " One seed was trained: this holds for a single seed, whichever it is."
+        return " One seed was trained: this holds for that seed alone."
     if found.planned_seeds < 2:
         return " With one seed it holds for the cells and trainings of that seed alone."
     return "" if found.val_patients > 1 else " With one val patient it holds for a single patient."

@@ -106,6 +106,8 @@ def test_more_patients_or_seeds_are_named_where_they_would_show_it() -> None:
 
 
 def test_with_one_seed_or_patient_statements_hold_for_one() -> None:
-    assert any("single seed" in line for line in told(found(trial((6, 1, 10), patient=0.01))))
+    assert any("that seed alone" in line for line in told(found(trial((6, 1, 10), patient=0.01))))
+    alone = replace(trial(cell=0.01), planned_seeds=1)
+    assert any("of that seed alone" in line for line in told(found(alone)))
     assert any("single patient" in line for line in told(found(trial((6, 3, 1), luck=0.01))))
     assert math.isfinite(found(trial((6, 3, 1), luck=0.01)).smallest.value or math.nan)
