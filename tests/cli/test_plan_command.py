@@ -124,6 +124,14 @@ def test_the_headroom_shares_its_jobs_with_the_variant_that_trains_alike(
     assert f"{said}: 18 retrainings of random cells, {shared} of them jobs" in output
 
 
+def test_random_cells_beyond_all_that_there_are_are_told(prepared: Path) -> None:
+    controls = "controls=[plain, random_search]"  # one node that keeps both inputs: 7 * 7 cells
+    for count, told in ((49, False), (50, True)):
+        cells = f"comparison.random_cells={count}"
+        output = plan(prepared, "--no-measure", "--set", controls, "--set", cells).output
+        assert ("asks for 50 random cells where there are 49" in output) is told
+
+
 def test_every_job_is_listed_with_its_needs(prepared: Path) -> None:
     listed = plan(prepared, "--no-measure", "--jobs").stdout.splitlines()
     assert "hearts/unet/search/lth/seed0  <- hearts/unet/pretrain" in listed
