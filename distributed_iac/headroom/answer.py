@@ -80,7 +80,8 @@ def answer(found: Headroom) -> Answer:
             f"{margin}; more patients or seeds would show it better and make it no larger; longer "
             "training, another backbone or another task may.",
         )
-    if smallest.value is not None and smallest.value > best.value:
+    alone = found.planned_seeds == found.test_patients == 1
+    if alone or (smallest.value is not None and smallest.value > best.value):
         return Answer("not visible", _not_visible(found, best.value, smallest.value))
     seen = "" if smallest.value is None else f", and {points(smallest.value)} would be seen"
     return Answer(
@@ -146,7 +147,7 @@ def _not_known(found: Headroom) -> str:
     return f"Whether a search is worth its cost is not known: {why}{most}; {remedy}."
 
 
-def _not_visible(found: Headroom, best: float, smallest: float) -> str:
+def _not_visible(found: Headroom, best: float, smallest: float | None) -> str:
     ways = [
         f"{count} {what} would"
         for count, what in (
@@ -158,9 +159,9 @@ def _not_visible(found: Headroom, best: float, smallest: float) -> str:
     way = " or ".join(ways) if ways else "it would take seeds and patients together"
     return (
         "A search may be worth its cost here, but this run could not show it: the best of all "
-        f"cells could gain about {points(best)} over a random one, and with {found.planned_seeds} "
-        f"seeds and {found.test_patients} test patients only {points(smallest)} would be seen; "
-        f"{way}."
+        f"cells could gain about {points(best)} over a random one, and with "
+        f"{_count(found.planned_seeds, 'seed')} and {_count(found.test_patients, 'test patient')} "
+        f"{'nothing' if smallest is None else f'only {points(smallest)}'} would be seen; {way}."
     )
 
 

@@ -75,6 +75,17 @@ def test_no_gain_leads_above_a_dice_of_one() -> None:
     assert one.best.high == pytest.approx(1.0 - one.mean)
 
 
+def test_nothing_that_can_be_gained_leads_above_a_dice_of_one_either() -> None:
+    one = found(trial((2, 2, 3), cell=0.02, luck=0.01))
+    assert one.best_of_few.high == one.best.high == pytest.approx(1.0 - (one.mean or 0.0))
+
+
+def test_one_seed_with_one_test_patient_shows_nothing() -> None:
+    one = found(replace(trial(cell=0.02, luck=0.002), planned_seeds=1, test_patients=1))
+    assert answer(one).code == "not visible"
+    assert "1 seed and 1 test patient nothing would be seen" in answer(one).sentence
+
+
 def test_what_is_missing_is_left_out_and_told() -> None:
     whole = trial(cell=0.02, luck=0.002)
     gaps = whole.val_dice.copy()
