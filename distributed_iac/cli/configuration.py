@@ -31,12 +31,13 @@ def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
         ConfigError: It asks for what cannot be, such as patches too small for its networks.
     """
     from distributed_iac.config.load import load_config
+    from distributed_iac.headroom.best_cell import more_than_exist
     from distributed_iac.nets.custom_check import require_custom
     from distributed_iac.nets.follow import follow_backbones
     from distributed_iac.nets.patch_fit import require_given_patches
 
     config = follow_backbones(load_config(path, overrides))
-    for note in config.idle_overrides():
+    for note in (*config.idle_overrides(), *more_than_exist(config)):
         typer.echo(f"note: {note}", err=True)
     for doubt in config.doubtful_reference():
         typer.echo(f"warning: {doubt}", err=True)

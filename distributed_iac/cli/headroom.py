@@ -30,11 +30,12 @@ def headroom(
     from distributed_iac.cli.sweep_report import leave_report
     from distributed_iac.report.headroom_files import write_headroom
 
-    settings = load_settled(config, all_overrides(out, address, overrides)).headroom_run()
+    asked = load_settled(config, all_overrides(out, address, overrides))
+    settings = asked.headroom_run()
     outcome = drive(settings)
     answer = write_headroom(settings.folder)
     leave_report(settings.folder)
-    typer.echo()
+    typer.echo(f"\nasked of random cells{asked.asked_beside_variants}:\n" if asked.variants else "")
     typer.echo(answer)
     if outcome.failed:
         raise typer.Exit(4)

@@ -146,12 +146,16 @@ def _shared(graph: JobGraph) -> list[str]:
 def _headroom(config: RunConfig, graph: JobGraph, path: Path) -> str:
     """What would say beforehand whether the searches can be worth it."""
     from distributed_iac.jobs.plan import plan_jobs
+    from distributed_iac.jobs.settings import retrained_alike
 
-    asked = [job for job in plan_jobs(config.headroom_run()).jobs() if job.kind == "retrain"]
-    shared = sum(job.key in graph for job in asked)
+    run = config.headroom_run()
+    asked = [job for job in plan_jobs(run).jobs() if job.kind == "retrain"]
+    ours = {job.address for job in graph.jobs() if retrained_alike(config, run, job)}
+    shared = sum(job.key in ours for job in asked)
     return (
-        f"can a search be worth its cost here? `distributed-iac headroom {path}` says so first: "
-        f"{len(asked)} retrainings of random cells, {shared} of them jobs of this sweep too"
+        f"can a search be worth its cost here? `distributed-iac headroom {path}` says so first"
+        f"{config.asked_beside_variants}: {len(asked)} retrainings of random cells, {shared} of "
+        "them jobs of this sweep too"
     )
 
 

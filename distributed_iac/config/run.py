@@ -278,6 +278,15 @@ class RunConfig(Settings):
         asked = self.model_copy(update={**defaults, **changed})
         return asked.with_data(lambda one: one.without_settings("search"))
 
+    @property
+    def asked_beside_variants(self) -> str:
+        """What :meth:`headroom_run` makes of variants, to be put behind a statement."""
+        if not self.variants:
+            return ""
+        first = self.variant_names[0]
+        same = "no variant has" if self.variants[first] else f"the variant {first} has as well"
+        return f", with the settings of the run itself, which {same}"
+
     @model_validator(mode="after")
     def _overrides_give_runs_that_can_be(self, info: ValidationInfo) -> Self:
         if any(other.settings for other in self.also_scored):
@@ -407,8 +416,12 @@ class RunConfig(Settings):
     def _idle_settings(self) -> Iterator[str]:
         for place, dataset in enumerate(self.data):
             own = self._layers(dataset.name, "")
-            for path in _unchanged(self._varied, own, dataset.settings):
-                yield f"data.{place}.settings.{path} is what the run has anyway"
+            idle = set(_unchanged(self._varied, own, dataset.settings))
+            for path in map(".".join, leaves(dataset.settings)):
+                if path in idle:
+                    yield f"data.{place}.settings.{path} is what the run has anyway"
+                elif self.variants and all(_names(one, path) for one in self.variants.values()):
+                    yield f"data.{place}.settings.{path} is replaced by every variant"
 
     def _idle_variants(self) -> Iterator[str]:
         for variant, given in self.variants.items():
@@ -473,6 +486,18 @@ def _require_variants_to_differ(config: RunConfig) -> None:
             f"variants differ from each other for some data set ({one} and {other} do not): "
             "leave one out, or say what it changes"
         )
+
+
+def _names(given: Override, path: str) -> bool:
+    """Whether an override holds a value under a key path, or in place of what leads to it."""
+    here: Any = given
+    for key in path.split("."):
+        if not isinstance(here, Mapping):
+            return True
+        if key not in here:
+            return False
+        here = here[key]
+    return True
 
 
 def _unchanged(

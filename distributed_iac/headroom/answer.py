@@ -59,7 +59,7 @@ def answer(found: Headroom) -> Answer:
             "too small",
             "A search is not worth its cost here: even the best of all cells would gain at most "
             f"{points(best.high)} over a random one, and {margin}; more patients or seeds would "
-            "not change that, another backbone or task may.",
+            "not change that; longer training, another backbone or another task may.",
         )
     if best.value is None or best.high is None or found.share_of_cell.low is None:
         return Answer("not known", _not_known(found))
@@ -69,26 +69,27 @@ def answer(found: Headroom) -> Answer:
             f"Nothing says that a search is worth its cost here: {found.cells} random cells differ "
             "no more from each other than luck with seeds explains; up to "
             f"{points(best.high)} remain possible, which more cells or seeds in this measurement "
-            "(headroom.cells, headroom.seeds) would narrow down; another backbone or task may have "
-            "more to find.",
+            "(headroom.cells, headroom.seeds) would narrow down; longer training, another backbone "
+            "or another task may have more to find.",
         )
     if best.value < found.margin:
         return Answer(
             "too small",
             "A search is hardly worth its cost here: cells differ, but the best of all would gain "
             f"about {points(best.value)} over a random one ({points(best.high)} at the most), and "
-            f"{margin}; more patients or seeds would show it better and make it no larger, another "
-            "backbone or task may.",
+            f"{margin}; more patients or seeds would show it better and make it no larger; longer "
+            "training, another backbone or another task may.",
         )
-    if smallest.value is not None and smallest.value > best.value:
+    alone = found.planned_seeds == found.test_patients == 1
+    if alone or (smallest.value is not None and smallest.value > best.value):
         return Answer("not visible", _not_visible(found, best.value, smallest.value))
     seen = "" if smallest.value is None else f", and {points(smallest.value)} would be seen"
     return Answer(
         "worth",
         "A search can be worth its cost here: cells differ by more than luck, the best of all "
         f"could gain up to about {points(best.value)} over a random one{seen}; what it has to beat "
-        f"is random_search, which is expected to gain {_gain(found)}, and fewer patients or seeds "
-        "would hide it.",
+        f"is random_search, which is expected to gain {_gain(found)}; with fewer patients or "
+        "seeds only larger differences would be seen.",
     )
 
 
@@ -109,8 +110,8 @@ def told(found: Headroom) -> Iterator[str]:
             "are luck."
         )
     yield (
-        f"One cell differs from another by {_points(found.spread_of_cells)} (standard deviation); "
-        f"one cell, trained again, by {_points(found.spread_of_seeds)}."
+        f"Standard deviation from one cell to another: {_points(found.spread_of_cells)}; of one "
+        f"cell, trained again: {_points(found.spread_of_seeds)}."
     )
     yield (
         "The best of all cells over a random one, which no search can exceed: "
@@ -122,7 +123,8 @@ def told(found: Headroom) -> Iterator[str]:
     )
     yield (
         f"Smallest difference between two arms that {_count(found.test_patients, 'test patient')} "
-        f"and {_count(found.planned_seeds, 'seed')} show 8 times out of 10: "
+        f"and {_count(found.planned_seeds if found.seeds > 1 else 1, 'seed')} show 8 times out of "
+        "10: "
         f"{_points(found.smallest)}." + _held_for(found)
     )
     yield answer(found).sentence
@@ -136,17 +138,16 @@ def points(value: float) -> str:
 
 def _not_known(found: Headroom) -> str:
     if found.cells < 2:
-        why = f"it takes at least two cells, and there is {found.cells}"
+        why = f"it takes at least two trained cells (came {found.cells})"
+        remedy = "raise headroom.cells, unless trainings failed or are missing"
     else:
         why = "with one seed nobody can tell a better cell from a lucky one"
+        remedy = "raise headroom.seeds"
     most = "" if found.best.high is None else f"; no search can gain more than {_most(found)}"
-    return (
-        f"Whether a search is worth its cost is not known: {why}{most}; raise headroom.cells or "
-        "headroom.seeds."
-    )
+    return f"Whether a search is worth its cost is not known: {why}{most}; {remedy}."
 
 
-def _not_visible(found: Headroom, best: float, smallest: float) -> str:
+def _not_visible(found: Headroom, best: float, smallest: float | None) -> str:
     ways = [
         f"{count} {what} would"
         for count, what in (
@@ -158,9 +159,9 @@ def _not_visible(found: Headroom, best: float, smallest: float) -> str:
     way = " or ".join(ways) if ways else "it would take seeds and patients together"
     return (
         "A search may be worth its cost here, but this run could not show it: the best of all "
-        f"cells could gain about {points(best)} over a random one, and with {found.planned_seeds} "
-        f"seeds and {found.test_patients} test patients only {points(smallest)} would be seen; "
-        f"{way}."
+        f"cells could gain about {points(best)} over a random one, and with "
+        f"{_count(found.planned_seeds, 'seed')} and {_count(found.test_patients, 'test patient')} "
+        f"{'nothing' if smallest is None else f'only {points(smallest)}'} would be seen; {way}."
     )
 
 
@@ -178,7 +179,9 @@ def _held_for(found: Headroom) -> str:
     if found.smallest.value is None:
         return ""
     if found.seeds < 2:
-        return " One seed was trained: this holds for a single seed, whichever it is."
+        return " One seed was trained: this holds for that seed alone."
+    if found.planned_seeds < 2:
+        return " With one seed it holds for the cells and trainings of that seed alone."
     return "" if found.val_patients > 1 else " With one val patient it holds for a single patient."
 
 

@@ -51,6 +51,9 @@ class Figure:
     high: float | None
 
 
+ROUNDING = 16
+"""Effects of so many times what a number is rounded by are none: means of equal numbers differ."""
+
 NOTHING = Figure(None, None, None)
 """Where the data say nothing."""
 
@@ -139,13 +142,16 @@ class Crossed:
 
     @cached_property
     def _squares(self) -> dict[Term, _Square]:
-        return {
-            term: _Square(
-                float((self._effects(term) ** 2).sum()) * self._places(term),
+        rounding = ROUNDING * np.finfo(np.float64).eps * float(np.abs(self.values).max())
+        squares = {}
+        for term in self.terms:
+            effects = self._effects(term)
+            varies = float(np.abs(effects).max()) > rounding
+            squares[term] = _Square(
+                float((effects**2).sum()) * self._places(term) if varies else 0.0,
                 math.prod(self.values.shape[axis] - 1 for axis in term),
             )
-            for term in self.terms
-        }
+        return squares
 
     def _effects(self, term: Term) -> FloatArray:
         """Means over all other axes, less all that belongs to fewer of the term's axes."""

@@ -112,7 +112,8 @@ def measure(trial: Trial, settings: ComparisonSettings) -> Headroom:
     values = trial.val_dice[np.ix_(rows, columns)]
     shares = Shares.of(values, settings, rng)
     visible = Visible.of(trial.by_patient[np.ix_(rows, columns)], settings, rng)
-    best = _best(shares.deviation(CELL), values, trial.log_genotypes)
+    room = max(0.0, 1.0 - float(values.mean())) if values.size else 0.0
+    best = _at_most(room, _best(shares.deviation(CELL), trial.log_genotypes))
     run = (trial.planned_seeds, trial.test_patients)
     wanted = best.value or 0.0
     return Headroom(
@@ -128,7 +129,7 @@ def measure(trial: Trial, settings: ComparisonSettings) -> Headroom:
         spread_of_cells=shares.deviation(CELL),
         spread_of_seeds=shares.deviation(SEED, BOTH),
         best=best,
-        best_of_few=shares.best_of(settings.random_cells),
+        best_of_few=_at_most(room, shares.best_of(settings.random_cells)),
         few=settings.random_cells,
         smallest=visible.smallest(*run),
         test_patients=trial.test_patients,
@@ -140,12 +141,15 @@ def measure(trial: Trial, settings: ComparisonSettings) -> Headroom:
     )
 
 
-def _best(spread: Figure, values: FloatArray, log_genotypes: float) -> Figure:
-    """The best of all cells; no Dice is above 1."""
-    room = max(0.0, 1.0 - float(values.mean())) if values.size else 0.0
+def _at_most(room: float, gain: Figure) -> Figure:
+    """No Dice is above 1."""
+    ends = (gain.value, gain.low, gain.high)
+    return Figure(*(None if one is None else min(room, one) for one in ends))
+
+
+def _best(spread: Figure, log_genotypes: float) -> Figure:
+    """The best of all cells."""
+    ends = (spread.value, spread.low, spread.high)
     return Figure(
-        *(
-            None if one is None else min(room, float(most_of_all(one, log_genotypes)))
-            for one in (spread.value, spread.low, spread.high)
-        )
+        *(None if one is None else float(most_of_all(one, log_genotypes)) for one in ends)
     )

@@ -7,9 +7,9 @@
 
 Two models are trained with the same S seeds and scored on the same P patients. Their difference
 varies with the seed, with the patient, and with both together; the mean over all has the variance
-``2 (by_seed / S + by_patient / P + by_both / (S P))``, because each model brings the spread of one
-cell. It is shown at a confidence c in 80 of 100 repetitions when it is ``t((1 + c) / 2) + t(0.8)``
-standard errors large; the usual approximation. Degrees of freedom are those of the interval of a
+``2 (by_seed / S + by_patient / P + by_both / (S P))``, because each model brings its own spread. It
+is shown at a confidence c in 80 of 100 repetitions when it is ``t((1 + c) / 2) + t(0.8)`` standard
+errors large; the usual approximation. Degrees of freedom are those of the interval of a
 comparison (:mod:`distributed_iac.comparison.bootstrap`): of patients where there are several, so
 that with few seeds both err on the narrow side.
 """
@@ -31,10 +31,10 @@ Number = float | FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """Variances between trainings of cells that are not the cell's own; numbers, or draws (B,).
+    """Variances between trainings of random cells; numbers, or draws (B,).
 
     Args:
-        by_seed: Of how a cell fares with a seed, on all patients alike.
+        by_seed: Of a seed's cell and how it fares with that seed, on all patients alike.
         by_patient: Of how a cell fares on a patient, with all seeds alike.
         by_both: Of a cell with a seed on a patient.
     """

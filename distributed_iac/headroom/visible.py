@@ -7,7 +7,8 @@
     visible.enough(0.006, seeds=3, patients=20, more="seeds")   # 12
 
 Shape legend: C cells, S seeds, P val patients. A test patient is taken to vary as a val patient
-does.
+does. Every seed of an arm or control has its own cell (``selection.rule: each``, ``random``), so
+that cells count with the seeds.
 """
 
 from __future__ import annotations
@@ -61,16 +62,23 @@ class Visible:
             return cls(patients, None, None, several, settings.confidence)
         crossed = Crossed(table)
         draws, none = crossed.draws(settings.resamples, rng), np.zeros(settings.resamples)
-        terms = (Term({0, 1}), Term({0, 2}), Term({0, 1, 2}))
-        if seeds == 1 or patients == 1:  # what is left repeats along one axis
-            term = terms[1] if seeds == 1 else terms[0]
-            known = crossed.only(0, 2 if seeds == 1 else 1).variance(Term({0, 1})) or 0.0
-            drawn = [draws[one] if one == term else none for one in terms]
-            value = [known if one == term else 0.0 for one in terms]
+        terms = (Term({0}), Term({0, 1}), Term({0, 2}), Term({0, 1, 2}))
+        if seeds == 1:  # of one seed's models nothing but the patients is drawn anew
+            value = [0.0, 0.0, crossed.only(0, 2).variance(Term({0, 1})) or 0.0, 0.0]
+            drawn = [none, none, draws[Term({0, 2})], none]
         else:
-            drawn = [draws[one] for one in terms]
-            value = [crossed.variance(one) or 0.0 for one in terms]
-        return cls(patients, Spread(*value), Spread(*drawn), several, settings.confidence)
+            known = crossed if patients > 1 else crossed.only(0, 1)
+            value = [known.variance(one) or 0.0 if one in known.terms else 0.0 for one in terms]
+            drawn = [draws.get(one, none) for one in terms]
+        cell, *own = value
+        drawn_cell, *drawn_own = drawn
+        return cls(
+            patients,
+            Spread(cell + own[0], *own[1:]),
+            Spread(drawn_cell + drawn_own[0], *drawn_own[1:]),
+            several,
+            settings.confidence,
+        )
 
     def smallest(self, seeds: int, patients: int) -> Figure:
         """The paired difference that is seen 8 times of 10."""

@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from distributed_iac.config.base import Settings, to_identity
 from distributed_iac.config.comparison import ADAPTED
+from distributed_iac.config.overrides import VARIED
 from distributed_iac.config.run import RunConfig
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
@@ -24,6 +26,13 @@ def view_for(config: RunConfig, job: Job) -> RunConfig:
     Those of a job that several variants share are the same in all of them, as far as it asks.
     """
     return config.view(job.dataset, job.variant or config.variant_names[0])
+
+
+def retrained_alike(config: RunConfig, other: RunConfig, job: Job) -> bool:
+    """Whether a retraining of one run is done with the same settings in the other."""
+    one, same = view_for(config, job), view_for(other, replace(job, variants=()))
+    names = (name for name in VARIED if name != "search")
+    return job.kind == "retrain" and all(getattr(one, n) == getattr(same, n) for n in names)
 
 
 def planned_epochs(config: RunConfig) -> dict[JobKind, int]:

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +129,28 @@ def stored_headroom(folder: Path, config: RunConfig, replay: Replay) -> dict[str
     wanted, ours = _identities(config), _digests(replay)
     other = {job for job, digest in theirs.items() if ours.get(job, digest) != digest}
     return {
-        group: said
+        group: replace(said, sentences=(*_asked_of_another(said, config), *said.sentences))
         for group, (identity, said) in stored.items()
         if wanted.get(group) == identity and not any(_is_of(job, group) for job in other)
     }
+
+
+def _asked_of_another(said: StoredHeadroom, config: RunConfig) -> Iterator[str]:
+    """What its words rest on and has changed since, if anything; its trainings are the same."""
+    comparison = config.comparison
+    now = {
+        "margin": ("comparison.dice_margin", comparison.dice_margin),
+        "few": ("comparison.random_cells", comparison.random_cells),
+        "confidence": ("comparison.confidence", comparison.confidence),
+        "planned_seeds": ("number of seeds", len(config.seeds)),
+    }
+    other = [
+        f"{name} {said.figures[key]}, now {value}"
+        for key, (name, value) in now.items()
+        if said.figures.get(key, value) != value
+    ]
+    if other:
+        yield f"This was said with {'; '.join(other)}: `distributed-iac headroom` says it anew."
 
 
 def _digests(replay: Replay) -> dict[str, str]:
@@ -185,16 +203,17 @@ def _plain(
 
 def _identities(config: RunConfig) -> dict[str, str]:
     """What decides how the random cells of each group are trained, by group."""
+    run = config.headroom_run()
     return {
-        f"{dataset.name}/{backbone.key}": _identity(config, dataset, backbone)
-        for dataset in config.data
-        for backbone in config.backbones
+        f"{dataset.name}/{backbone.key}": _identity(run, dataset, backbone)
+        for dataset in run.data
+        for backbone in run.backbones
     }
 
 
-def _identity(config: RunConfig, dataset: DatasetSettings, backbone: BackboneSettings) -> str:
+def _identity(run: RunConfig, dataset: DatasetSettings, backbone: BackboneSettings) -> str:
     job = Job("retrain", dataset.name, backbone.key, "random", 0)
-    view = view_for(config.headroom_run(), job)
+    view = view_for(run, job)
     settings = settings_of(view, job)
     before = None if backbone.is_trained else to_identity(view.pretrain)
     return content_key(to_identity(dataset), to_identity(backbone), before, settings)

@@ -14,6 +14,7 @@ from distributed_iac.comparison.contrast import Contrast
 from distributed_iac.comparison.pairing import MEAN, Metric
 from distributed_iac.comparison.variants import VariantContrast
 from distributed_iac.config.overrides import described
+from distributed_iac.jobs.job import group_name
 from distributed_iac.report.comparison_tables import difference_text, notes_on
 from distributed_iac.report.notes import NotePlace
 from distributed_iac.report.page.blocks import Block, Listing, Prose, Section, ShownTable
@@ -148,12 +149,14 @@ def _order(record: RunRecord) -> str:
     """Does the order of the arms stay, over all groups and pairs of variants?"""
     ranked = [one for one in record.comparison.rankings if one.of == "arms"]
     of_arms = [one for one in ranked if one.tau is not None]
+    missing = _not_ranked(record)
+    unknown = f" Not known yet, for want of two arms scored in both: {missing}." if missing else ""
     if not of_arms:
         return (
             "The arms have no order that could hold: all have the same mean test Dice."
             if ranked
             else "Whether the order of arms holds is known once two were scored in two variants."
-        )
+        ) + unknown
     same = sum(one.kept == one.pairs for one in of_arms)
     stays = (
         "The order of the arms by mean test Dice stays the same from variant to variant"
@@ -163,5 +166,30 @@ def _order(record: RunRecord) -> str:
     )
     return (
         f"{stays}. It is an order of means: arms that the table of patients does not tell apart "
-        "change places by chance."
+        f"change places by chance.{unknown}"
     )
+
+
+def _not_ranked(record: RunRecord) -> str:
+    """Where the arms are trained otherwise than in the first variant, and have no order yet."""
+    first, *others = record.config.variant_names
+    ranked = {(one.group, one.variants[1]) for one in record.comparison.rankings
+              if one.of == "arms"}  # fmt: skip
+    trained = {name: _arms_of(record, name) for name in (first, *others)}
+    return ", ".join(
+        f"{group} in {name}"
+        for name in others
+        for group, keys in trained[name].items()
+        if len(record.config.arms) > 1
+        and keys != trained[first][group]
+        and (group, name) not in ranked
+    )
+
+
+def _arms_of(record: RunRecord, variant: str) -> dict[str, set[str]]:
+    """Keys of the arms' retrainings by group, whatever the variant."""
+    found: dict[str, set[str]] = {}
+    for job in record.graph.of_variant(variant):
+        if job.kind == "retrain" and job.arm is not None:
+            found.setdefault(group_name(job.dataset, job.backbone), set()).add(job.key)
+    return found

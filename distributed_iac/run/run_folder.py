@@ -75,7 +75,8 @@ def _write(config: RunConfig) -> None:
             raise ConfigError(
                 f"the run folder {config.folder} holds a run of another configuration",
                 came=str(difference),
-                remedy="take over its value, give this run another name, or delete that folder",
+                remedy="take over its value, give this run another name, or delete that folder"
+                + (": its trainings are kept and found" if config.question == "headroom" else ""),
             )
     write_atomically(config.folder / "config.yaml", to_yaml(config).encode())
     write_json(config.folder / "environment.json", describe_environment())
@@ -118,7 +119,6 @@ def _unreadable(mark: Path, error: Exception) -> RunError:
 
 def _what(plain: dict[str, Any]) -> dict[str, Any]:
     """A configuration without what changes no result."""
-    without = {"device", "threads", "sweep"}
-    if plain["question"] != "headroom":
-        without.add("headroom")
+    of_another = "comparison" if plain["question"] == "headroom" else "headroom"
+    without = {"device", "threads", "sweep", of_another}
     return {key: value for key, value in plain.items() if key not in without}

@@ -109,6 +109,29 @@ def test_jobs_are_counted_by_kind_and_trained_ones_measured(prepared: Path) -> N
     assert not load_config(prepared, []).folder.exists(), "a plan leaves nothing behind"
 
 
+@pytest.mark.parametrize(
+    ("variants", "shared", "said"),
+    [
+        ("{a: {}, b: {batches: {batch_size: 2}}}", 1, "which the variant a has as well"),
+        ("{a: {search: {epochs: 9}}, b: {search: {epochs: 8}}}", 1, "which no variant has"),
+        ("{a: {retrain: {epochs: 4}}, b: {retrain: {epochs: 6}}}", 0, "which no variant has"),
+    ],
+)
+def test_the_headroom_shares_its_jobs_with_the_variant_that_trains_alike(
+    prepared: Path, variants: str, shared: int, said: str
+) -> None:
+    output = plan(prepared, "--no-measure", "--set", f"variants={variants}").output
+    assert f"{said}: 18 retrainings of random cells, {shared} of them jobs" in output
+
+
+def test_random_cells_beyond_all_that_there_are_are_told(prepared: Path) -> None:
+    controls = "controls=[plain, random_search]"  # one node that keeps both inputs: 7 * 7 cells
+    for count, told in ((49, False), (50, True)):
+        cells = f"comparison.random_cells={count}"
+        output = plan(prepared, "--no-measure", "--set", controls, "--set", cells).output
+        assert ("asks for 50 random cells where there are 49" in output) is told
+
+
 def test_every_job_is_listed_with_its_needs(prepared: Path) -> None:
     listed = plan(prepared, "--no-measure", "--jobs").stdout.splitlines()
     assert "hearts/unet/search/lth/seed0  <- hearts/unet/pretrain" in listed

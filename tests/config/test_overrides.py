@@ -195,3 +195,10 @@ def test_an_override_that_changes_nothing_is_told(load: Any) -> None:
         "variants.b.batches.augmentation is what the run has anyway for acdc",
         "variants.b.search.epochs is what the run has anyway",
     )
+    replaced = load(
+        "variants={a: {batches: {batch_size: 4}}, b: {batches: {batch_size: 8}}}",
+        "data.0.settings={batches: {batch_size: 32, augmentation: none}}",
+    )
+    assert replaced.idle_overrides() == (
+        "data.0.settings.batches.batch_size is replaced by every variant",
+    )

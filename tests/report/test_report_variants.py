@@ -16,6 +16,7 @@ from distributed_iac.report.tables import Table
 from distributed_iac.report.tensorboard.run_board import run_name
 from distributed_iac.report.tensorboard.trials import variant_of
 from distributed_iac.report.variants import variants_section
+from tests.report.conftest import VARIANTS, MakeRun
 
 UNET = "acdc/basic_unet-tiny"
 NAMES = ("augmented", "longer", "unaugmented")
@@ -103,6 +104,14 @@ def test_the_page_says_whether_the_order_of_the_arms_holds(
     assert not any("no patients were scored" in one for one in varied.comparison.warnings)
     content = varied.comparison.to_dict()
     assert {one["of"] for one in content["rankings"]} == {"arms", "models", "cells"}
+
+
+def test_an_order_that_failed_jobs_hide_is_said_to_be_unknown(make_run: MakeRun) -> None:
+    lost = f"{UNET}@unaugmented/pretrain"
+    record = read_run(make_run(failed=[lost], variants=VARIANTS))
+    (section,) = variants_section(record, run_tables(record))
+    said = " ".join(block.text for block in section.blocks if isinstance(block, Prose))
+    assert f"Not known yet, for want of two arms scored in both: {UNET} in unaugmented." in said
 
 
 def test_every_panel_of_the_costs_is_of_one_variant(varied: RunRecord) -> None:

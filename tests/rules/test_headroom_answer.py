@@ -75,6 +75,17 @@ def test_no_gain_leads_above_a_dice_of_one() -> None:
     assert one.best.high == pytest.approx(1.0 - one.mean)
 
 
+def test_nothing_that_can_be_gained_leads_above_a_dice_of_one_either() -> None:
+    one = found(trial((2, 2, 3), cell=0.02, luck=0.01))
+    assert one.best_of_few.high == one.best.high == pytest.approx(1.0 - (one.mean or 0.0))
+
+
+def test_one_seed_with_one_test_patient_shows_nothing() -> None:
+    one = found(replace(trial(cell=0.02, luck=0.002), planned_seeds=1, test_patients=1))
+    assert answer(one).code == "not visible"
+    assert "1 seed and 1 test patient nothing would be seen" in answer(one).sentence
+
+
 def test_what_is_missing_is_left_out_and_told() -> None:
     whole = trial(cell=0.02, luck=0.002)
     gaps = whole.val_dice.copy()
@@ -106,6 +117,8 @@ def test_more_patients_or_seeds_are_named_where_they_would_show_it() -> None:
 
 
 def test_with_one_seed_or_patient_statements_hold_for_one() -> None:
-    assert any("single seed" in line for line in told(found(trial((6, 1, 10), patient=0.01))))
+    assert any("that seed alone" in line for line in told(found(trial((6, 1, 10), patient=0.01))))
+    alone = replace(trial(cell=0.01), planned_seeds=1)
+    assert any("of that seed alone" in line for line in told(found(alone)))
     assert any("single patient" in line for line in told(found(trial((6, 3, 1), luck=0.01))))
     assert math.isfinite(found(trial((6, 3, 1), luck=0.01)).smallest.value or math.nan)

@@ -73,8 +73,9 @@ def test_of_one_cell_nothing_is_the_cells() -> None:
     assert shares.best_of(4).value is None
 
 
-def test_where_nothing_varies_there_is_nothing_to_share() -> None:
-    shares = Shares.of(np.full((4, 3), 0.5), SETTINGS, rng())
+@pytest.mark.parametrize("same", [0.0, 0.5, 0.8, 0.1 + 0.2])
+def test_where_nothing_varies_there_is_nothing_to_share(same: float) -> None:
+    shares = Shares.of(np.full((4, 3), same), SETTINGS, rng())
     assert shares.share(CELL).value is None
     assert shares.deviation(CELL) == shares.deviation(SEED, BOTH)
     assert shares.deviation(CELL).high == shares.best_of(4).value == 0.0

@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from distributed_iac.config.comparison import ComparisonSettings
 from distributed_iac.genotype import CellTopology
 from distributed_iac.headroom.best_cell import expected_best, log_genotypes, most_of_all
 from distributed_iac.headroom.power import POWER, Spread, smallest_difference
+from distributed_iac.headroom.visible import Visible
+from distributed_iac.importance.arrays import FloatArray
 
 variances = st.floats(1e-6, 1.0)
 
@@ -45,6 +48,22 @@ def test_with_seeds_and_patients_the_standard_error_is_that_of_the_crossed_mean(
     normal = stats.norm.ppf(0.975) + stats.norm.ppf(POWER)
     found = smallest(spread, seeds, patients)
     assert normal * error < found < 1.15 * normal * error  # Student's with 14 degrees of freedom
+
+
+def test_where_every_seed_has_its_own_cell_the_spread_of_cells_counts() -> None:
+    draw, (seeds, patients) = np.random.default_rng(0), (3, 20)
+
+    def trained(cells: int, seeds: int, runs: int = 1) -> FloatArray:
+        """(R, C, S, P)"""
+        cell = draw.normal(0, 0.01, (runs, cells, 1, 1))
+        cell = cell + draw.normal(0, 0.003, (runs, cells, seeds, 1))
+        return cell + draw.normal(0, 0.005, (runs, cells, seeds, patients))
+
+    asked = ComparisonSettings(resamples=200)
+    said = Visible.of(trained(60, 5)[0], asked, draw).smallest(seeds, patients).value
+    of_arms = [trained(seeds, 1, runs=3000).mean(axis=(1, 2, 3)) for _ in range(2)]
+    quantiles = stats.t.ppf(0.975, patients - 1) + stats.t.ppf(POWER, patients - 1)
+    assert said == pytest.approx(quantiles * float(np.std(of_arms[0] - of_arms[1])), rel=0.15)
 
 
 @settings(max_examples=25)

@@ -13,12 +13,17 @@ import pytest
 import torch
 
 from distributed_iac.cell.structure import CellStructure
-from distributed_iac.config.comparison import ADAPTED, ALL_CONTROLS, SKIP_MODULES
+from distributed_iac.config.comparison import (
+    ADAPTED,
+    ALL_CONTROLS,
+    SKIP_MODULES,
+    ComparisonSettings,
+)
 from distributed_iac.config.headroom import HeadroomSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.config.training import RetrainSettings
 from distributed_iac.deploy.from_run import FinishedRun
-from distributed_iac.errors import RunError, StoreError
+from distributed_iac.errors import ConfigError, RunError, StoreError
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.genotype import Genotype
 from distributed_iac.jobs.job import Job
@@ -31,6 +36,7 @@ from distributed_iac.run.cells import candidate_of, read_search, selected
 from distributed_iac.run.collect import collect_run
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.result import read_result
+from distributed_iac.run.run_folder import claim_run_folder
 from distributed_iac.run.work.build import build_work
 from distributed_iac.run.work.contract import WEIGHTS
 from distributed_iac.run.work.evaluate import val_dice, write_test_scores
@@ -430,6 +436,19 @@ def test_headroom_shares_its_trainings_with_the_sweep_and_is_found_by_its_report
     changed = adapted.config.model_copy(update={"retrain": other})
     assert stored_headroom(adapted.config.folder, changed, replay) == {}
     assert said == stored_headroom(config.folder, config, collect_run(config.folder).replay)
+    search = {"settings": {"search": {"epochs": 3}}}  # has no say in random cells
+    own = adapted.config.with_data(lambda one: one.model_copy(update=search))
+    assert stored_headroom(adapted.config.folder, own, replay) == said
+    wider = ComparisonSettings(random_cells=3, dice_margin=0.02)
+    words = stored_headroom(
+        adapted.config.folder, adapted.config.model_copy(update={"comparison": wider}), replay
+    )[UNET].sentences
+    assert words[0].startswith("This was said with comparison.dice_margin 0.01, now 0.02")
+    assert words[1:] == said[UNET].sentences
+    claim_run_folder(config.model_copy(update={"comparison": wider}))
+    with pytest.raises(ConfigError, match="its trainings are kept"):
+        claim_run_folder(config.model_copy(update={"headroom": HeadroomSettings(cells=3)}))
+    claim_run_folder(config)
     assert read_run(adapted.config.folder).headroom == said
     stored = config.folder / "headroom.json"
     content = json.loads(stored.read_text())

@@ -71,7 +71,10 @@ def headroom_section(record: RunRecord, tables: Mapping[str, Table]) -> Section:
     ]
     if said:
         blocks += [
-            Prose("What random cells said before (`distributed-iac headroom`, val patients):"),
+            Prose(
+                "What random cells said before (`distributed-iac headroom`, val patients)"
+                f"{record.config.asked_beside_variants}:"
+            ),
             Listing(tuple(said)),
         ]
     else:
