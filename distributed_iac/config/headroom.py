@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distributed_iac.config.base import Count, Settings
+from distributed_iac.config.base import Settings
 
 Question = Literal["comparison", "headroom"]
 """What a run's jobs are for."""
@@ -25,8 +25,8 @@ BESIDE = "-headroom"
 class HeadroomSettings(Settings):
     """Random cells, each retrained with every one of several seeds."""
 
-    cells: Count = 6
+    cells: Annotated[int, Field(ge=1, le=1000)] = 6
     """With 6 the spread between all cells may be 2.5 times the one between those seen, with 4 3.7
     and with 12 1.7 times (upper end of the 95 % interval, chi-square)."""
-    seeds: Annotated[int, Field(ge=1)] = 3
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 3
     """The run's own seeds first, then others. With one nothing tells a cell from its luck."""
