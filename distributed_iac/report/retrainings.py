@@ -98,7 +98,8 @@ def _rates_at_the_edge(record: RunRecord) -> Iterator[str]:
     if names:
         yield (
             f"of the learning rates that were tried, {' and '.join(names)} kept the highest in "
-            "every training: a higher one may suit them better (retrain.rates)"
+            "every training: a higher one may suit them better, or only the val patients that "
+            "choose it (retrain.rates)"
         )
 
 
