@@ -141,16 +141,16 @@ def _against(
         }
         every = models | {label: one for label, one in baselines if one.dataset == dataset}
         searched = {label: one for label, one in models.items() if label in arms}
-        alike = {
-            f"{label} seed {seed}": single
-            for label, one in models.items()
-            for seed, single in _same_cells(one, cells)
-        }
+        alike: dict[tuple[str, int], tuple[str, Side]] = {}
+        for label, one in models.items():
+            for seed, cell, single in _same_cells(one, cells):
+                # A cell that two arms found was trained once.
+                alike.setdefault((cell, seed), (f"{label} seed {seed}", single))
         group = group_name(dataset, backbone)
         parts: dict[Ranked, Mapping[str, Side]] = {
             "arms": searched,
             "models": every if every.keys() != searched.keys() else {},
-            "cells": alike,
+            "cells": dict(alike.values()),
         }
         for of, which in parts.items():
             ranking = _ranking(group, (first, variant), of, which)
@@ -158,14 +158,17 @@ def _against(
                 yield ranking
 
 
-def _same_cells(one: Side, cells: Mapping[str, str]) -> Iterator[tuple[int, Side]]:
-    """Retrainings of a model with one genotype in both variants, by seed; none that are shared."""
+def _same_cells(one: Side, cells: Mapping[str, str]) -> Iterator[tuple[int, str, Side]]:
+    """Retrainings of a model with one genotype in both variants: seed, genotype, and both.
+
+    None that are shared.
+    """
     for seed in sorted({row.seed for row in one.mine if row.seed is not None}):
         mine, yours = ([row for row in rows if row.seed == seed] for rows in (one.mine, one.yours))
         ids = {cells.get(row.model, f"{row.model}: none") for row in (*mine, *yours)}
         single = Side(one.dataset, one.backbone, mine, yours)
         if mine and yours and len(ids) == 1 and not single.is_shared:
-            yield seed, single
+            yield seed, ids.pop(), single
 
 
 def _ranking(

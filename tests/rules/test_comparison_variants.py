@@ -223,6 +223,8 @@ def test_cells_are_ranked_where_both_variants_retrain_the_same_ones() -> None:
     assert len(ordered(scores, scores, same)["cells"].names) == 6
     others = {key: f"{one} {key[10]}" for key, one in same.items()}
     assert "cells" not in ordered(scores, scores, others)
+    shared = {key: one.replace("full", "lth") for key, one in same.items()}
+    assert len(ordered(scores, scores, shared)["cells"].names) == 4, "two arms found one cell"
 
 
 def test_one_model_or_none_has_no_order() -> None:
