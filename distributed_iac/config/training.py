@@ -155,8 +155,8 @@ class SearchSettings(Settings):
     validate_every: Count = 1
     precision: Precision = "float32"
     """``auto`` is bfloat16 on GPUs that have it. It has to be asked for: on a CPU its rounding
-    changed what was pruned from epoch 6 of 12 on, as moving every weight by its last bit did not
-    (``benchmarks/gpu.py``)."""
+    changed what was pruned from epoch 6 of 12 on, as moving every weight by its last bit did not;
+    the cells at the end were the same (``benchmarks/gpu.py``)."""
     feature_cache: NonNegative = 0.5
     """GiB at most for features of the frozen encoder, on the device that computes; 0 keeps none.
 
