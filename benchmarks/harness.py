@@ -170,7 +170,7 @@ def write_result(
     """
     environment = describe_environment()
     environment["packages"] |= {package: metadata.version(package) for package in packages}
-    environment["command"] = ["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]
+    environment["command"] = ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
     path = folder / f"{name}.json"
     write_json(
         path,
