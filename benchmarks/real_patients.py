@@ -419,13 +419,13 @@ def measured(name: str) -> list[dict[str, Any]]:
     patients = pq.read_table(folder / "patients.parquet").to_pandas()
     jobs = pq.read_table(folder / "jobs.parquet").to_pandas()
     jobs = jobs[jobs["status"] == "done"]
-    scores, *others = (
+    (_, scores), *others = (
         (one["name"], dice_of(patients[patients["dataset"] == one["name"]]))
         for one in (*settings["data"], *settings.get("also_scored", ()))
     )
     searches = jobs[jobs["kind"] == "search"]
     rows = []
-    for model, own in scores[1].groupby("name"):
+    for model, own in scores.groupby("name"):
         per_seed = own.groupby("seed", dropna=False).mean()
         trained = jobs[(jobs["kind"] == "retrain") & (jobs["name"] == model)]
         row = {
@@ -434,7 +434,7 @@ def measured(name: str) -> list[dict[str, Any]]:
             "parameters": trained["trained_parameters"].mean() if len(trained) else 0,
             "dice": float(per_seed.mean()),
             "seed_spread": float(per_seed.std()) if len(per_seed) > 1 else None,
-            **gain_of(model, scores[1]),
+            **gain_of(model, scores),
             "elsewhere": {place: gain_of(model, there) for place, there in others},
             "rates": trained["rate"].tolist(),
             "seconds": float(trained["seconds"].sum()),

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,37 +35,43 @@ def draw_overview(by_size: Mapping[int, Rows]) -> Path:
     rows = [row for own in there.values() for row in own if row["parameters"]]
     models = list(dict.fromkeys(row["model"] for row in rows))
     colours = dict(zip(models, colormaps["tab20"].colors, strict=False))
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    several = len(there) > 1
+    figure = Figure(figsize=(11 if several else 7, 4.4), layout="constrained")
+    axes = figure.subplots(1, 2 if several else 1, sharey=True, squeeze=False)[0]
     for number, model in enumerate(models):
-        aside = 1.03 ** (number - len(models) / 2)  # so that intervals of one size do not cover
-        own = [
-            (size * aside, row)
-            for size, rows in there.items()
-            for row in rows
-            if row["model"] == model
-        ]
-        _points(left, own, colours[model], label=_words(model))
         last = [(row["parameters"], row) for row in there[max(there)] if row["model"] == model]
-        _points(right, last, colours[model])
-    for axis in (left, right):
+        _points(axes[-1], last, colours[model], _words(model))
+        if several:
+            aside = 1.03 ** (number - len(models) / 2)  # so that intervals of one size do not cover
+            own = [
+                (size * aside, row)
+                for size, rows in there.items()
+                for row in rows
+                if row["model"] == model
+            ]
+            _points(axes[0], own, colours[model], _words(model))
+    for axis in axes:
         axis.axhline(0, color="0.6", linewidth=0.8)
         axis.set_xscale("log")
         axis.grid(alpha=0.3)
-    left.set_xticks(list(there), [str(size) for size in there])
-    left.minorticks_off()
-    left.set(
-        xlabel="patients of the new hospital to train on",
-        ylabel="gain of test Dice over the plain network",
-    )
-    right.set(xlabel=f"trained parameters ({max(there)} patients)")
-    figure.legend(loc="outside right upper", fontsize=9)
+    if several:
+        axes[0].set_xticks(list(there), [str(size) for size in there])
+        axes[0].minorticks_off()
+        axes[0].set(xlabel="patients of the new hospital to train on")
+    axes[0].set(ylabel="gain of test Dice over the plain network")
+    axes[-1].set(xlabel=f"trained parameters ({max(there)} patients)")
+    handles = {label: line for axis in axes for line, label in _legend(axis)}
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=9)
     figure.savefig(OVERVIEW, metadata={"Date": None})
     return OVERVIEW
 
 
+def _legend(axis: Axes) -> Iterator[tuple[Any, str]]:
+    yield from zip(*axis.get_legend_handles_labels(), strict=True)
+
+
 def _points(
-    axis: Axes, points: Sequence[tuple[float, Mapping[str, Any]]], colour: Any, label: str = ""
+    axis: Axes, points: Sequence[tuple[float, Mapping[str, Any]]], colour: Any, label: str
 ) -> None:
     """Gains with their intervals, joined."""
     if points:
