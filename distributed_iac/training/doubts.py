@@ -155,13 +155,13 @@ def _doubts(config: RunConfig) -> Iterator[str]:
         targets |= set(() if seen is None else seen.card.outputs)
         if seen is None:
             continue
-        if seen.store is not None:
-            require_same_settings(seen.store, dataset)
         yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
         for settings in config.backbones:
             network = settings if dataset in config.data else named_for(settings, seen.card)
             told = network_doubted(network, seen.card)
             yield from (f"{dataset.name}: {sentence}" for sentence in told)
+        if seen.store is not None:
+            require_same_settings(seen.store, dataset)
     unknown = sorted(set(config.evaluation.tolerances_mm) - targets)
     if targets and unknown:
         yield f"evaluation.tolerances_mm names {', '.join(unknown)}, which no data set has"

@@ -1404,7 +1404,7 @@ def folding(
     """A network that nnU-Net trained on some of the patients."""
     backbone = f"backbones=[{{name: nnunet, folder: nnunet{settings}}}]"
     command = ("plan", "good.yaml", "--no-measure", "--set", backbone)
-    options = ("--set", f"data.0.split={split}")
+    options = ("--set", f"data.0.split={split}", "--set", "stores=fresh")
     return Row(f"fold-{name}", (*command, *options), code, said, trained(*held))
 
 

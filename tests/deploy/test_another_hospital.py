@@ -249,9 +249,8 @@ def test_what_is_also_scored_is_prepared_with_the_rest(hospital: RunConfig, iac:
     assert "old: " in said
 
 
-def test_it_is_said_before_anything_runs(hospital: RunConfig, finished: LocalSweep) -> None:
-    del finished  # the store is there
-    (said,) = [one for one in doubts(hospital) if "also knows" in one]
+def test_it_is_said_before_anything_runs(finished: LocalSweep) -> None:
+    (said,) = [one for one in doubts(finished.config) if "also knows" in one]
     assert "the network also knows RV, MYO" in said
     assert "neither trained nor scored" in said
 

@@ -1,4 +1,4 @@
-"""A real Ray on this machine, started once for all tests that ask for it."""
+"""A real Ray on this machine, for the tests of a file; other files must not find it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENVIRONMENT = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_ray() -> Iterator[Any]:
     """The module ``ray``, connected to two CPUs of this machine; no dashboard, no usage reports."""
     with pytest.MonkeyPatch.context() as environment:
