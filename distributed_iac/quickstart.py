@@ -50,7 +50,7 @@ MODELS = {
 """Columns of the table, by the models' names."""
 
 WHAT = (
-    "A whole sweep on synthetic miniatures of four data sets, about ten minutes on two cores, then "
+    "A whole sweep on synthetic miniatures of four data sets, about six minutes on two cores, then "
     f"a shorter one on a problem whose answer is known, in {FOLDER}/. Ctrl-C stops it at any time; "
     "`make quickstart` continues."
 )
