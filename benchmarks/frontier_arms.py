@@ -120,6 +120,9 @@ ARMS: Mapping[str, Arm] = {
     "random like default": Arm("random pruning", like=DEFAULT),
 }
 
+SOONER = tuple(name for name, arm in ARMS.items() if arm.family in ("warm-up", "shorter epochs"))
+"""What looks sooner than the default, or later, and was tried on the first teachers."""
+
 STOPS = (8, 12, 15, 20, 30, 45, 90)
 """Epochs after which early stopping alone ends the full search."""
 

@@ -27,6 +27,7 @@ from benchmarks.frontier_arms import (
     EQUAL,
     FULL,
     RANKS,
+    SOONER,
     STOPS,
     TRIES,
     random_cell,
@@ -213,11 +214,11 @@ def show(records: Records, figure: Path | None = None) -> None:
             console.print(_table(f"The frontier, {title} teachers", found, picked))
             rows = [row for row in found if row.teachers == max(one.teachers for one in found)]
     console.print("* chosen of its family; ratios are full's over the arm's", highlight=False)
-    *_, reported = sets_of(records).values()
-    for name in EQUAL:
-        if more := lead(records, reported, name):
-            text = "default less {}, share of the gap: {:+.2f} [{:+.2f}, {:+.2f}]"
-            console.print(text.format(name, more[0], *more[1]), highlight=False)
+    for teachers, names in zip(sets_of(records).values(), (SOONER, EQUAL), strict=True):
+        for name in names:
+            if more := lead(records, teachers, name):
+                text = "default less {}, share of the gap: {:+.2f} [{:+.2f}, {:+.2f}]"
+                console.print(text.format(name, more[0], *more[1]), highlight=False)
     if figure is not None and rows:
         draw(rows, figure)
 

@@ -434,6 +434,8 @@ def measured(name: str) -> list[dict[str, Any]]:
             "parameters": trained["trained_parameters"].mean() if len(trained) else 0,
             "dice": float(per_seed.mean()),
             "seed_spread": float(per_seed.std()) if len(per_seed) > 1 else None,
+            "by_seed": per_seed.tolist(),
+            "structures": structures(patients[patients["name"] == model]),
             **gain_of(model, scores),
             "elsewhere": {place: gain_of(model, there) for place, there in others},
             "rates": trained["rate"].tolist(),
@@ -443,6 +445,27 @@ def measured(name: str) -> list[dict[str, Any]]:
             row[f"search_{column}"] = searches[searches["name"] == model][column].tolist()
         rows.append(row)
     return sorted(rows, key=lambda row: -row["dice"])
+
+
+def structures(patients: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Mean Dice by data set and structure."""
+    return {
+        dataset: own.groupby("target")["dice"].mean().to_dict()
+        for dataset, own in patients.groupby("dataset")
+    }
+
+
+def compared(name: str) -> dict[str, list[dict[str, Any]]]:
+    """What a part's report says of arms: differences of mean Dice, and genes in common."""
+    said = json.loads(Path("runs", name, "comparison.json").read_text(encoding="utf-8"))
+    differences = [
+        {"less": [one["candidate"], one["against"]], "difference": one["difference"]}
+        | {end: (one["interval"] or {}).get(end) for end in ("low", "high")}
+        for one in said["contrasts"]
+        if (one["metric"], one["target"]) == ("dice", "mean")
+    ]
+    genes = [{key: one[key] for key in ("arms", "relation", "genes")} for one in said["likeness"]]
+    return {"differences": differences, "genes": genes}
 
 
 def dice_of(patients: pd.DataFrame) -> pd.Series:
@@ -560,7 +583,7 @@ def main() -> None:
         for name in given.parts or known:
             run(known[name])
     finished = [name for name in known if not name.startswith("train-") and has_ended(name)]
-    here = {name: with_place(measured(name)) for name in finished}
+    here = {name: with_place(measured(name)) | compared(name) for name in finished}
     for name, part in known.items():
         if part.command == "headroom" and Path("runs", f"{name}{BESIDE}", HEADROOM).exists():
             here[name] = with_place(asked(name))

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from distributed_iac.report.drawing import render
 
 OVERVIEW = Path(__file__).parents[1] / "docs" / "real_patients.svg"
 
@@ -60,14 +62,10 @@ def draw_overview(by_size: Mapping[int, Rows]) -> Path:
         axes[0].set(xlabel="patients of the new hospital to train on")
     axes[0].set(ylabel="gain of test Dice over the plain network")
     axes[-1].set(xlabel=f"trained parameters ({max(there)} patients)")
-    handles = {label: line for axis in axes for line, label in _legend(axis)}
-    figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=9)
-    figure.savefig(OVERVIEW, metadata={"Date": None})
+    lines, labels = axes[0].get_legend_handles_labels()  # more sizes have more ways
+    figure.legend(lines, labels, loc="outside right upper", fontsize=9)
+    OVERVIEW.write_bytes(render(figure, OVERVIEW.stem).svg)
     return OVERVIEW
-
-
-def _legend(axis: Axes) -> Iterator[tuple[Any, str]]:
-    yield from zip(*axis.get_legend_handles_labels(), strict=True)
 
 
 def _points(

@@ -231,10 +231,12 @@ def require_same_settings(folder: Path, dataset: DatasetSettings) -> None:
     asked = {"dataset": dataset.name, "preprocess": settings_identity(dataset.preprocess)}
     difference = store_difference(stored, {**stored, **asked})
     if difference is not None:
+        anew = f"or delete the folder: another is made from {dataset.source}"
+        kept = f"or bring back {dataset.source} first: nothing else could make this store again"
         raise StoreError(
             "a data set's store must be of the run's settings",
             came=str(difference),
             where=folder,
-            remedy="take over its settings, give the data set another name, or delete the folder: "
-            f"another is made from {dataset.source}",
+            remedy="take over its settings, give the data set another name, "
+            + (anew if dataset.source.exists() else kept),
         )
