@@ -87,6 +87,10 @@ CAREFUL = _js("distinguished", 10, 5, patience=3, warmup=10, max_wait=10, tau=0.
 """As the default was before the frontier was measured."""
 SLOW = {"weights": {"kind": "adam", "learning_rate": 2e-3}}
 """A rate of the cells' weights as on real data (``configs/search_small.yaml``)."""
+FASTER = {"weights": {"kind": "adam", "learning_rate": 2e-2}}
+LOUDER = {"architecture": {"kind": "adam", "learning_rate": 6e-2, "betas": [0.5, 0.999]}}
+FALLING = {"schedule": {"kind": "poly", "power": 16}}
+"""The weights' rate falls to a fifth within the 20 epochs that the default takes."""
 
 
 def stop(epoch: int) -> str:
@@ -104,6 +108,10 @@ ARMS: Mapping[str, Arm] = {
     "warm-up 10": Arm("warm-up", LTH, search={"warmup_epochs": 10}),
     "half epochs": Arm("shorter epochs", LTH, search={"epochs": 400, "warmup_epochs": 10}),
     "fifths of epochs": Arm("shorter epochs", LTH, search={"epochs": 1000, "warmup_epochs": 25}),
+    "weights 2e-2": Arm("rates", LTH, search=FASTER),
+    "alpha 6e-2": Arm("rates", LTH, search=LOUDER),
+    "falling rate": Arm("rates", LTH, search=FALLING),
+    "perturbation": Arm("importance", LTH.model_copy(update={"importance": "perturbation"})),
     "search_small": Arm("settled", SMALL),
     "settled-10/w2": Arm("settled", _js("settled", 10, 2)),
     "settled-1/w2": Arm("settled", _js("settled", 1, 2)),
@@ -120,8 +128,12 @@ ARMS: Mapping[str, Arm] = {
     "random like default": Arm("random pruning", like=DEFAULT),
 }
 
-SOONER = tuple(name for name, arm in ARMS.items() if arm.family in ("warm-up", "shorter epochs"))
-"""What looks sooner than the default, or later, and was tried on the first teachers."""
+TRIED = tuple(
+    name
+    for name, arm in ARMS.items()
+    if arm.family in ("warm-up", "shorter epochs", "rates", "importance")
+)
+"""The default with one thing changed, when it looks or what it learns by: on the first teachers."""
 
 STOPS = (8, 12, 15, 20, 30, 45, 90)
 """Epochs after which early stopping alone ends the full search."""
@@ -151,6 +163,8 @@ def made_of(name: str) -> str:
     arm = ARMS[name]
     pruning = to_identity(arm.pruning)
     read = {part: pruning[part] for part in READ[arm.pruning.policy]}
+    if arm.pruning.importance != "softmax":  # as all were when the record was begun
+        read["importance"] = arm.pruning.importance
     settings = [arm.pruning.policy, read, dict(arm.search), arm.to_the_end]
     like = None if arm.like is None else made_of(arm.like)
     text = json.dumps([settings, like], sort_keys=True)

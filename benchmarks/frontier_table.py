@@ -27,8 +27,8 @@ from benchmarks.frontier_arms import (
     EQUAL,
     FULL,
     RANKS,
-    SOONER,
     STOPS,
+    TRIED,
     TRIES,
     random_cell,
     stop,
@@ -180,6 +180,20 @@ def lead(
     return float(more / gap), _middle(sums[:, 0] / sums[:, 1])
 
 
+def before_pruning(records: Records, teachers: Iterable[int]) -> float | None:
+    """Median share of the default's operations that it spends before it prunes anything.
+
+    No guard and no order of what is pruned saves of that; it bounds what another one could.
+    """
+    own = (records.get((teacher, "search", DEFAULT)) for teacher in teachers)
+    shares = [
+        one["costs"][one["decisions"][0]["epoch"] - 1] / one["op_evaluations"]
+        for one in own
+        if one is not None and one["decisions"]
+    ]
+    return float(np.median(shares)) if shares else None
+
+
 def chosen(records: Records) -> tuple[str, ...]:
     """Of each family the cheapest arm that reaches enough of what full finds, or comes nearest."""
     teachers = {teacher for teacher, _, _ in records if teacher < HELD_OUT}
@@ -214,11 +228,14 @@ def show(records: Records, figure: Path | None = None) -> None:
             console.print(_table(f"The frontier, {title} teachers", found, picked))
             rows = [row for row in found if row.teachers == max(one.teachers for one in found)]
     console.print("* chosen of its family; ratios are full's over the arm's", highlight=False)
-    for teachers, names in zip(sets_of(records).values(), (SOONER, EQUAL), strict=True):
+    for teachers, names in zip(sets_of(records).values(), (TRIED, EQUAL), strict=True):
         for name in names:
             if more := lead(records, teachers, name):
                 text = "default less {}, share of the gap: {:+.2f} [{:+.2f}, {:+.2f}]"
                 console.print(text.format(name, more[0], *more[1]), highlight=False)
+        if (spent := before_pruning(records, teachers)) is not None:
+            text = f"the default spends {spent:.0%} of its operations before it prunes anything"
+            console.print(text, highlight=False)
     if figure is not None and rows:
         draw(rows, figure)
 

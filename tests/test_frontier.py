@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.frontier import Journal, Unit
 from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, TRIES, made_of, random_cell
-from benchmarks.frontier_table import HELD_OUT, chosen, last_line, lead, rows_of
+from benchmarks.frontier_table import HELD_OUT, before_pruning, chosen, last_line, lead, rows_of
 from distributed_iac.genotype import Genotype
 
 PLANTED = Genotype.shared(2, [[(0, "skip_connect"), (1, "skip_connect")]] * 2)
@@ -19,7 +19,7 @@ HALF = Genotype.shared(2, [[(0, "max_pool_3x3"), (1, "skip_connect")]] * 2)
 def searched(cell: Genotype, operations: int) -> dict[str, Any]:
     return {
         "genotype": cell.to_json(), "op_evaluations": operations, "seconds": operations / 10,
-        "epochs": operations // 100, "undecided": 0, "stops": {},
+        "epochs": operations // 100, "undecided": 0, "stops": {}, "decisions": [],
     }  # fmt: skip
 
 
@@ -59,6 +59,15 @@ def test_the_default_is_set_against_an_arm_where_both_were_run() -> None:
     assert lead(records, [0, 1], "schedule-4") == (0, (0, 0))
     assert lead(records, [0, 1], "search_small") is None
     assert lead(records, [], "schedule-2") is None
+
+
+def test_what_is_spent_before_the_first_pruning_bounds_what_another_guard_saves() -> None:
+    records = teacher(0)
+    assert before_pruning(records, [0]) is None
+    records[0, "search", DEFAULT] |= {
+        "costs": [100, 600, 900, 1000], "decisions": [{"epoch": 2}, {"epoch": 4}]
+    }  # fmt: skip
+    assert before_pruning(records, [0, 1]) == pytest.approx(0.6)
 
 
 def test_of_a_family_the_cheapest_that_finds_enough_is_chosen_on_its_own_teachers() -> None:
