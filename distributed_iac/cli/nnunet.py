@@ -131,8 +131,8 @@ def _fitted(text: str, name: str, budget: str, overrides: Sequence[str]) -> str:
         RunError: A kind of job cannot run here.
     """
     from distributed_iac.cli.configuration import load_settled
+    from distributed_iac.cli.measuring import measured_kinds
     from distributed_iac.cli.nnunet_budget import fitted, seconds_of, with_epochs
-    from distributed_iac.cli.plan import measured_kinds
     from distributed_iac.cli.prepare import prepare_stores
     from distributed_iac.jobs.plan import plan_jobs
 

@@ -6,28 +6,22 @@ import math
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distributed_iac.cli.configuration import tell_doubts
+from distributed_iac.cli.measuring import GIGABYTE, fitted, measured_kinds, named, probe_for
 from distributed_iac.cli.plan_simulation import STARTUP, Assumptions, show_simulation
-from distributed_iac.errors import RunError, StoreError
+from distributed_iac.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.table import Table
 
+    from distributed_iac.cli.measuring import Probes
     from distributed_iac.config.run import RunConfig
     from distributed_iac.jobs.graph import JobGraph
-    from distributed_iac.jobs.job import Job, JobKind
-    from distributed_iac.run.probe import Probe
-
-    Probes = Mapping[tuple[JobKind, str], Probe]
-    """What was measured, by kind of job and the variant that it is named after."""
-
-GIGABYTE = 1e9
+    from distributed_iac.jobs.job import JobKind
 
 
 def plan(
@@ -76,11 +70,11 @@ def plan(
     if here and settings.sweep.address is None:
         _require_fit(settings)
     probes, failed = measured_kinds(settings, graph) if here else ({}, {})
-    settings, fitted = _fitted(settings, graph, probes)
+    settings, said = fitted(settings, graph, probes)
     console.print(_table(settings, graph, probes))
     typer.echo(f"{len(graph)} jobs in {settings.folder}")
     for sentence in (
-        *fitted,
+        *said,
         *_growth(probes),
         *_overrides(settings, graph),
         *_what_is_moved(settings),
@@ -177,95 +171,14 @@ def _require_fit(config: RunConfig) -> None:
     require_fit(wanted, Capacity(cpus, gpus, math.inf))
 
 
-def measured_kinds(
-    config: RunConfig, graph: JobGraph
-) -> tuple[Probes, dict[tuple[JobKind, str], RunError]]:
-    """A measurement for each kind that trains, in each variant, and why some could not be made.
-
-    Both are empty while there is no store.
-    """
-    from distributed_iac.jobs.settings import view_for
-    from distributed_iac.run.probe import ProbedKind, probe
-
-    first = config.data[0].name
-    planned = {(job.kind, job.variant): job for job in graph.jobs() if job.dataset == first}
-    found: dict[tuple[JobKind, str], Probe] = {}
-    failed: dict[tuple[JobKind, str], RunError] = {}
-    kinds: tuple[ProbedKind, ...] = get_args(ProbedKind)
-    for kind, variant in [(one, v) for one in kinds for k, v in planned if k == one]:
-        typer.echo(f"measuring a few batches: {_named(kind, variant)}", err=True)
-        try:
-            found[kind, variant] = probe(view_for(config, planned[kind, variant]), kind)
-        except RunError as error:
-            failed[kind, variant] = error
-        except StoreError as error:
-            typer.echo(f"memory and time are unknown: {error}", err=True)
-            return {}, {}
-    return found, failed
-
-
-def fitted_to_gpus(config: RunConfig, graph: JobGraph) -> RunConfig:
-    """The run with as many jobs a GPU as fit, where ``sweep.resources`` is ``measured``; said."""
-    if not config.sweep.resources.measured:
-        return config
-    import torch
-
-    probes = measured_kinds(config, graph)[0] if torch.cuda.is_available() else {}
-    config, said = _fitted(config, graph, probes)
-    for sentence in said:
-        typer.echo(sentence, err=True)
-    return config
-
-
-def _fitted(
-    config: RunConfig, graph: JobGraph, probes: Probes
-) -> tuple[RunConfig, tuple[str, ...]]:
-    given = config.sweep.resources
-    if not given.measured:
-        return config, ()
-    peaks = _gpu_peaks(config, graph, probes)
-    if not peaks:
-        return config, (
-            "sweep.resources: measured found no GPU memory to divide, as without a GPU or before "
-            "the store is prepared: a job a GPU, or a core where there is none",
-        )
-    import torch
-
-    from distributed_iac.tune.measured import jobs_a_gpu, measured_resources
-
-    places = range(torch.cuda.device_count())
-    there = min(torch.cuda.get_device_properties(place).total_memory for place in places)
-    sweep = config.sweep.model_copy(update={"resources": measured_resources(given, peaks, there)})
-    said = ", ".join(f"{jobs_a_gpu(peak, there)} {kind}" for kind, peak in peaks.items())
-    sentence = f"sweep.resources: measured puts on a GPU of {there / GIGABYTE:.0f} GB: {said}"
-    return config.model_copy(update={"sweep": sweep}), (sentence,)
-
-
-def _gpu_peaks(config: RunConfig, graph: JobGraph, probes: Probes) -> dict[JobKind, int]:
-    """Bytes of a GPU that jobs of each measured kind take at the most, each with its own batch."""
-    from distributed_iac.jobs.settings import view_for
-
-    peaks: dict[JobKind, int] = {}
-    for job in graph.jobs():
-        one = _probe_for(job, probes)
-        if one is not None and one.gpu_bytes:
-            batch = view_for(config, job).batches.batch_size
-            peaks[job.kind] = max(one.memory.forecast(batch), peaks.get(job.kind, 0))
-    return peaks
-
-
 def _growth(probes: Probes) -> list[str]:
     """What a slice more in the batch takes of a GPU."""
     told = [
-        f"{one.memory.each / 1e6:.0f} MB a {_named(kind, variant)}"
+        f"{one.memory.each / 1e6:.0f} MB a {named(kind, variant)}"
         for (kind, variant), one in probes.items()
         if one.gpu_bytes
     ]
     return [f"GPU memory of every slice more in a batch: {', '.join(told)}"] if told else []
-
-
-def _named(kind: str, variant: str) -> str:
-    return f"{kind} @{variant}" if variant else kind
 
 
 def _table(config: RunConfig, graph: JobGraph, probes: Probes) -> Table:
@@ -321,7 +234,7 @@ def _estimate(config: RunConfig, graph: JobGraph, probes: Probes) -> str:
 
     epochs, seconds = epochs_by_job(config, graph), {}
     for job in graph.jobs():
-        one = _probe_for(job, probes)
+        one = probe_for(job, probes)
         seconds[job.key] = 0.0 if one is None else one.epoch_seconds * epochs[job.key]
     chain = max(graph.longest_ways(seconds).values())
     backbones = len(config.data) * len(config.backbones)
@@ -332,12 +245,3 @@ def _estimate(config: RunConfig, graph: JobGraph, probes: Probes) -> str:
         f"on any number of machines; measured with {config.data[0].name}, taken to hold for all "
         f"{backbones} groups{besides}; without preparing, evaluating, and what early stops save"
     )
-
-
-def _probe_for(job: Job, probes: Probes) -> Probe | None:
-    """What was measured of a job's kind: in its variant, else in one that may share it."""
-    of_kind = {variant: one for (kind, variant), one in probes.items() if kind == job.kind}
-    for variant in (job.variant, *job.variants, ""):
-        if variant in of_kind:
-            return of_kind[variant]
-    return next(iter(of_kind.values()), None)

@@ -72,7 +72,7 @@ def drive(settings: RunConfig) -> SweepOutcome:
         KeyboardInterrupt: It was stopped before all of them were over.
     """
     from distributed_iac.cli.configuration import compare_stores
-    from distributed_iac.cli.plan import fitted_to_gpus
+    from distributed_iac.cli.measuring import fitted_to_gpus
     from distributed_iac.jobs.plan import plan_jobs
     from distributed_iac.tune.launch import run_sweep
 

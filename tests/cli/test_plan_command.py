@@ -10,7 +10,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from distributed_iac.cli.main import app
-from distributed_iac.cli.plan import _fitted, _growth
+from distributed_iac.cli.measuring import fitted
+from distributed_iac.cli.plan import _growth
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.load import load_config
 from distributed_iac.config.run import RunConfig
@@ -235,12 +236,12 @@ def test_measured_resources_follow_a_probe_of_a_gpu_and_are_said(
     there = type("Properties", (), {"total_memory": 24 * 10**9})()
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: there)
-    fitted, said = _fitted(config, plan_jobs(config), found)
+    divided, said = fitted(config, plan_jobs(config), found)
     assert said == ("sweep.resources: measured puts on a GPU of 24 GB: 5 search",)
-    assert fitted.sweep.resources.search.gpus == 0.2
+    assert divided.sweep.resources.search.gpus == 0.2
     # Another data set has four times the batch: 6 GB.
     both = config.model_copy(update={"data": (*config.data, own_batch(config, 16))})
-    assert _fitted(both, plan_jobs(both), found)[1] == (
+    assert fitted(both, plan_jobs(both), found)[1] == (
         "sweep.resources: measured puts on a GPU of 24 GB: 2 search",
     )
     assert _growth(found) == ["GPU memory of every slice more in a batch: 250 MB a search"]
