@@ -76,6 +76,7 @@ def parts() -> Iterator[Part]:
             yield headroom(other_hospital(max(SIZES), width))
             yield headroom(same_hospital("acdc", width))
             yield headroom(same_hospital("hippocampus", width))
+            yield headroom(unseen_judges("acdc", width))
             for change in CHANGES:
                 yield changed(change, width)
             yield same_hospital("acdc", width)
