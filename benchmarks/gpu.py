@@ -54,6 +54,7 @@ from distributed_iac.config.load import load_config
 from distributed_iac.config.pruning import LTH
 from distributed_iac.config.training import AdamSettings, CudaGraphs, Precision, SearchSettings
 from distributed_iac.data.batches.loader import Batch, Batches
+from distributed_iac.files import parse_json, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.importance.removal import Removal
 from distributed_iac.nets.build import build_backbone
@@ -274,14 +275,20 @@ def precision(scale: Scale) -> dict[str, Any]:
 
     The control is a search in float32 whose weights begin one bit away: any other processor or
     order of sums does as much, so a precision is not to blame for what the last bit does as well.
+    A size takes up to an hour of a CPU: what the folder holds of one is not searched again.
     """
-    sizes = {}
+    place = scale.folder / f"precision-{scale.device}-{scale.epochs}x{scale.steps}.json"
+    sizes = parse_json(place.read_text(encoding="utf-8")) if place.exists() else {}
     for one in scale.sizes:
+        if str(one) in sizes:
+            continue
         exact = decided(one, scale, "float32")
         moved = compared(exact, decided(one, scale, "float32", moved=True))
         rough = compared(exact, decided(one, scale, "bfloat16"))
         sizes[str(one)] = {"last_bit": moved, "bfloat16": rough}
+        write_json(place, sizes)
         print(f"{one}: {sizes[str(one)]}")
+    sizes = {str(one): sizes[str(one)] for one in scale.sizes}
     default = default_from(sizes.values())
     print(f"search.precision: {default}")
     return {"sizes": sizes, "default": default}

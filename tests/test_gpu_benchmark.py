@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def test_a_lower_precision_is_the_default_where_it_prunes_as_long_alike_as_the_l
     assert default((never, third)) == "float32"
     assert default((third, {**third, "same": 0})) == "float32"
     assert default((never, {**never, "prunings": 0})) == "float32"
+
+
+def test_a_size_that_is_done_is_not_searched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scale = dataclasses.replace(gpu.TOY, folder=tmp_path)
+    first = gpu.precision(scale)
+    monkeypatch.setattr(gpu, "decided", None)
+    assert gpu.precision(scale) == first
 
 
 def test_the_control_begins_one_bit_away_in_every_weight() -> None:
