@@ -48,7 +48,6 @@ from benchmarks.real_patients_figures import draw_overview, draw_patient
 from benchmarks.real_patients_parts import FIRST_ARMS, Part, other_hospital, parts
 from benchmarks.sweeps import folder_options
 from distributed_iac.config.headroom import BESIDE
-from distributed_iac.provenance import describe_environment
 from distributed_iac.report.headroom_files import FILE as HEADROOM
 
 BASE = Path(__file__).with_suffix(".yaml")
@@ -153,9 +152,9 @@ def asked(name: str) -> list[dict[str, Any]]:
     return [{key: group[key] for key in kept} for group in answers["groups"]]
 
 
-def with_place(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """A part's rows with the code and the processor that they come from."""
-    place = describe_environment()
+def with_place(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """A run's rows with the code and the processor that they come from."""
+    place = json.loads(Path("runs", name, "environment.json").read_text(encoding="utf-8"))
     return {"commit": place["commit"], "processor": place["processor"], "rows": rows}
 
 
@@ -248,10 +247,10 @@ def main() -> None:
         for name in given.parts or known:
             run(known[name])
     finished = [name for name in known if not name.startswith("train-") and has_ended(name)]
-    here = {name: with_place(measured(name)) | compared(name) for name in finished}
+    here = {name: with_place(name, measured(name)) | compared(name) for name in finished}
     for name, part in known.items():
         if part.command == "headroom" and Path("runs", f"{name}{BESIDE}", HEADROOM).exists():
-            here[name] = with_place(asked(name))
+            here[name] = with_place(f"{name}{BESIDE}", asked(name))
     # A part takes hours: what another machine has measured stays, with the machine it came from.
     results = json.loads((RESULTS / "real_patients.json").read_text())["results"] | here
     tables = {name: results[name]["rows"] for name in known if name in results}
