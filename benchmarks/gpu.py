@@ -13,6 +13,7 @@ Parts, each written when it is done, the cheap ones first:
 * ``feeding``: the steps with batches at hand, read before each, and read meanwhile.
 * ``precision``: an LTH search in float32, again with every weight moved by its last bit, and in
   bfloat16: the first epoch in which cells and prunings part, and the default that follows.
+* ``retraining``: the val Dice of one cell, retrained in the same three ways.
 * ``patients``: what ``plan`` forecasts of a search, also of one with twice the batch, and a full
   and an LTH search as users run them: seconds, memory against the forecast, genes in common.
 
@@ -43,7 +44,8 @@ from benchmarks.memory_store import MemoryStore
 from benchmarks.plain_pcdarts import PlainPcDartsCell
 from benchmarks.sweeps import folder_options
 from distributed_iac.agreement import gene_agreement
-from distributed_iac.cell.implant import SearchNetwork
+from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
+from distributed_iac.cell.random_genotype import random_genotype
 from distributed_iac.cell.search_cell import SearchCell
 from distributed_iac.cell.supernet import SupernetCell
 from distributed_iac.cli.main import main as command_line
@@ -52,7 +54,13 @@ from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.cell import CellSettings
 from distributed_iac.config.load import load_config
 from distributed_iac.config.pruning import LTH
-from distributed_iac.config.training import AdamSettings, CudaGraphs, Precision, SearchSettings
+from distributed_iac.config.training import (
+    AdamSettings,
+    CudaGraphs,
+    Precision,
+    RetrainSettings,
+    SearchSettings,
+)
 from distributed_iac.data.batches.loader import Batch, Batches
 from distributed_iac.files import parse_json, write_json
 from distributed_iac.genotype import Genotype
@@ -62,7 +70,9 @@ from distributed_iac.phantom import make_phantom
 from distributed_iac.run.probe import LIBRARIES, probe
 from distributed_iac.training.bilevel import Bilevel
 from distributed_iac.training.features import FeatureCache
+from distributed_iac.training.retrain import retrained
 from distributed_iac.training.search import SearchStage
+from distributed_iac.training.supervised import SupervisedStage
 from distributed_iac.training.targets import TargetCoder
 
 ROOT = Path(__file__).parents[1]
@@ -294,6 +304,19 @@ def precision(scale: Scale) -> dict[str, Any]:
     return {"sizes": sizes, "default": default}
 
 
+def retraining(scale: Scale) -> dict[str, dict[str, float]]:
+    """Best val Dice of a random cell, retrained with its network; the control is as in a search."""
+    found = {}
+    for one in scale.sizes:
+        found[str(one)] = {
+            "float32": retrained_dice(one, scale, "float32"),
+            "last_bit": retrained_dice(one, scale, "float32", moved=True),
+            "bfloat16": retrained_dice(one, scale, "bfloat16"),
+        }
+        print(f"{one}: {found[str(one)]}", flush=True)
+    return found
+
+
 Compared = Mapping[str, int | None]
 
 
@@ -415,6 +438,7 @@ PARTS: Mapping[str, Callable[[Scale], Any]] = {
     "steps": steps,
     "feeding": feeding,
     "precision": precision,
+    "retraining": retraining,
     "patients": patients,
 }
 
@@ -526,6 +550,30 @@ def decided(one: Size, scale: Scale, way: Precision, *, moved: bool = False) -> 
         if report["converged"]:
             break
     return found
+
+
+def retrained_dice(one: Size, scale: Scale, way: Precision, *, moved: bool = False) -> float:
+    """Best val Dice of a retraining; arguments as of :func:`decided`."""
+    store = slices(one)
+    backbone = build_backbone(BasicUnetSettings(features="small"), 1, CLASSES)
+    cell = random_genotype(one.cell.topology, np.random.default_rng(0))
+    network = DerivedNetwork(backbone, cell, one.cell, torch.Generator().manual_seed(0))
+    if moved:
+        move_by_last_bit(network)
+    settings = RetrainSettings(epochs=scale.epochs, rates=(1.0,), precision=way)
+    stage = SupervisedStage(
+        network,
+        retrained(network, settings.unfreeze, rate=1.0),
+        store,
+        store.scheme,
+        settings,
+        batch_settings(one, scale.steps),
+        seed=0,
+        device=scale.device,
+    )
+    while not stage.done:
+        stage.step()
+    return float(stage.best.score)
 
 
 if __name__ == "__main__":

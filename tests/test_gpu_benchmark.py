@@ -23,7 +23,8 @@ def test_every_part_runs_dry_and_leaves_its_figures(tmp_path: Path) -> None:
     found = {name: results[name]["found"] for name in parts}
     sizes = [str(one) for one in gpu.TOY.sizes]
     assert all(list(found[name]) == sizes for name in ("steps", "feeding"))
-    assert list(found["precision"]["sizes"]) == sizes
+    assert list(found["precision"]["sizes"]) == list(found["retraining"]) == sizes
+    assert all(0 <= dice <= 1 for dice in found["retraining"][sizes[0]].values())
     assert set(found["steps"][sizes[0]]) == {"executed", "plain PC-DARTS"}
     assert found["patients"]["full"]["epochs"] == gpu.TOY.settings["search"]["epochs"]
     assert found["patients"]["forecast"]["memory"]["each"] >= 0
