@@ -2,7 +2,7 @@
 
 ::
 
-    trial_opening(job, settings, at), trial_result(metrics, ...), trial_closing("done", at, step)
+    trial_opening(settings, at), *trial_result(metrics, step, at), trial_closing("done", at)
 
 Every job's run is a session. Its metrics are scalars of the run under ``final/``, so that a
 session that is still running has none yet.
