@@ -84,11 +84,11 @@ def _chosen(run: RunConfig, names: Sequence[str] | None) -> list[DatasetSettings
 
 def _prepare_one(run: RunConfig, dataset: DatasetSettings) -> Preparation:
     from distributed_iac.cli.live_progress import preparing
-    from distributed_iac.data.formats.registry import read_source
+    from distributed_iac.data.formats.registry import read_dataset
     from distributed_iac.data.prepare.prepare import prepare_store
     from distributed_iac.nets.patch_fit import require_networks
 
-    source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+    source = read_dataset(dataset)
     with preparing(dataset.name) as progress:
         return prepare_store(
             source,

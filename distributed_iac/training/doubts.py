@@ -23,7 +23,7 @@ from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.owners import doubts as patients_doubted
 from distributed_iac.data.formats.owners import remedy_of_doubts
-from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.formats.registry import read_dataset
 from distributed_iac.data.prepare.source_files import UNREADABLE, describe_cases
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
@@ -96,7 +96,7 @@ def _marked_images(config: RunConfig, dataset: DatasetSettings) -> Iterator[tupl
                 voxels = json.loads(patiently((store / IMAGES).read_bytes))
                 yield from ((mark, name) for name, own in voxels.items() for mark in own.values())
         else:
-            source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+            source = read_dataset(dataset)
             cases = describe_cases(source, source.cases)
     except DataError:  # the job that opens it says why, with its own exit code
         return
@@ -176,7 +176,7 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
             told = _of_patients(dataset, patients)
             told = (*told, *store.doubts, *store.fingerprint.left_out, *_unseen_targets(store))
             return _Seen(card_of_store(store.fingerprint), told, folder)
-        source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+        source = read_dataset(dataset)
     except DataError:  # the job that opens it says why, with its own exit code
         return None
     others = [problem for problem in source.problems if problem.code != "alike_patients"]
