@@ -106,6 +106,20 @@ def _marked_images(config: RunConfig, dataset: DatasetSettings) -> Iterator[tupl
                 yield case["files"][path], name
 
 
+def networks_doubted(
+    config: RunConfig, dataset: DatasetSettings, card: NetworkCard
+) -> Iterator[str]:
+    """Say of a run's trained networks how their training differs from one of its data sets.
+
+    Raises:
+        ConfigError, CheckpointError: As :func:`network_doubted`.
+    """
+    for settings in config.backbones:
+        network = settings if dataset in config.data else named_for(settings, card)
+        for sentence in network_doubted(network, card):
+            yield f"{dataset.name}: {sentence}"
+
+
 def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
     """Say how a trained network's training differs from a store.
 
@@ -156,10 +170,7 @@ def _doubts(config: RunConfig) -> Iterator[str]:
         if seen is None:
             continue
         yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
-        for settings in config.backbones:
-            network = settings if dataset in config.data else named_for(settings, seen.card)
-            told = network_doubted(network, seen.card)
-            yield from (f"{dataset.name}: {sentence}" for sentence in told)
+        yield from networks_doubted(config, dataset, seen.card)
         if seen.store is not None:
             require_same_settings(seen.store, dataset)
     unknown = sorted(set(config.evaluation.tolerances_mm) - targets)
