@@ -42,6 +42,7 @@ import yaml
 from benchmarks.harness import RESULTS, as_json, measure, print_timings, write_result
 from benchmarks.memory_store import MemoryStore
 from benchmarks.plain_pcdarts import PlainPcDartsCell
+from benchmarks.supernet import Work
 from benchmarks.sweeps import folder_options
 from distributed_iac.agreement import gene_agreement
 from distributed_iac.cell.implant import DerivedNetwork, SearchNetwork
@@ -80,22 +81,21 @@ CLASSES = 3
 
 
 @dataclass(frozen=True)
-class Size:
-    """What a step computes on.
+class Size(Work):
+    """What a step computes on, through cells that search over all operations.
 
     Args:
-        side: Pixels along a slice's side.
-        batch: Slices.
-        cell: The cells.
+        nodes: Of a cell.
     """
 
-    side: int
-    batch: int
-    cell: CellSettings
+    nodes: int = 4
 
-    def __str__(self) -> str:
-        cell = f"width {self.cell.width}, K {self.cell.partial_channels}"
-        return f"{cell}, {self.batch} x {self.side} x {self.side}"
+    @property
+    def cell(self) -> CellSettings:
+        """The cells."""
+        return CellSettings(
+            width=self.width, partial_channels=self.partial_channels, nodes=self.nodes
+        )
 
 
 @dataclass(frozen=True)
@@ -125,15 +125,9 @@ class Scale:
     source: Path | None = None
 
 
-def size(side: int, batch: int, width: int, partial_channels: int, nodes: int = 4) -> Size:
-    """A size whose cells search over all operations."""
-    cell = CellSettings(width=width, partial_channels=partial_channels, nodes=nodes)
-    return Size(side, batch, cell)
-
-
 CARD = Scale(
     torch.device("cuda"),
-    (size(80, 8, 8, 1), size(160, 16, 16, 4), size(256, 16, 32, 4)),
+    (Size(8, 1, 8, 80), Size(16, 4, 16, 160), Size(32, 4, 16, 256)),
     repetitions=15,
     epochs=12,
     steps=20,
@@ -147,13 +141,13 @@ CARD = Scale(
 CPU = replace(
     CARD,
     device=torch.device("cpu"),
-    sizes=(size(32, 4, 8, 1, nodes=2), size(48, 4, 8, 1), size(64, 4, 16, 4)),
+    sizes=(Size(8, 1, 4, 32, nodes=2), Size(8, 1, 4, 48), Size(16, 4, 4, 64)),
     repetitions=3,
     steps=10,
 )
 TOY = Scale(
     torch.device("cpu"),
-    (size(32, 2, 4, 2, nodes=1),),
+    (Size(4, 2, 2, 32, nodes=1),),
     repetitions=1,
     epochs=2,
     steps=2,

@@ -7,7 +7,8 @@
     timings["store"].median                           # seconds a call
     slowdown(timings["npy"], timings["store"]).median # 2.0: npy takes twice as long
     print_timings("one slice", timings, reference="store")
-    write_result("store", settings={...}, results={"slice": as_json(timings, "store")})
+    results = {"slice": as_json(timings, "store")}
+    write_result("store", settings={...}, results=results, packages=("h5py",))
 
 Repetitions are interleaved: every repetition times every candidate once, in an order of its own,
 so that a busy minute of the machine hits all of them. A ratio is the median of the ratios within

@@ -2,7 +2,8 @@
 
 ::
 
-    steps = network_steps(batch=4, side=48, cell=CellSettings(width=8, partial_channels=1))
+    cell = CellSettings(width=8, partial_channels=1)
+    steps = network_steps(batch=4, side=48, cell=cell, discrete=structure)
     steps["search, weights"]()
 
 Part of ``benchmarks.supernet``, which times them. A step is loss and gradients; optimisers are

@@ -71,25 +71,23 @@ def rank_agreement(
     first: FloatArray,
     second: FloatArray,
     rng: np.random.Generator,
-    measure: Literal["spearman", "kendall"] = "spearman",
     draws: int = 1000,
 ) -> Correlation:
-    """Correlate the order of the operations other than ``none``, edge by edge.
+    """Correlate the order of the operations other than ``none``, edge by edge (Spearman's rho).
 
     Args:
         first: ``(R, O)`` importance; compare searches before anything was pruned, for the pruned
             tie at zero.
         second: The same rows of another search.
         rng: Of the permutations of the second side's operations.
-        measure: Spearman's rho or Kendall's tau-b; ties get mean ranks.
         draws: How many permutations.
     """
     a, b = _pair(first, second)
     a, b = a[:, NONE + 1 :], b[:, NONE + 1 :]
-    mine = _directions(a, measure)
-    observed = float((mine * _directions(b, measure)).sum(axis=-1).mean())
+    mine = _directions(a)
+    observed = float((mine * _directions(b)).sum(axis=-1).mean())
     permuted = rng.permuted(np.broadcast_to(b, (draws, *b.shape)), axis=2)
-    by_chance = (mine * _directions(permuted, measure)).sum(axis=-1).mean(axis=-1)
+    by_chance = (mine * _directions(permuted)).sum(axis=-1).mean(axis=-1)
     as_much = int((by_chance >= observed - 1e-12).sum())
     return Correlation(observed, len(a), (as_much + 1) / (draws + 1))
 
@@ -108,13 +106,9 @@ def _binomial(same: int, total: int, probability: float) -> Match:
     return Match(same, total, total * probability, tail)
 
 
-def _directions(values: FloatArray, measure: Literal["spearman", "kendall"]) -> FloatArray:
+def _directions(values: FloatArray) -> FloatArray:
     """Unit vectors whose inner product is the rank correlation; zero where all values tie."""
-    if measure == "spearman":
-        raw = stats.rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2
-    else:
-        first, second = np.triu_indices(values.shape[-1], k=1)
-        raw = np.sign(values[..., first] - values[..., second])
+    raw = stats.rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2  # ties get mean ranks
     length = np.linalg.norm(raw, axis=-1, keepdims=True)
     unit: FloatArray = np.divide(raw, length, out=np.zeros_like(raw), where=length > 0)
     return unit

@@ -2,7 +2,7 @@
 
 Importing this package is cheap: it loads neither torch nor ray. Import the room you need::
 
-    from distributed_iac.config import load_config
+    from distributed_iac.config.load import load_config
     from distributed_iac.data.store import Store
 """
 

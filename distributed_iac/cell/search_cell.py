@@ -2,7 +2,7 @@
 
 ::
 
-    cell = SupernetCell(SearchCellShape(topology, in_channels=(32, 64), width=32, partial=4))
+    cell = SupernetCell(SearchCellShape(topology, (32, 64), width=32, partial_channels=4))
     cell.restrict(cell.structure.without_operation(3, "none"))
     cell.relax(partial_channels=2)              # the operations that are left see more channels
     nodes = cell([skip, decoder], operation_weights, edge_weights)      # (B, nodes * C, H, W)

@@ -31,7 +31,7 @@ def load_settled(path: Path, overrides: Sequence[str]) -> RunConfig:
         ConfigError: It asks for what cannot be, such as patches too small for its networks.
     """
     from distributed_iac.config.load import load_config
-    from distributed_iac.headroom.best_cell import more_than_exist
+    from distributed_iac.jobs.random_cells import more_than_exist
     from distributed_iac.nets.custom_check import require_custom
     from distributed_iac.nets.follow import follow_backbones
     from distributed_iac.nets.patch_fit import require_given_patches

@@ -3,7 +3,7 @@
 ::
 
     seconds = seconds_of("8h")
-    epochs = fitted(config, seconds)            # Epochs(search=23, retrain=12)
+    epochs = fitted(config, epoch_seconds, seconds)         # Epochs(search=23, retrain=12)
 
 What an epoch takes is measured on this machine, as by ``plan``; jobs are taken to run all their
 epochs, as many at a time as fit here.

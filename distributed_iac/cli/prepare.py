@@ -55,7 +55,8 @@ def prepare_stores(run: RunConfig, datasets: Sequence[str] | None = None) -> Non
     Raises:
         DataError: Of the last data set that cannot be prepared; the others' have been printed.
     """
-    from distributed_iac.training.doubts import require_other_images
+    from distributed_iac.nets.trained import card_of_store
+    from distributed_iac.training.doubts import networks_doubted, require_other_images
 
     require_other_images(run)
     failures: list[DistributedIacError] = []
@@ -63,7 +64,8 @@ def prepare_stores(run: RunConfig, datasets: Sequence[str] | None = None) -> Non
         try:
             done = _prepare_one(run, dataset)
             typer.echo(_summary(dataset.name, done))
-            _tell_of_networks(run, dataset, done)
+            for sentence in networks_doubted(run, dataset, card_of_store(done.fingerprint)):
+                typer.echo(f"warning: {sentence}", err=True)
         except DistributedIacError as failure:
             failures.append(failure)
     # One data set's fault does not cost a night's work on the others.
@@ -84,11 +86,11 @@ def _chosen(run: RunConfig, names: Sequence[str] | None) -> list[DatasetSettings
 
 def _prepare_one(run: RunConfig, dataset: DatasetSettings) -> Preparation:
     from distributed_iac.cli.live_progress import preparing
-    from distributed_iac.data.formats.registry import read_source
+    from distributed_iac.data.formats.registry import read_dataset
     from distributed_iac.data.prepare.prepare import prepare_store
     from distributed_iac.nets.patch_fit import require_networks
 
-    source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+    source = read_dataset(dataset)
     with preparing(dataset.name) as progress:
         return prepare_store(
             source,
@@ -99,20 +101,6 @@ def _prepare_one(run: RunConfig, dataset: DatasetSettings) -> Preparation:
             progress,
             lambda recipe: require_networks(run, dataset, recipe.patch, recipe.spacing),
         )
-
-
-def _tell_of_networks(run: RunConfig, dataset: DatasetSettings, done: Preparation) -> None:
-    """Warn of trained networks that expect something else than the store has."""
-    if not any(settings.is_trained for settings in run.backbones):
-        return
-    from distributed_iac.nets.trained import card_of_store, named_for
-    from distributed_iac.training.doubts import network_doubted
-
-    card = card_of_store(done.fingerprint)
-    for settings in run.backbones:
-        network = settings if dataset in run.data else named_for(settings, card)
-        for sentence in network_doubted(network, card):
-            typer.echo(f"warning: {dataset.name}: {sentence}", err=True)
 
 
 def _summary(name: str, done: Preparation) -> str:

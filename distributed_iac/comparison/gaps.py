@@ -2,7 +2,7 @@
 
 ::
 
-    gaps(job_rows, patient_rows, settings, labels=("full", "plain"))
+    gaps(job_rows, patient_rows, settings, labels=("full", "plain"), planned_epochs=200)
 
 A report about half a sweep must say that it is half a sweep.
 """

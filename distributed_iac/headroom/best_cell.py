@@ -2,7 +2,6 @@
 
 ::
 
-    log_genotypes(CellTopology(2, 4))           # 20.8: about 1e9 cells
     most_of_all(spread=0.004, log_count=20.8)   # 0.026
     expected_best(4)                            # 1.03 standard deviations above the mean
 """
@@ -10,45 +9,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 from scipy import integrate, stats
 
-from distributed_iac.config.run import RunConfig
-from distributed_iac.genotype import OPERATIONS, CellTopology
 from distributed_iac.importance.arrays import FloatArray
-
-
-def log_genotypes(topology: CellTopology, cells: int = 1) -> float:
-    """Natural logarithm of the number of genotypes that a search chooses from.
-
-    Args:
-        topology: Of a cell.
-        cells: How many cells of their own a network has.
-    """
-    operations = len(OPERATIONS) - 1  # all but none
-    return cells * sum(
-        math.log(math.comb(target, topology.kept_per_node(target)))
-        + topology.kept_per_node(target) * math.log(operations)
-        for target in topology.targets
-    )
-
-
-def more_than_exist(config: RunConfig) -> Iterator[str]:
-    """Random cells that a run asks for beyond all that there are, a sentence each."""
-    asked = {"headroom.cells": config.headroom.cells}
-    if "random_search" in config.controls:
-        asked["comparison.random_cells"] = config.comparison.random_cells
-    shared = [one.cell for one in config.views.values() if one.cell.genotype_scope == "shared"]
-    fewest = min((log_genotypes(one.topology) for one in shared), default=math.inf)
-    for name, count in asked.items():
-        if math.log(count) > fewest + 1e-9:
-            yield (
-                f"{name} asks for {count} random cells where there are {math.exp(fewest):.0f}: "
-                "some are drawn more than once, and trained to the same"
-            )
 
 
 def most_of_all(spread: FloatArray | float, log_count: float) -> FloatArray:

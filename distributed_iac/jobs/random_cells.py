@@ -6,6 +6,7 @@
     RandomCell(seed=0, number=2).job_name(trained_with=1)       # "random.2.seed0"
     random_cell("random", seed=3)                               # RandomCell(3, 1)
     crossed_cells((0, 1, 2), 4)                                 # cells for every seed to train
+    log_genotypes(CellTopology(2, 4))                           # 20.8: about 1e9 cells
 
 A cell is drawn from a seed and a number. Whoever wants the same cell with the same seed gets the
 same job, so ``random``, ``random_search`` and ``headroom`` share theirs.
@@ -13,9 +14,13 @@ same job, so ``random``, ``random_search`` and ``headroom`` share theirs.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from distributed_iac.config.run import RunConfig
+from distributed_iac.genotype import OPERATIONS, CellTopology
 
 _NAME = re.compile(r"random(?:\.([1-9][0-9]*)(?:\.seed([0-9]+))?)?")
 
@@ -77,3 +82,33 @@ def crossed_seeds(seeds: Sequence[int], count: int) -> tuple[int, ...]:
     """A number of seeds: those given first, then the smallest others."""
     others = (seed for seed in range(count + len(seeds)) if seed not in seeds)
     return (*seeds, *others)[:count]
+
+
+def log_genotypes(topology: CellTopology, cells: int = 1) -> float:
+    """Natural logarithm of the number of genotypes that a search chooses from.
+
+    Args:
+        topology: Of a cell.
+        cells: How many cells of their own a network has.
+    """
+    operations = len(OPERATIONS) - 1  # all but none
+    return cells * sum(
+        math.log(math.comb(target, topology.kept_per_node(target)))
+        + topology.kept_per_node(target) * math.log(operations)
+        for target in topology.targets
+    )
+
+
+def more_than_exist(config: RunConfig) -> Iterator[str]:
+    """Random cells that a run asks for beyond all that there are, a sentence each."""
+    asked = {"headroom.cells": config.headroom.cells}
+    if "random_search" in config.controls:
+        asked["comparison.random_cells"] = config.comparison.random_cells
+    shared = [one.cell for one in config.views.values() if one.cell.genotype_scope == "shared"]
+    fewest = min((log_genotypes(one.topology) for one in shared), default=math.inf)
+    for name, count in asked.items():
+        if math.log(count) > fewest + 1e-9:
+            yield (
+                f"{name} asks for {count} random cells where there are {math.exp(fewest):.0f}: "
+                "some are drawn more than once, and trained to the same"
+            )

@@ -2,7 +2,7 @@
 
 ::
 
-    backbone = build(DynUnetSettings(), 1, 4, Fingerprint2d((256, 224), (1.56, 1.56)))
+    backbone = build(DynUnetSettings(), Wanted(1, 4, Fingerprint2d((256, 224), (1.56, 1.56))))
     [tap.stride for tap in backbone.taps]       # [16, 8, 4, 2, 1]
     backbone.training_outputs(x)                # with supervised_scales="all": five scales
 

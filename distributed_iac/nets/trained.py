@@ -19,7 +19,7 @@ from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.difference import first_difference
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.contract import LabelScheme, Source
-from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.formats.registry import read_dataset
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.manifest import MANIFEST
@@ -136,7 +136,7 @@ def card_of_data(config: RunConfig, dataset: DatasetSettings) -> NetworkCard | N
         return card_of_store(Store.open(folder).fingerprint)
     if not dataset.source.exists():
         return None
-    source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+    source = read_dataset(dataset)
     return card_of_source(source)
 
 

@@ -103,18 +103,15 @@ def rician(image: FloatArray, sigma: float, rng: np.random.Generator) -> FloatAr
     return magnitude
 
 
-def ct_noise(
-    image: FloatArray, sigma: float, rng: np.random.Generator, grain: float = 0.5
-) -> FloatArray:
+def ct_noise(image: FloatArray, sigma: float, rng: np.random.Generator) -> FloatArray:
     """Add Gaussian noise that is correlated within the slice, as filtered back-projection does.
 
     Args:
         image: Volume [slice, row, column] in HU.
         sigma: Standard deviation in HU.
         rng: Source of the noise.
-        grain: In-plane correlation as the standard deviation of a blur, in voxels.
     """
     white = rng.standard_normal(image.shape, dtype=np.float32)
-    noise = ndimage.gaussian_filter(white, (0.0, grain, grain), mode="wrap")
+    noise = ndimage.gaussian_filter(white, (0.0, 0.5, 0.5), mode="wrap")  # voxels, our choice
     noisy: FloatArray = image + np.float32(sigma) * noise / noise.std()
     return noisy

@@ -2,7 +2,7 @@
 
 ::
 
-    plan = PhantomPlan(patients=8, seed=0, size="small")
+    plan = PhantomPlan(patients=8, seed=0, size="small", release="2021")
     rng = plan.rng(17)                # the same for patient 17, however many patients there are
 """
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from distributed_iac.comparison.bootstrap import Interval
 from distributed_iac.comparison.compare import Comparison
@@ -21,7 +21,7 @@ from distributed_iac.comparison.speed import SpeedUp
 from distributed_iac.report.notes import Note, NotePlace, notes_of
 from distributed_iac.report.tables import UNKNOWN, Cell, Table
 
-_METRIC_NAMES: dict[Metric, str] = {"dice": "Dice", "hd95": "HD95 (mm)"}
+METRIC_NAMES: Mapping[Metric, str] = {"dice": "Dice", "hd95": "HD95 (mm)"}
 
 
 def paper_tables(comparison: Comparison) -> dict[str, Table]:
@@ -71,14 +71,14 @@ def patient_table(comparison: Comparison, metric: Metric) -> Table:
     own = [one for one in comparison.contrasts if one.metric == metric and one.target == MEAN]
     margin = settings.dice_margin if metric == "dice" else settings.hd95_margin
     title = (
-        f"Patient-level {_METRIC_NAMES[metric]} of {settings.candidate} and its paired difference "
+        f"Patient-level {METRIC_NAMES[metric]} of {settings.candidate} and its paired difference "
         f"with {settings.confidence:.0%} interval"
     )
     columns = (
         "group", "against", "patients", "seeds", settings.candidate, "other", "difference",
         "p (Holm)", f"within {margin:g}",
     )  # fmt: skip
-    rows = tuple(_patient_row(one) for one in own)
+    rows = tuple((one.group, one.against, *figures_of(one)) for one in own)
     places = [(NotePlace(one.group, one.against), one) for one in own]
     return Table(title, columns, rows, notes_on(places, margin) if own else ())
 
@@ -174,11 +174,10 @@ def _record(one: Contrast) -> tuple[Cell, ...]:
     )  # fmt: skip
 
 
-def _patient_row(one: Contrast) -> tuple[Cell, ...]:
+def figures_of(one: Contrast) -> tuple[Cell, ...]:
+    """What a contrast found: patients, seeds, both means, their difference, p and verdict."""
     p_value = one.test.p_value if one.p_holm is None else one.p_holm
     return (
-        one.group,
-        one.against,
         one.patients,
         len(one.seeds) or None,
         one.candidate_mean,

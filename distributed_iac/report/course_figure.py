@@ -2,7 +2,8 @@
 
 ::
 
-    figure = course_figure([SearchCourse("full", 0, rows), SearchCourse("lth", 0, rows)], tau=0.02)
+    courses = [SearchCourse("full", 0, rows), SearchCourse("lth", 0, rows)]
+    figure = course_figure(courses, ("full", "lth"), tau=0.02)
     figure.savefig("course.png")
 
 One colour an arm, one line a seed; a dot where a search ended.

@@ -23,11 +23,11 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
 from distributed_iac.data.store.manifest import MANIFEST
 from distributed_iac.genotype import Genotype
-from distributed_iac.headroom.best_cell import log_genotypes
 from distributed_iac.headroom.measured import Trial
 from distributed_iac.importance.arrays import FloatArray
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.plan import headroom_cells
+from distributed_iac.jobs.random_cells import log_genotypes
 from distributed_iac.run.reading import reading
 from distributed_iac.run.result import read_result
 from distributed_iac.run.work.contract import VALIDATION

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from distributed_iac.comparison.contrast import Contrast
 from distributed_iac.comparison.pairing import MEAN, Metric
 from distributed_iac.comparison.variants import VariantContrast
 from distributed_iac.config.overrides import described
 from distributed_iac.jobs.job import group_name
-from distributed_iac.report.comparison_tables import difference_text, notes_on
+from distributed_iac.report.comparison_tables import METRIC_NAMES, figures_of, notes_on
 from distributed_iac.report.notes import NotePlace
 from distributed_iac.report.page.blocks import Block, Listing, Prose, Section, ShownTable
 from distributed_iac.report.run_record import RunRecord
 from distributed_iac.report.tables import Cell, Table
-
-METRIC_NAMES: Mapping[Metric, str] = {"dice": "Dice", "hd95": "HD95 (mm)"}
 
 
 def variant_tables(record: RunRecord) -> dict[str, Table]:
@@ -77,21 +74,8 @@ def difference_table(record: RunRecord, metric: Metric) -> Table:
 
 
 def _row(one: VariantContrast) -> tuple[Cell, ...]:
-    found: Contrast = one.contrast
-    p_value = found.test.p_value if found.p_holm is None else found.p_holm
-    return (
-        found.candidate,
-        found.against,
-        one.label,
-        found.group,
-        found.patients,
-        len(found.seeds) or None,
-        found.candidate_mean,
-        found.against_mean,
-        " ".join(difference_text(found)).rstrip(),
-        f"{p_value:.2g}",
-        found.equivalence.verdict,
-    )
+    found = one.contrast
+    return (found.candidate, found.against, one.label, found.group, *figures_of(found))
 
 
 def ranking_table(record: RunRecord) -> Table:

@@ -110,7 +110,7 @@ class Artifacts:
 
         Args:
             digest: What they were made from.
-            folder: Files, with a ``result.json`` of ``work/result.py`` that lists them.
+            folder: Files, with a ``result.json`` of ``run/result.py`` that lists them.
 
         Raises:
             RunError: There is no ``result.json``.

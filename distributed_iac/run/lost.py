@@ -5,7 +5,7 @@
     lost = find_lost(folder.plan(), replay.jobs)
     if lost:
         print(lost.sentence)                # the results of 2 finished jobs are lost: ...
-    require_no_less(folder, lost)           # before tables are written over
+    require_no_less(folder, lost, began)    # before tables are written over
 
 A run that was copied without its results is the common case.
 """

@@ -3,7 +3,7 @@
 ::
 
     folder = SweepFolder(Path("runs/acdc"))
-    folder.describe(SweepPlan(graph, artifacts="runs/artifacts", resources=...))
+    folder.describe(SweepPlan(graph, artifacts="runs/artifacts", reserved=...))
     with folder.claimed(): ...          # one driver at a time
     folder.plan().graph
 

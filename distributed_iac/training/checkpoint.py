@@ -2,7 +2,7 @@
 
 ::
 
-    write_checkpoint(path, {"kind": "search", "job": key, "stage": stage.state_dict()})
+    path.write_bytes(checkpoint_bytes({"kind": "search", "stage": stage.state_dict()}))
     state = read_checkpoint(path)
 
 A checkpoint is a ``torch.save`` archive followed by the SHA-256 of its bytes, so that a torn or
@@ -22,7 +22,6 @@ from typing import Any
 import torch
 
 from distributed_iac.errors import CheckpointError
-from distributed_iac.files import write_atomically
 from distributed_iac.transient import patiently
 from distributed_iac.versions import CHECKPOINT, require_version, versioned
 
@@ -35,15 +34,6 @@ def checkpoint_bytes(state: Mapping[str, Any]) -> bytes:
     torch.save(versioned(CHECKPOINT, state), buffer)
     data = buffer.getvalue()
     return data + hashlib.sha256(data).digest()
-
-
-def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically.
-
-    Raises:
-        OSError: Disk full or folder unwritable; an earlier checkpoint at ``path`` survives.
-    """
-    write_atomically(path, checkpoint_bytes(state))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.formats.owners import doubts as patients_doubted
 from distributed_iac.data.formats.owners import remedy_of_doubts
-from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.formats.registry import read_dataset
 from distributed_iac.data.prepare.source_files import UNREADABLE, describe_cases
 from distributed_iac.data.problems import warnings_in_brief
 from distributed_iac.data.splits.split import PARTS
@@ -96,7 +96,7 @@ def _marked_images(config: RunConfig, dataset: DatasetSettings) -> Iterator[tupl
                 voxels = json.loads(patiently((store / IMAGES).read_bytes))
                 yield from ((mark, name) for name, own in voxels.items() for mark in own.values())
         else:
-            source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+            source = read_dataset(dataset)
             cases = describe_cases(source, source.cases)
     except DataError:  # the job that opens it says why, with its own exit code
         return
@@ -104,6 +104,20 @@ def _marked_images(config: RunConfig, dataset: DatasetSettings) -> Iterator[tupl
         for path in dict.fromkeys(path for _, path, _ in case["channels"]):
             if case["files"][path] != UNREADABLE:
                 yield case["files"][path], name
+
+
+def networks_doubted(
+    config: RunConfig, dataset: DatasetSettings, card: NetworkCard
+) -> Iterator[str]:
+    """Say of a run's trained networks how their training differs from one of its data sets.
+
+    Raises:
+        ConfigError, CheckpointError: As :func:`network_doubted`.
+    """
+    for settings in config.backbones:
+        network = settings if dataset in config.data else named_for(settings, card)
+        for sentence in network_doubted(network, card):
+            yield f"{dataset.name}: {sentence}"
 
 
 def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
@@ -156,10 +170,7 @@ def _doubts(config: RunConfig) -> Iterator[str]:
         if seen is None:
             continue
         yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
-        for settings in config.backbones:
-            network = settings if dataset in config.data else named_for(settings, seen.card)
-            told = network_doubted(network, seen.card)
-            yield from (f"{dataset.name}: {sentence}" for sentence in told)
+        yield from networks_doubted(config, dataset, seen.card)
         if seen.store is not None:
             require_same_settings(seen.store, dataset)
     unknown = sorted(set(config.evaluation.tolerances_mm) - targets)
@@ -176,7 +187,7 @@ def _look_at(config: RunConfig, dataset: DatasetSettings) -> _Seen | None:
             told = _of_patients(dataset, patients)
             told = (*told, *store.doubts, *store.fingerprint.left_out, *_unseen_targets(store))
             return _Seen(card_of_store(store.fingerprint), told, folder)
-        source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+        source = read_dataset(dataset)
     except DataError:  # the job that opens it says why, with its own exit code
         return None
     others = [problem for problem in source.problems if problem.code != "alike_patients"]

@@ -22,7 +22,7 @@ from distributed_iac.config.run import RunConfig
 from distributed_iac.config.split import SplitSettings
 from distributed_iac.data.contract import Source
 from distributed_iac.data.formats.nnunet_splits import SPLITS, FoldCases, find_splits, read_fold
-from distributed_iac.data.formats.registry import read_source, source_root
+from distributed_iac.data.formats.registry import read_dataset, source_root
 from distributed_iac.data.prepare.request import usable_cases
 from distributed_iac.data.splits.split import PARTS, Split, split_patients
 from distributed_iac.data.store import Store
@@ -62,7 +62,7 @@ def settle_folds(config: RunConfig) -> Settled:
     def settle(dataset: DatasetSettings) -> DatasetSettings:
         if not networks or not dataset.source.exists():
             return dataset
-        source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+        source = read_dataset(dataset)
         settled, note = _follow(dataset, source, networks)
         notes.extend([f"{dataset.name}: {note}"] if note else [])
         notes.extend(_doubts(settled, source, networks))
@@ -217,7 +217,7 @@ def _folds(dataset: DatasetSettings, network: NnUnetSettings) -> Iterator[FoldCa
         return
     paths = [path for path in (dataset.split.file,) if path is not None and path.is_file()]
     if dataset.source.exists():
-        paths += find_splits(source_root(dataset.source, dataset.format), os.environ)
+        paths += find_splits(source_root(dataset), os.environ)
     for path in dict.fromkeys(paths):
         found = read_fold(path, network.fold)
         if found is not None:

@@ -8,8 +8,7 @@
     torch.save(stage.state_dict(), path)
 
 A stage knows neither clock nor scheduler nor terminal: whoever runs it measures time, writes
-checkpoints and shows progress. The local runner (``run/local.py``) and the Ray trainable
-run any stage alike.
+checkpoints and shows progress. ``run/job_run.py`` runs any stage, with Ray and without.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 ::
 
-    reserved = reserve(config.sweep.resources, Capacity(cpus=16, gpus=2), device="auto")
-    reserved["search"].gpus             # 1.0
-    request = tune_request(reserved)    # for tune.with_resources
+    capacity = Capacity(cpus=16, gpus=2, memory=64e9)
+    reserved = reserve(config.sweep.resources, capacity, device="auto")
+    reserved["search"].gpus                     # 1.0
+    request = tune_request(reserved, kinds)     # for tune.with_resources
 """
 
 from __future__ import annotations

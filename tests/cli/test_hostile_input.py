@@ -33,7 +33,7 @@ import yaml
 from distributed_iac.cli.live_progress import StageProgress
 from distributed_iac.cli.main import main
 from distributed_iac.data.store.identity import content_key
-from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.checkpoint import checkpoint_bytes, read_checkpoint
 
 Spoil = Callable[[Path], object]
 """What it returns is kept until the command has ended."""
@@ -1360,7 +1360,7 @@ def edit_json(path: Path, edit: Callable[[dict[str, dict[str, object]]], object]
 
 def newer_checkpoints(here: Path) -> None:
     for path in checkpoints(here):
-        write_checkpoint(path, {**read_checkpoint(path), "format_version": 99})
+        path.write_bytes(checkpoint_bytes({**read_checkpoint(path), "format_version": 99}))
 
 
 VERSIONS = (

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from distributed_iac.config.comparison import ComparisonSettings
-from distributed_iac.genotype import CellTopology
-from distributed_iac.headroom.best_cell import expected_best, log_genotypes, most_of_all
+from distributed_iac.headroom.best_cell import expected_best, most_of_all
 from distributed_iac.headroom.power import POWER, Spread, smallest_difference
 from distributed_iac.headroom.visible import Visible
 from distributed_iac.importance.arrays import FloatArray
@@ -81,12 +80,6 @@ def test_where_nothing_varies_everything_is_seen_and_where_nothing_repeats_nothi
     assert smallest(Spread(0.0, 0.0, 0.0), 3, 20) == 0.0
     assert smallest_difference(Spread(1.0, 1.0, 1.0), 1, 1, 0.95) is None
     assert smallest(Spread(0.0, 9.0, 1.0), 2, 1) > smallest(Spread(0.0, 0.0, 1.0), 3, 1)
-
-
-def test_genotypes_are_counted() -> None:
-    assert math.exp(log_genotypes(CellTopology(1, 1))) == pytest.approx(7)
-    assert math.exp(log_genotypes(CellTopology(2, 2))) == pytest.approx(49 * 3 * 49)
-    assert log_genotypes(CellTopology(2, 2), 3) == pytest.approx(3 * math.log(49 * 3 * 49))
 
 
 @pytest.mark.parametrize("count", [2, 4, 100, 5000])

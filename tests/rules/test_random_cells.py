@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distributed_iac.genotype import CellTopology
 from distributed_iac.jobs.random_cells import (
     RandomCell,
     crossed_cells,
     crossed_seeds,
+    log_genotypes,
     own_cells,
     random_cell,
 )
@@ -52,3 +56,9 @@ def test_cells_of_a_crossed_design_are_different_and_each_is_its_own_seeds_somew
     assert all(cell.seed in trained for cell in crossed)
     most = -(-cells // count)
     assert {cell.number for cell in crossed} == set(range(1, most + 1))
+
+
+def test_genotypes_are_counted() -> None:
+    assert math.exp(log_genotypes(CellTopology(1, 1))) == pytest.approx(7)
+    assert math.exp(log_genotypes(CellTopology(2, 2))) == pytest.approx(49 * 3 * 49)
+    assert log_genotypes(CellTopology(2, 2), 3) == pytest.approx(3 * math.log(49 * 3 * 49))

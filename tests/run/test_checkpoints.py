@@ -9,7 +9,7 @@ from pyarrow import fs
 from distributed_iac import versions
 from distributed_iac.errors import RunError
 from distributed_iac.run.checkpoints import SLOTS, JobCheckpoints
-from distributed_iac.training.checkpoint import write_checkpoint
+from distributed_iac.training.checkpoint import checkpoint_bytes
 
 
 def states(count: int) -> list[dict[str, object]]:
@@ -106,9 +106,10 @@ def test_a_checkpoint_of_a_newer_release_is_not_passed_over(place: str) -> None:
 
 def older(folder: Path, **epochs: int) -> JobCheckpoints:
     """A job's checkpoints, where `search` of 0.1.0 has left some in the job's own folder."""
+    (folder / "job").mkdir(exist_ok=True)
     for name, epoch in epochs.items():
         state = {"identity": "acdc/net/pretrain 5f0c", "stage": {"epoch": epoch}, "rows": []}
-        write_checkpoint(folder / "job" / f"{name}.pt", state)
+        (folder / "job" / f"{name}.pt").write_bytes(checkpoint_bytes(state))
     return JobCheckpoints(str(folder / "checkpoints"), folder / "job")
 
 

@@ -42,7 +42,7 @@ from distributed_iac.run.work.contract import WEIGHTS
 from distributed_iac.run.work.evaluate import val_dice, write_test_scores
 from distributed_iac.run.work.search import SearchWork
 from distributed_iac.run.work.train import TrainingWork
-from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.checkpoint import checkpoint_bytes, read_checkpoint
 from distributed_iac.training.group import Group
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.outputs import read_weights
@@ -289,7 +289,7 @@ def test_a_saved_stage_of_every_kind_continues(finished: LocalSweep, tmp_path: P
         job = finished.graph[f"acdc/{name}"]
         first, second = (build_work(finished.config, job, artifacts) for _ in range(2))
         report = first.stage.step()
-        write_checkpoint(tmp_path / "last.pt", first.stage.state_dict())
+        (tmp_path / "last.pt").write_bytes(checkpoint_bytes(first.stage.state_dict()))
         second.stage.load_state_dict(read_checkpoint(tmp_path / "last.pt"))
         assert (second.stage.epoch, second.stage.done) == (1, first.stage.done)
         if isinstance(second, TrainingWork):

@@ -15,7 +15,7 @@ from distributed_iac.config.batches import BatchSettings
 from distributed_iac.config.training import AdamSettings, RetrainSettings, SgdSettings
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.checkpoint import checkpoint_bytes, read_checkpoint
 from distributed_iac.training.rates import RatesStage
 from distributed_iac.training.retrain import adapted
 from distributed_iac.training.supervised import SupervisedStage
@@ -104,7 +104,7 @@ def test_save_load_step_equals_step(build: Build, tmp_path: Path, interrupted: i
     expected = run(straight)
     first = RatesStage(build, (1.0, 0.1))
     rows = [dict(first.step().values) for _ in range(interrupted)]
-    write_checkpoint(tmp_path / "a.pt", first.state_dict())
+    (tmp_path / "a.pt").write_bytes(checkpoint_bytes(first.state_dict()))
     second = RatesStage(build, (1.0, 0.1))
     second.load_state_dict(read_checkpoint(tmp_path / "a.pt"))
     assert second.epoch == interrupted

@@ -23,7 +23,7 @@ from distributed_iac.data.contract import LabelScheme
 from distributed_iac.errors import RunError
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.checkpoint import checkpoint_bytes, read_checkpoint
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.stage import StepReport
 from distributed_iac.training.step_runner import EagerRunner, GraphedRunner
@@ -108,7 +108,7 @@ def test_save_load_step_equals_step_also_across_prunings(
     rows = [dict(report.values) for report in run(straight)]
     first = build(cell=cell)
     head = [dict(report.values) for report in run(first, cut)]
-    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    (tmp_path / "c.pt").write_bytes(checkpoint_bytes(first.state_dict()))
     second = build(cell=cell)
     second.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
     tail = [dict(report.values) for report in run(second)]
@@ -129,7 +129,7 @@ def test_save_load_step_equals_step_also_across_relaxations(
     assert [report["partial_channels"] for report in reports] == [4, 4, 2, 1, 1, 1, 1]
     first = build(cell=RELAXING, settings=settings)
     run(first, cut)
-    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    (tmp_path / "c.pt").write_bytes(checkpoint_bytes(first.state_dict()))
     second = build(cell=RELAXING, settings=settings)
     second.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
     tail = run(second)
@@ -161,7 +161,7 @@ def test_kept_features_change_nothing_but_the_time(
     assert plain.features.held == plain.features.hits == 0
     first = build(settings=settings, batches=batches)
     head = run(first, 3)
-    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    (tmp_path / "c.pt").write_bytes(checkpoint_bytes(first.state_dict()))
     cached.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
     assert same([dict(r.values) for r in head + run(cached)], [dict(r.values) for r in reports])
     assert same(cached.state_dict(), plain.state_dict())

@@ -22,7 +22,7 @@ from distributed_iac.config.training import (
 from distributed_iac.data.contract import LabelScheme
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.contract import Backbone
-from distributed_iac.training.checkpoint import read_checkpoint, write_checkpoint
+from distributed_iac.training.checkpoint import checkpoint_bytes, read_checkpoint
 from distributed_iac.training.memory import OutOfMemoryError
 from distributed_iac.training.retrain import retrained
 from distributed_iac.training.supervised import SupervisedStage
@@ -98,7 +98,7 @@ def test_save_load_step_equals_step(
     rows = finish(straight)
     first = build()
     head = dict(first.step().values)
-    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    (tmp_path / "c.pt").write_bytes(checkpoint_bytes(first.state_dict()))
     second = build()
     second.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
     assert [head, *finish(second)] == rows
@@ -210,7 +210,7 @@ def test_parts_are_remembered_by_a_checkpoint(
     first, second = pretrain(), pretrain()
     small_gpu(first.network, 2)
     first.step()
-    write_checkpoint(tmp_path / "c.pt", first.state_dict())
+    (tmp_path / "c.pt").write_bytes(checkpoint_bytes(first.state_dict()))
     second.load_state_dict(read_checkpoint(tmp_path / "c.pt"))
     assert second.splitter.parts == 2
 

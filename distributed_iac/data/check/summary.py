@@ -48,7 +48,7 @@ class IntensitySummary:
         modality: CT in Hounsfield units, MR in arbitrary ones.
         cases: How many volumes were read to their end.
         minimum: Over all voxels of all of them.
-        percentiles: Medians over the volumes of :data:`.voxels.PERCENTILES` of each.
+        percentiles: Medians over the volumes of :data:`.image_scan.PERCENTILES` of each.
         maximum: Over all voxels of all of them.
     """
 

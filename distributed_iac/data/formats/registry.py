@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from distributed_iac.config.dataset import PatientSettings
+from distributed_iac.config.dataset import DatasetSettings, PatientSettings
 from distributed_iac.data.contract import Detection, Modality, Reader, Source
 from distributed_iac.data.formats import acdc, amos, brats, kits, msd, nnunet_raw
 from distributed_iac.data.formats.listing import ROOT_DEPTH, list_folder
@@ -107,14 +107,19 @@ def read_source(
     return source if modality == "all" else _only(source, "CT" if modality == "ct" else "MR")
 
 
-def source_root(path: Path, format: str = "auto") -> Path:
-    """The folder that holds the cases, found as :func:`read_source` finds it.
+def read_dataset(dataset: DatasetSettings) -> Source:
+    """:func:`read_source` as a configuration says it; raises the same."""
+    return read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+
+
+def source_root(dataset: DatasetSettings) -> Path:
+    """The folder that holds the cases, found as :func:`read_dataset` finds it.
 
     Raises:
         ConfigError: As there.
         SourceError: As there.
     """
-    return _claim(format, path).root
+    return _claim(dataset.format, dataset.source).root
 
 
 def _claim(name: str, path: Path) -> Detection:

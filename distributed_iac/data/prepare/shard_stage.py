@@ -2,7 +2,8 @@
 
 ::
 
-    content = store_content(request, recipe, axis_codes, cases, records, skipped)
+    stored = stored_cases(request, cases, records)
+    content = StoreContent(recipe, axis_codes, stored, records, skipped)
     shards = plan_shards(request, content)                  # which cases share a shard
     digests = shard_stage(request, runner, shards)
 

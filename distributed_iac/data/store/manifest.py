@@ -2,7 +2,7 @@
 
 ::
 
-    write_manifest(folder, identity_key, digests)
+    write_manifest(folder, Manifest(identity_key, digests))
     manifest = read_manifest(folder)             # StoreError if the store is not whole
     verify_files(folder, manifest, "checksums")
     for name in compared_files(folder, manifest):       # the same, to be followed

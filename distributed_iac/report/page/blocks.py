@@ -2,7 +2,8 @@
 
 ::
 
-    page = Page("acdc", "...", "done", headlines, (), (Section("cost", "Search cost", blocks),))
+    cost = Section("cost", "Search cost", blocks)
+    page = Page("acdc", "...", "done", "12 of 12 jobs", headlines, (), (cost,))
     render(page)                        # distributed_iac/report/page/render.py
 """
 

@@ -28,15 +28,14 @@ SHARE = 0.2
 
 
 @contextmanager
-def live_tensorboard(folder: Path, seconds: float = SECONDS) -> Iterator[None]:
+def live_tensorboard(folder: Path) -> Iterator[None]:
     """Keep a run's TensorBoard folder up to date, and bring it there at the end.
 
     Args:
         folder: The run folder; it is described already (``jobs.json``).
-        seconds: Between updates, at least.
     """
     board, over = RunBoard(folder), threading.Event()
-    thread = threading.Thread(target=_follow, args=(board, over, seconds), daemon=True)
+    thread = threading.Thread(target=_follow, args=(board, over), daemon=True)
     thread.start()
     try:
         yield
@@ -46,12 +45,12 @@ def live_tensorboard(folder: Path, seconds: float = SECONDS) -> Iterator[None]:
         _try(board)
 
 
-def _follow(board: RunBoard, over: threading.Event, seconds: float) -> None:
-    pause = seconds
+def _follow(board: RunBoard, over: threading.Event) -> None:
+    pause = SECONDS
     while not over.wait(pause):
         begun = time.monotonic()
         _try(board)
-        pause = max(seconds, (time.monotonic() - begun) / SHARE)
+        pause = max(SECONDS, (time.monotonic() - begun) / SHARE)
 
 
 def _try(board: RunBoard) -> None:

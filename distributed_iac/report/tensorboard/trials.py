@@ -2,7 +2,7 @@
 
 ::
 
-    trial_opening(job, settings, at), trial_result(metrics, ...), trial_closing("done", at, step)
+    trial_opening(settings, at), *trial_result(metrics, step, at), trial_closing("done", at)
 
 Every job's run is a session. Its metrics are scalars of the run under ``final/``, so that a
 session that is still running has none yet.
@@ -120,7 +120,7 @@ def experiment(trials: Iterable[Mapping[str, Setting]], at: float) -> Record:
         for name, description in METRICS.items()
     ]
     content = hparams_api.Experiment(hparam_infos=infos, metric_infos=metrics, time_created_secs=at)
-    return _message(hparams.EXPERIMENT_TAG, 0, at, HParamsPluginData(experiment=content))
+    return _message(hparams.EXPERIMENT_TAG, at, HParamsPluginData(experiment=content))
 
 
 def trial_opening(settings: Mapping[str, Setting], at: float) -> Record:
@@ -129,7 +129,7 @@ def trial_opening(settings: Mapping[str, Setting], at: float) -> Record:
     for name, value in settings.items():
         setattr(content.hparams[name], _KINDS[type(value)].field, value)
     message = HParamsPluginData(session_start_info=content)
-    return _message(hparams.SESSION_START_INFO_TAG, 0, at, message)
+    return _message(hparams.SESSION_START_INFO_TAG, at, message)
 
 
 def trial_result(metrics: Mapping[str, float | None], step: int, at: float) -> Iterator[Record]:
@@ -145,7 +145,7 @@ def trial_closing(status: JobStatus, at: float) -> Record:
     name = "STATUS_SUCCESS" if status == "done" else "STATUS_FAILURE"
     content = SessionEndInfo(status=hparams_api.Status.Value(name), end_time_secs=at)
     message = HParamsPluginData(session_end_info=content)
-    return _message(hparams.SESSION_END_INFO_TAG, 0, at, message)
+    return _message(hparams.SESSION_END_INFO_TAG, at, message)
 
 
 def _column(name: str, values: list[Setting]) -> Any:
@@ -161,10 +161,10 @@ def _column(name: str, values: list[Setting]) -> Any:
     return info
 
 
-def _message(tag: str, step: int, at: float, content: HParamsPluginData) -> Record:
+def _message(tag: str, at: float, content: HParamsPluginData) -> Record:
     # A message's map has no order of its own; sorted, equal messages are equal bytes.
     plain = content.SerializeToString(deterministic=True)
-    return Record(tag, step, at, plain.hex(), lambda: hparams_value(tag, content))
+    return Record(tag, 0, at, plain.hex(), lambda: hparams_value(tag, content))
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Setting]]:

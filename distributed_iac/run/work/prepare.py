@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distributed_iac.config.dataset import DatasetSettings, PatientSettings
 from distributed_iac.data.formats.owners import doubts, owners_of
-from distributed_iac.data.formats.registry import read_source
+from distributed_iac.data.formats.registry import read_dataset
 from distributed_iac.data.prepare.prepare import Accept, prepare_store
 from distributed_iac.data.prepare.stage_runner import SilentObserver
 from distributed_iac.data.problems import Findings, warnings_in_brief
@@ -63,7 +63,7 @@ class PrepareWork(Work):
             doubt = _patients_doubted(store, dataset.patients)
             told = () if doubt is None else (doubt,)
             return _facts("source_absent", store.fingerprint, told)
-        source = read_source(dataset.source, dataset.format, dataset.modality, dataset.patients)
+        source = read_dataset(dataset)
         done = prepare_store(
             source,
             dataset.name,
