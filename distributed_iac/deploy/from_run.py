@@ -262,8 +262,8 @@ class FinishedRun:
     def _weights(self, model: FinishedModel, group: Group) -> Mapping[str, Tensor]:
         trained = [model.job.key]
         chosen = model.result.get("chosen")
-        if chosen is not None:
-            trained = [str(chosen)]
+        if chosen is not None:  # an address: results know nothing of variants
+            trained = [need for need in model.job.needs if self.graph[need].address == chosen]
         elif model.job.kind == "evaluate":
             trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
         if not trained:  # the backbone came with its weights
