@@ -33,7 +33,7 @@ from distributed_iac.nets.card import read_card
 from distributed_iac.nets.expectation import match_channels
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_preprocess import planned_preprocess
-from distributed_iac.nets.trained import card_of_data, names_of
+from distributed_iac.nets.trained import card_of_backbone, card_of_data, names_of
 
 FOLLOWED = ("slices", "spacing", "patch", "crop", "normalisation")
 
@@ -69,7 +69,10 @@ def _plans(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, P
             continue
         data, rules = card_of_data(config, dataset), planned.normalisation
         if data is not None and isinstance(rules, tuple):
-            order = match_channels(names, data.channels, names_of(network), where)
+            known, said = card_of_backbone(network), names_of(network)
+            if known is not None and dataset not in config.data:
+                said = said.between(known, data)
+            order = match_channels(names, data.channels, said, where)
             mine = tuple(rules[place] for place in order)
             planned = planned.model_copy(update={"normalisation": mine})
         yield network.key, planned
