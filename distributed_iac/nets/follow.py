@@ -43,7 +43,7 @@ def follow_backbones(config: RunConfig) -> RunConfig:
 
     Raises:
         ConfigError: A backbone's folder is not there or not understood, two backbones want
-            different slices, or a data set is to follow a backbone and none comes trained.
+            different slices, or a data set is to follow a backbone and none says how.
     """
 
     def follow(dataset: DatasetSettings) -> DatasetSettings:
@@ -133,6 +133,16 @@ def _followed(dataset: DatasetSettings, plans: Mapping[str, PreprocessSettings])
             "spacing, patch and normalisation by hand",
         )
     values = _agreed(plans, open_fields) if plans else {}
+    unsaid = [name for name, value in values.items() if value == "auto"]
+    if unsaid and settings.follow == "backbone":
+        raise ConfigError(
+            "preprocess: from_backbone needs a backbone whose way can be written as settings",
+            came=f"{' and '.join(plans)}, of which {' and '.join(unsaid)} cannot: several "
+            "modalities, or slices that are reversed",
+            remedy=f"set {' and '.join(unsaid)} beside follow: backbone, or leave follow out: what "
+            "then differs is told",
+            where=dataset.name,
+        )
     chosen = settings.model_copy(update={"follow": "data", **values})
     return dataset.model_copy(update={"preprocess": chosen})
 

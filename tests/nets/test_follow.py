@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.follow import follow_backbones
@@ -62,6 +63,20 @@ def test_a_configuration_that_was_followed_is_followed_to_the_same(model: Path) 
 def test_from_backbone_needs_one() -> None:
     with pytest.raises(ConfigError, match="from_backbone"):
         followed("from_backbone", {"name": "basic_unet"})
+
+
+def test_from_backbone_goes_on_with_nothing_that_is_left_open(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a network knows CT and MR, each with rules of its own."""
+    half = PreprocessSettings(follow="data", spacing=(1, 1), patch=(32, 32), crop="image")
+    monkeypatch.setattr("distributed_iac.nets.follow.planned_preprocess", lambda *_, **__: half)
+    with pytest.raises(ConfigError, match="whose way can be written") as caught:
+        followed("from_backbone", nnunet(model))
+    assert "slices and normalisation cannot" in str(caught.value)
+    assert followed(None, nnunet(model)).slices == "auto"
+    by_hand = {"slices": {"orientation": "RAS"}, "normalisation": "ct"}
+    assert followed({"follow": "backbone", **by_hand}, nnunet(model)).normalisation == "ct"
 
 
 def test_two_plans_that_differ_are_two_runs(model: Path, tmp_path: Path) -> None:
