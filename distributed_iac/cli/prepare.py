@@ -105,13 +105,13 @@ def _tell_of_networks(run: RunConfig, dataset: DatasetSettings, done: Preparatio
     """Warn of trained networks that expect something else than the store has."""
     if not any(settings.is_trained for settings in run.backbones):
         return
-    from distributed_iac.nets.trained import card_of_store, named_for
-    from distributed_iac.training.doubts import network_doubted
+    from distributed_iac.nets.trained import card_of_store
+    from distributed_iac.training.doubts import doubted_elsewhere, network_doubted
 
     card = card_of_store(done.fingerprint)
+    doubted = network_doubted if dataset in run.data else doubted_elsewhere
     for settings in run.backbones:
-        network = settings if dataset in run.data else named_for(settings, card)
-        for sentence in network_doubted(network, card):
+        for sentence in doubted(settings, card):
             typer.echo(f"warning: {dataset.name}: {sentence}", err=True)
 
 

@@ -41,7 +41,7 @@ from distributed_iac.nets.trained import (
     card_of_source,
     card_of_store,
     has_a_cell,
-    named_for,
+    names_of,
     spare_outputs,
 )
 from distributed_iac.transient import patiently
@@ -139,6 +139,24 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
     return tuple(f"{settings.key}: {one}" for one in told)
 
 
+def doubted_elsewhere(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
+    """The same of data of a network's past, which may be called as the network's own.
+
+    The names that the user gave are those of the data worked on. A network that does not say what
+    it is has the channels and labels that it is taken to have there.
+
+    Raises:
+        ConfigError: It is of other channels or labels.
+        CheckpointError: It is an exported model that is damaged.
+    """
+    network = card_of_backbone(settings)
+    if network is None:
+        return ()
+    names = names_of(settings).between(network, store)
+    known = {"channel_names": names.channels, "label_names": names.labels}
+    return network_doubted(settings.model_copy(update=known), store)
+
+
 @dataclass(frozen=True)
 class _Seen:
     """A data set as far as it can be read now: what it has, what is doubtful in it, its store."""
@@ -156,9 +174,9 @@ def _doubts(config: RunConfig) -> Iterator[str]:
         if seen is None:
             continue
         yield from (f"{dataset.name}: {sentence}" for sentence in seen.told)
+        doubted = network_doubted if dataset in config.data else doubted_elsewhere
         for settings in config.backbones:
-            network = settings if dataset in config.data else named_for(settings, seen.card)
-            told = network_doubted(network, seen.card)
+            told = doubted(settings, seen.card)
             yield from (f"{dataset.name}: {sentence}" for sentence in told)
         if seen.store is not None:
             require_same_settings(seen.store, dataset)
