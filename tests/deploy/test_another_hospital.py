@@ -249,6 +249,15 @@ def test_what_is_also_scored_is_prepared_with_the_rest(hospital: RunConfig, iac:
     assert "old: " in said
 
 
+def test_where_the_old_data_alone_are_prepared_no_network_is_finished(
+    hospital: RunConfig, tmp_path: Path
+) -> None:
+    there = {"out": tmp_path / "runs", "stores": tmp_path / "stores"}
+    begun = hospital.model_copy(update=there)
+    LocalSweep(begun, plan_jobs(begun), lambda *_: None).result("old/prepare")
+    assert FinishedRun.open(begun.folder).models() == ()
+
+
 def test_it_is_said_before_anything_runs(finished: LocalSweep) -> None:
     (said,) = [one for one in doubts(finished.config) if "also knows" in one]
     assert "the network also knows RV, MYO" in said
