@@ -28,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from distributed_iac.cell.implant import DerivedNetwork
+from distributed_iac.data.formats.names import is_hidden
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.errors import (
     CheckpointError,
@@ -90,7 +91,8 @@ def cell_path(folder: Path, name: str) -> Path:
 
 def cell_names(folder: Path) -> tuple[str, ...]:
     """Names of the cells in a network's folder."""
-    return tuple(sorted(path.name[: -len(ENDING)] for path in (folder / CELLS).glob(f"*{ENDING}")))
+    files = (path.name for path in (folder / CELLS).glob(f"*{ENDING}"))
+    return tuple(sorted(name[: -len(ENDING)] for name in files if not is_hidden(name)))
 
 
 def write_cell_file(path: Path, cell: CellFile) -> None:
@@ -204,16 +206,17 @@ def split_weights(
 
 
 def without_cells(network: nn.Module, where: Path) -> WrappedBackbone:
-    """The network of an exported model that cells can be added to.
+    """The network of an exported model that cells can be added to, or left out of.
 
     Raises:
         ConfigError: It has some already.
     """
     if not isinstance(network, WrappedBackbone):
         raise ConfigError(
-            "cells are added to a network without any",
+            "cells are added to a network, or left out of one, that has none in it",
             came="one that was exported with a cell in it",
-            remedy="export the plain network, and add its cells by name",
+            remedy="use it without choosing a cell, or export the plain network and add cells by "
+            "name",
             where=where,
         )
     return network

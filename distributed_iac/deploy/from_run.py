@@ -229,15 +229,20 @@ class FinishedRun:
             raise
 
     def _begun(self) -> set[str]:
-        """Data sets that have a store, or of which the journal says that something is done."""
-        every = {one.name: self.config.store_folder(one) for one in self.config.all_data}
+        """Data sets that have a store, or of which the journal says that something is done.
+
+        Those of ``also_scored`` are left out: networks are scored there again, not made.
+        """
+        every = {one.name: self.config.store_folder(one) for one in self.config.data}
         run = SweepFolder(self.folder)
         if not run.is_described():
             return set(every)
         replay = Replay(patiently(run.plan).graph, without=PAYLOAD_NAMES)
         replay.follow(run.journal)
         done = {one.job.dataset for one in replay.jobs.values() if one.status == "done"}
-        return done | {name for name, store in every.items() if (store / MANIFEST).exists()}
+        return {
+            name for name, store in every.items() if name in done or (store / MANIFEST).exists()
+        }
 
     def _model(self, job: Job) -> FinishedModel | None:
         """A job's result, of which nothing else is read yet; None if there is none."""
@@ -248,8 +253,6 @@ class FinishedRun:
         """Whether there are weights; a retraining without a cell to train leaves none."""
         if model.job.name in SKIP_MODULES:  # for comparison: no exported model holds them
             return False
-        if model.job.dataset not in {dataset.name for dataset in self.config.data}:
-            return False  # scored there again, not made
         return model.job.kind == "evaluate" or WEIGHTS in model.result[FILES]
 
     def _group(self, job: Job) -> Group:
@@ -262,8 +265,8 @@ class FinishedRun:
     def _weights(self, model: FinishedModel, group: Group) -> Mapping[str, Tensor]:
         trained = [model.job.key]
         chosen = model.result.get("chosen")
-        if chosen is not None:
-            trained = [str(chosen)]
+        if chosen is not None:  # an address: results know nothing of variants
+            trained = [need for need in model.job.needs if self.graph[need].address == chosen]
         elif model.job.kind == "evaluate":
             trained = [need for need in model.job.needs if self.graph[need].kind == "pretrain"]
         if not trained:  # the backbone came with its weights

@@ -176,8 +176,8 @@ def load_model(
         batch_size: Slices at a time, at least 1.
 
     Raises:
-        ConfigError: The folder is no exported model, a package that its backbone needs is not
-            installed, or the device is not there.
+        ConfigError: The folder is no exported model, or has not the choice of cells that is asked
+            for; a package that its backbone needs is not installed, or the device is not there.
         CheckpointError: The folder is damaged or of another release.
     """
     place, chosen = Path(folder), choose_device(device)
@@ -187,10 +187,12 @@ def load_model(
     added = _cell_of(place, cell)
     network = _network_of(card)
     _load_exactly(network, read_weights(path), path)
-    if added is not None:
-        found = read_cell_file(added)
-        network = implanted(without_cells(network, place), card, found, added)
-        card = found.card
+    if cell is not None:
+        network = without_cells(network, place)
+        if added is not None:
+            found = read_cell_file(added)
+            network = implanted(network, card, found, added)
+            card = found.card
     return Model(card, network.to(chosen).eval(), chosen, batch_size)
 
 
@@ -212,10 +214,10 @@ def _cell_of(folder: Path, wanted: StrPath | None) -> Path | None:
         return None
     if str(wanted) == NONE:
         return None
-    if Path(wanted).is_file():
-        return Path(wanted)
     if str(wanted) in names:
         return cell_path(folder, str(wanted))
+    if Path(wanted).is_file():
+        return Path(wanted)
     raise ConfigError(
         f"cells of this network are {', '.join(names) or 'none yet'}",
         came=str(wanted),

@@ -17,9 +17,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isclose
-from typing import Literal
+from typing import Any, Literal
 
 from distributed_iac.data.formats.names import canonical_channel
 from distributed_iac.errors import ConfigError
@@ -43,6 +43,7 @@ SAME_SPACING = 0.01
 
 
 _NOTHING = "no setting makes them equal"
+_EACH = "give each channel its own under preprocess.normalisation"
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,25 @@ class NetworkCard:
     orientation: str | None = None
     cut: str | None = None
     intensities: tuple[Intensities, ...] | None = None
+
+    def fed_by(self, inputs: Sequence[int]) -> NetworkCard:
+        """The same with its channels, and what it says of each, in a store's order.
+
+        Args:
+            inputs: For each channel of the store, its position here.
+        """
+
+        def ordered(one: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+            if one is None or len(one) != len(self.channels):
+                return one
+            return tuple(one[place] for place in inputs)
+
+        return replace(
+            self,
+            channels=tuple(self.channels[place] for place in inputs),
+            normalisation=ordered(self.normalisation),
+            intensities=ordered(self.intensities),
+        )
 
 
 @dataclass(frozen=True)
@@ -180,7 +200,7 @@ def match_channels(
 
 
 def differences(network: NetworkCard, store: NetworkCard) -> tuple[Difference, ...]:
-    """List what both know and have differently."""
+    """List what both know and have differently; their channels are in one order."""
     return tuple(_differences(network, store))
 
 
@@ -192,10 +212,13 @@ def _differences(network: NetworkCard, store: NetworkCard) -> Iterator[Differenc
         remedy = f"set preprocess.patch: [{_list(map(str, network.patch))}]"
         yield Difference("patch", _pixels(network.patch), _pixels(store.patch), remedy)
     if network.normalisation and store.normalisation:
-        theirs, ours = sorted(set(network.normalisation)), sorted(set(store.normalisation))
+        theirs, ours, remedy = network.normalisation, store.normalisation, _EACH
+        if not len(theirs) == len(ours) == len(store.channels):
+            theirs, ours = (tuple(sorted(set(words))) for words in (theirs, ours))
+            remedy = _NOTHING
         if len(theirs) != len(ours) or not all(map(_same_word, theirs, ours)):
-            known = len(theirs) == 1 and theirs[0] in ("ct", "zscore", "zscore_nonzero")
-            remedy = f"set preprocess.normalisation: {theirs[0]}" if known else _NOTHING
+            if len(set(theirs)) == 1 and theirs[0] in ("ct", "zscore", "zscore_nonzero"):
+                remedy = f"set preprocess.normalisation: {theirs[0]}"
             yield Difference("normalisation", _list(theirs), _list(ours), remedy)
     if network.intensities and store.intensities:
         for theirs_, ours_ in zip(network.intensities, store.intensities, strict=False):

@@ -33,7 +33,7 @@ from distributed_iac.nets.card import read_card
 from distributed_iac.nets.expectation import match_channels
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.nnunet_preprocess import planned_preprocess
-from distributed_iac.nets.trained import card_of_data, names_of
+from distributed_iac.nets.trained import card_of_backbone, card_of_data, names_of
 
 FOLLOWED = ("slices", "spacing", "patch", "crop", "normalisation")
 
@@ -43,7 +43,7 @@ def follow_backbones(config: RunConfig) -> RunConfig:
 
     Raises:
         ConfigError: A backbone's folder is not there or not understood, two backbones want
-            different slices, or a data set is to follow a backbone and none comes trained.
+            different slices, or a data set is to follow a backbone and none says how.
     """
 
     def follow(dataset: DatasetSettings) -> DatasetSettings:
@@ -69,7 +69,10 @@ def _plans(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, P
             continue
         data, rules = card_of_data(config, dataset), planned.normalisation
         if data is not None and isinstance(rules, tuple):
-            order = match_channels(names, data.channels, names_of(network), where)
+            known, said = card_of_backbone(network), names_of(network)
+            if known is not None and dataset not in config.data:
+                said = said.between(known, data)
+            order = match_channels(names, data.channels, said, where)
             mine = tuple(rules[place] for place in order)
             planned = planned.model_copy(update={"normalisation": mine})
         yield network.key, planned
@@ -130,6 +133,16 @@ def _followed(dataset: DatasetSettings, plans: Mapping[str, PreprocessSettings])
             "spacing, patch and normalisation by hand",
         )
     values = _agreed(plans, open_fields) if plans else {}
+    unsaid = [name for name, value in values.items() if value == "auto"]
+    if unsaid and settings.follow == "backbone":
+        raise ConfigError(
+            "preprocess: from_backbone needs a backbone whose way can be written as settings",
+            came=f"{' and '.join(plans)}, of which {' and '.join(unsaid)} cannot: several "
+            "modalities, or slices that are reversed",
+            remedy=f"set {' and '.join(unsaid)} beside follow: backbone, or leave follow out: what "
+            "then differs is told",
+            where=dataset.name,
+        )
     chosen = settings.model_copy(update={"follow": "data", **values})
     return dataset.model_copy(update={"preprocess": chosen})
 

@@ -81,21 +81,6 @@ def spare_outputs(settings: BackboneSettings, store: NetworkCard) -> tuple[str, 
     return tuple(network.outputs[place] for place in agreed.spare)
 
 
-def named_for(settings: BackboneSettings, store: NetworkCard) -> BackboneSettings:
-    """The settings without names that lead from another store to the network.
-
-    For data of a network's past, which may be called as the network's own, while the names that
-    the user gave are those of the data worked on.
-    """
-    network = card_of_backbone(settings)
-    if network is None:
-        return settings
-    names = names_of(settings).between(network, store)
-    return settings.model_copy(
-        update={"channel_names": names.channels, "label_names": names.labels}
-    )
-
-
 def names_of(settings: BackboneSettings) -> Names:
     """What the user says is the same under another name."""
     return Names(settings.channel_names, settings.label_names)

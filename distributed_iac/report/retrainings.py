@@ -51,7 +51,9 @@ def rates_sentence(settings: RetrainSettings) -> str:
         tried = ", ".join(f"{rate * share:g}" for share in settings.rates)
         return f"{tried}: of each arm, control and seed the one with the best val Dice"
     share = settings.rates[0] if settings.rates else settings.backbone_rate
-    return f"{rate * share:g} for what is trained of the backbone; chosen for no arm or control"
+    of_all = settings.rates and settings.unfreeze == "cells"
+    whose = "" if of_all else " for what is trained of the backbone"
+    return f"{rate * share:g}{whose}; chosen for no arm or control"
 
 
 def rate_note(config: RunConfig) -> Note:

@@ -37,7 +37,7 @@ from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.settings import identity_without, settings_of, view_for
 from distributed_iac.nets.card import CARD, WEIGHTS
 from distributed_iac.nets.nnunet_validation import summary_path
-from distributed_iac.nets.trained import card_of_store, size_for
+from distributed_iac.nets.trained import card_of_backbone, card_of_store, size_for
 
 RESULTS: Mapping[JobKind, int] = {
     "prepare": 1,
@@ -94,7 +94,18 @@ class Digests(dict[str, str]):
         settings = settings_of(self._view(job), job)
         if job.kind == "evaluate":
             settings |= _of_gate(self._networks[job.backbone])
+            settings |= self._taken_to_be_of(job)
         return content_key(RESULTS[job.kind], job.address, store, backbone, settings, sorted(needs))
+
+    def _taken_to_be_of(self, job: Job) -> dict[str, str]:
+        """Whose channels and labels a network is taken to have, where it does not say itself.
+
+        On other data than that it is then brought into their order by those names.
+        """
+        own = self._built_for(job)
+        if own == job.dataset or card_of_backbone(self._networks[job.backbone]) is not None:
+            return {}
+        return {"taken_to_be_of": self.store(own)}
 
     def _view(self, job: Job) -> RunConfig:
         place = (job.dataset, job.variant)

@@ -35,14 +35,13 @@ from distributed_iac.data.store.manifest import (
     require_same_settings,
 )
 from distributed_iac.errors import ConfigError, DataError
-from distributed_iac.nets.expectation import NetworkCard, differences
+from distributed_iac.nets.expectation import NetworkCard, agree, differences
 from distributed_iac.nets.trained import (
     card_of_backbone,
     card_of_source,
     card_of_store,
     has_a_cell,
-    named_for,
-    spare_outputs,
+    names_of,
 )
 from distributed_iac.transient import patiently
 
@@ -114,10 +113,9 @@ def networks_doubted(
     Raises:
         ConfigError, CheckpointError: As :func:`network_doubted`.
     """
+    doubted = network_doubted if dataset in config.data else doubted_elsewhere
     for settings in config.backbones:
-        network = settings if dataset in config.data else named_for(settings, card)
-        for sentence in network_doubted(network, card):
-            yield f"{dataset.name}: {sentence}"
+        yield from (f"{dataset.name}: {sentence}" for sentence in doubted(settings, card))
 
 
 def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
@@ -138,8 +136,9 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
             f"{settings.key}: {settings.weights} does not say what its channels and labels are; "
             f"taken to be {', '.join(store.channels)} and {', '.join(store.outputs)}",
         )
-    spare = spare_outputs(settings, store)
-    told = [str(one) for one in differences(network, store)]
+    agreed = agree(network, store, names_of(settings), settings.key)
+    spare = [network.outputs[place] for place in agreed.spare]
+    told = [str(one) for one in differences(network.fed_by(agreed.inputs), store)]
     if has_a_cell(settings):
         told.append(
             f"{settings.weights} was exported with a cell, which is left out: the network beneath "
@@ -151,6 +150,24 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
             "neither trained nor scored, and background here"
         )
     return tuple(f"{settings.key}: {one}" for one in told)
+
+
+def doubted_elsewhere(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
+    """The same of data of a network's past, which may be called as the network's own.
+
+    The names that the user gave are those of the data worked on. A network that does not say what
+    it is has the channels and labels that it is taken to have there.
+
+    Raises:
+        ConfigError: It is of other channels or labels.
+        CheckpointError: It is an exported model that is damaged.
+    """
+    network = card_of_backbone(settings)
+    if network is None:
+        return ()
+    names = names_of(settings).between(network, store)
+    known = {"channel_names": names.channels, "label_names": names.labels}
+    return network_doubted(settings.model_copy(update=known), store)
 
 
 @dataclass(frozen=True)

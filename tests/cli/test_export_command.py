@@ -96,6 +96,25 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     return config
 
 
+def test_the_best_random_cell_of_a_variant_is_exported(
+    run: Run, config: RunConfig, tmp_path: Path
+) -> None:
+    """Its result names the retraining that was chosen as results do, without the variant."""
+    changes = (
+        "name=varied",
+        "controls=[random_search]",
+        "comparison.random_cells=2",
+        "variants={a: {}, b: {retrain: {epochs: 2}}}",
+    )
+    varied = load_config(config.out.parent / "run.yaml", changes)
+    key = "hearts/unet@b/evaluate/random_search/seed0"
+    folder = LocalSweep(varied, plan_jobs(varied), lambda *_: None).result(key)
+    done = run("export", varied.folder, key, tmp_path / "model")
+    assert done.code == 0, done.err
+    exported = json.loads((tmp_path / "model" / "genotype.json").read_text())
+    assert exported["id"] == read_result(folder)["genotype_id"]
+
+
 def test_without_a_model_the_finished_networks_are_listed(run: Run, config: RunConfig) -> None:
     done = run("export", config.folder)
     assert done.code == 0, done.err

@@ -249,6 +249,15 @@ def test_what_is_also_scored_is_prepared_with_the_rest(hospital: RunConfig, iac:
     assert "old: " in said
 
 
+def test_where_the_old_data_alone_are_prepared_no_network_is_finished(
+    hospital: RunConfig, tmp_path: Path
+) -> None:
+    there = {"out": tmp_path / "runs", "stores": tmp_path / "stores"}
+    begun = hospital.model_copy(update=there)
+    LocalSweep(begun, plan_jobs(begun), lambda *_: None).result("old/prepare")
+    assert FinishedRun.open(begun.folder).models() == ()
+
+
 def test_it_is_said_before_anything_runs(finished: LocalSweep) -> None:
     (said,) = [one for one in doubts(finished.config) if "also knows" in one]
     assert "the network also knows RV, MYO" in said
@@ -350,15 +359,18 @@ def test_a_network_holds_its_cells_by_name_and_stays_what_it_was(
     assert {path.name: path.read_bytes() for path in old.iterdir() if path.is_file()} == before
     assert (old / "cells" / "b.safetensors").stat().st_size < len(before["weights.safetensors"])
 
+    (old / "cells" / "._b.safetensors").touch()  # macOS puts one beside every file it copies
     code, said = iac("predict", old, images, tmp_path / "x")
     assert code == 2
-    assert "b, b-again: one of them, or none" in said
+    assert "has the cells b, b-again: one of them, or none" in said
     assert iac("predict", old, images, tmp_path / "none", "--cell", "none")[0] == 0
     np.testing.assert_array_equal(labels(tmp_path / "none"), labels(tmp_path / "before"))
     assert iac("predict", old, images, tmp_path / "cell", "--cell", "b")[0] == 0
     assert iac("export", run, WITH_A_CELL, tmp_path / "whole")[0] == 0
     assert iac("predict", tmp_path / "whole", images, tmp_path / "same")[0] == 0
     np.testing.assert_array_equal(labels(tmp_path / "cell"), labels(tmp_path / "same"))
+    code, said = iac("predict", tmp_path / "whole", images, tmp_path / "x", "--cell", "none")
+    assert (code, "with a cell in it" in said) == (2, True), "it would not be the old network"
     assert set(np.unique(labels(tmp_path / "cell"))) <= {0, 1}, "labels of the new hospital"
 
 

@@ -16,7 +16,9 @@ from distributed_iac.data.prepare.axes import fixed_layout
 from distributed_iac.data.prepare.decide import decide_recipe
 from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.prepare.survey import survey_case
+from distributed_iac.nets.expectation import differences
 from distributed_iac.nets.follow import follow_backbones
+from distributed_iac.nets.trained import card_of_store
 
 
 @pytest.mark.parametrize("name", ["acdc", "brats", "kits"])
@@ -42,6 +44,10 @@ def test_slices_are_those_that_the_model_was_trained_on(
     one, two = (preprocess_case(case, way, source.labels) for way in (own, recipe))
     np.testing.assert_array_equal(two.images, one.images)
     np.testing.assert_array_equal(two.labels, one.labels)
+    known = network.store.fingerprint
+    codes = known.axis_codes if cut.reorient == "as_stored" else None  # as prepare records them
+    like = replace(known, recipe=recipe, axis_codes=codes)
+    assert differences(card_of_store(known), card_of_store(like)) == (), "no false alarm"
 
 
 def followed(network: Any, folder: Path, source: Path, **data: Any) -> RunConfig:

@@ -173,5 +173,13 @@ def test_rounding_and_what_is_not_known_are_no_differences() -> None:
     assert differences(STORE, replace(STORE, spacing=(1.0004, 0.9997))) == ()
     assert differences(NETWORK, NetworkCard(("t1",), ("background",), "softmax")) == ()
     assert differences(replace(STORE, normalisation=("zscore",)), STORE) == ()
+    rules = ("zscore", "ct", "none")
+    network = replace(NETWORK, normalisation=rules, intensities=None)
+    turned = network.fed_by((1, 0, 2))
+    assert turned.channels == ("T1", "FLAIR", "T1Gd")
+    (one,) = differences(turned, replace(network, spacing=None))
+    assert one.network == "ct, zscore, none", "the same words, of other channels"
+    assert "each channel its own" in one.remedy
+    assert differences(turned, replace(network, normalisation=("ct", "zscore", "none"))) == ()
     (one,) = differences(replace(STORE, normalisation=("zscore_nonzero",)), STORE)
     assert one.remedy == "set preprocess.normalisation: zscore_nonzero"

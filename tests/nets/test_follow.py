@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from distributed_iac.config.preprocess import PreprocessSettings
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import ConfigError
 from distributed_iac.nets.follow import follow_backbones
+from tests.training.test_doubts import write_source
 
 
 @pytest.fixture
@@ -63,6 +65,20 @@ def test_from_backbone_needs_one() -> None:
         followed("from_backbone", {"name": "basic_unet"})
 
 
+def test_from_backbone_goes_on_with_nothing_that_is_left_open(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a network knows CT and MR, each with rules of its own."""
+    half = PreprocessSettings(follow="data", spacing=(1, 1), patch=(32, 32), crop="image")
+    monkeypatch.setattr("distributed_iac.nets.follow.planned_preprocess", lambda *_, **__: half)
+    with pytest.raises(ConfigError, match="whose way can be written") as caught:
+        followed("from_backbone", nnunet(model))
+    assert "slices and normalisation cannot" in str(caught.value)
+    assert followed(None, nnunet(model)).slices == "auto"
+    by_hand = {"slices": {"orientation": "RAS"}, "normalisation": "ct"}
+    assert followed({"follow": "backbone", **by_hand}, nnunet(model)).normalisation == "ct"
+
+
 def test_two_plans_that_differ_are_two_runs(model: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(model, tmp_path / "other"))
     plans = json.loads((other / "plans.json").read_text())
@@ -71,3 +87,32 @@ def test_two_plans_that_differ_are_two_runs(model: Path, tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="differ in spacing"):
         followed(None, nnunet(model), nnunet(other))
     assert followed({"spacing": [1, 1]}, nnunet(model), nnunet(other)).patch == (32, 20)
+
+
+def test_names_of_the_data_worked_on_are_not_asked_of_what_is_also_scored(
+    model: Path, tmp_path: Path
+) -> None:
+    for name, channels in (("new", ("T2", "PD")), ("old", ("T1", "T2"))):
+        write_source(tmp_path / name, channels, ("LV", "RV", "MYO"))
+    plans = Path(shutil.copytree(model, tmp_path / "model")) / "plans.json"
+    said = json.loads(plans.read_text())
+    said["configurations"]["2d"]["normalization_schemes"] = [
+        "ZScoreNormalization",
+        "NoNormalization",
+    ]
+    plans.write_text(json.dumps(said))
+    config = RunConfig.model_validate(
+        {
+            "name": "r",
+            "data": [{"name": "new", "source": tmp_path / "new"}],
+            "also_scored": [{"name": "old", "source": tmp_path / "old"}],
+            "backbones": [nnunet(plans.parent) | {"channel_names": {"PD": "T1"}}],
+            "controls": ["plain"],
+        }
+    )
+    new, old = follow_backbones(config).all_data
+    schemes = [
+        tuple(rule.scheme for rule in one.preprocess.normalisation if not isinstance(rule, str))
+        for one in (new, old)
+    ]
+    assert schemes == [("none", "zscore"), ("zscore", "none")]

@@ -25,6 +25,7 @@ MakeRun = Callable[..., Path]
             RetrainSettings(rates=(0.5,)),
             "0.0005 for what is trained of the backbone; chosen",
         ),
+        (RetrainSettings(rates=(0.5,), unfreeze="cells"), "0.0005; chosen"),
         (RetrainSettings(rates=(), backbone_rate=0.2), "0.0002 for what is trained"),
     ],
 )

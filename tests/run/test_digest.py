@@ -136,6 +136,24 @@ def test_given_weights_count_by_content(tmp_path: Path) -> None:
         digests(config(backbones=[{"name": "basic_unet", "weights": "absent.pt"}]))
 
 
+def test_what_a_bare_network_is_taken_to_have_counts_where_else_it_is_scored(
+    tmp_path: Path,
+) -> None:
+    """It is brought into the old data's order by the names of the data worked on."""
+    (tmp_path / "unet.pt").write_bytes(b"1")
+
+    def of(name: str) -> str:
+        run = config(
+            data=[{"name": name, "source": "raw"}],
+            also_scored=[{"name": "old", "source": "old"}],
+            backbones=[{"name": "basic_unet", "label": "u", "weights": str(tmp_path / "unet.pt")}],
+            baselines=[],
+        )
+        return digests(run)["old/u/evaluate/plain"]
+
+    assert of("new") != of("other")
+
+
 def test_a_network_of_others_counts_by_what_it_computes(
     tmp_path: Path,
     finished: LocalSweep,

@@ -120,6 +120,30 @@ def test_bare_weights_and_doubtful_patients_are_told(tmp_path: Path) -> None:
     assert "taken to be t1 and background, LV" in found[1]
 
 
+def test_bare_weights_are_taken_for_the_data_worked_on_and_for_no_other(tmp_path: Path) -> None:
+    write_source(tmp_path / "Dataset001_heart", ("T1",), ("LV",))
+    write_source(tmp_path / "Dataset002_old", ("T2",), ("RV", "LV"))
+    (tmp_path / "unet.pt").touch()
+    bare = config(tmp_path, name="basic_unet", folder=None, weights=tmp_path / "unet.pt")
+    old = {"name": "old", "source": tmp_path / "Dataset002_old"}
+    (said,) = doubts(RunConfig.model_validate(bare.model_dump() | {"also_scored": [old]}))
+    assert said.startswith("heart: unet: ")
+    assert said.endswith("taken to be t1 and background, LV")
+
+
+def test_a_result_on_data_of_a_networks_past_says_what_is_otherwise_there(tmp_path: Path) -> None:
+    """By its own names: those that are given are names of the data worked on."""
+    write_source(tmp_path / "old", ("T1", "T2"), ("LV", "RV", "MYO"))
+    given = config(tmp_path, channel_names={"PD": "T1"}).model_dump()
+    old = {"name": "old", "source": tmp_path / "old", "preprocess": {"workers": 1}}
+    run = RunConfig.model_validate(given | {"also_scored": [old]})
+    (data,) = run.also_scored
+    source = read_source(data.source)
+    prepare_store(source, data.name, data.preprocess, data.split, run.store_folder(data))
+    group = Group.open(run, data, run.backbones[0])
+    assert "trained with 1.25 x 1.5 mm, the store has 1.0 x 1.0 mm" in group.warnings["warnings"]
+
+
 def test_a_label_that_a_part_does_not_show_and_a_tolerance_of_no_label_are_told(
     tmp_path: Path,
 ) -> None:

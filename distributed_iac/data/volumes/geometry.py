@@ -154,16 +154,18 @@ def slice_geometry(
 def describe_cut(layout: SliceLayout, stored_as: str | None = None) -> str:
     """How slices are cut, for people: ``LPS``, or ``as_stored along array axes 2, 1, 0``.
 
+    Equal cuts are described alike, however a layout says it; an axis that is reversed has a minus.
+
     Args:
         layout: How.
         stored_as: Axis codes that all arrays had on disk, where they were cut as stored and are
             known: the same slices come of bringing arrays to these codes.
     """
-    axes = layout.axes
-    if layout.reorient == "as_stored" and axes is None and layout.slice_axis is not None:
-        axes = _STORED_PLANES[layout.slice_axis]
     name = layout.reorient if layout.reorient != "as_stored" else stored_as or "as_stored"
-    return name + (f" along array axes {', '.join(map(str, axes))}" if axes else "")
+    if layout.axes is None and layout.slice_axis is None:
+        return name
+    axes = (str(axis * step) for axis, step in zip(*_plane(layout), strict=True))
+    return f"{name} along array axes {', '.join(axes)}"
 
 
 def plain_axes(layout: SliceLayout) -> Axes | None:

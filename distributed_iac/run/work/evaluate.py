@@ -122,9 +122,7 @@ class ScoringWork(Work):
         del rows
         group = self._group
         settings = group.settings
-        facts = {**self._told, **(self.stage.facts or {})}
-        if group.dataset in group.config.data:
-            facts |= group.warnings
+        facts = {**self._told, **(self.stage.facts or {}), **group.warnings}
         facts["mirror"] = " and ".join(group.inference().mirror)
         if isinstance(settings, NnUnetSettings):
             facts["fold_note"] = unseen_in_store(settings, group.dataset, group.store)

@@ -16,7 +16,7 @@ from nibabel.orientations import ornt_transform as between
 from scipy.spatial.transform import Rotation
 
 from distributed_iac.data.contract import SliceLayout
-from distributed_iac.data.volumes.geometry import resolve_layout, slice_geometry
+from distributed_iac.data.volumes.geometry import describe_cut, resolve_layout, slice_geometry
 from distributed_iac.data.volumes.grid import Grid
 from distributed_iac.data.volumes.plane import CaseGeometry, InPlaneTransform
 from distributed_iac.errors import GeometryError
@@ -94,6 +94,15 @@ def test_as_stored_never_looks_at_the_affine(slice_axis: int, order: Any) -> Non
     array = np.arange(24).reshape(shape)
     np.testing.assert_array_equal(geometry.to_slices(array), array.transpose(order))
     assert geometry.spacing == tuple(zooms[axis] for axis in order)
+
+
+def test_equal_cuts_are_described_alike_and_others_are_not() -> None:
+    axial, coronal = "LPS along array axes 2, 1, 0", "LPS along array axes 1, -2, 0"
+    assert describe_cut(SliceLayout("LPS", 2)) == axial
+    assert describe_cut(SliceLayout("LPS", None, (2, 1, 0))) == axial
+    assert describe_cut(SliceLayout("as_stored", 2), "LPS") == axial
+    assert describe_cut(SliceLayout("LPS", 1)) == coronal
+    assert describe_cut(SliceLayout("LPS", None)) == "LPS", "not decided yet"
 
 
 def test_kits_slices_are_the_first_axis_untouched() -> None:
