@@ -257,7 +257,8 @@ def main() -> None:
     show(tables)
     by_size = {size: tables.get(other_hospital(size, "narrow").name, []) for size in sorted(SIZES)}
     print(draw_overview(by_size))
-    settings = {"base": BASE.read_text(), "arms": FIRST_ARMS}
+    arms = {name: part.settings.get("arms", FIRST_ARMS) for name, part in known.items()}
+    settings = {"base": BASE.read_text(), "arms": {name: arms[name] for name in tables}}
     print(write_result("real_patients", settings=settings, results=results, packages=("torch",)))
 
 
