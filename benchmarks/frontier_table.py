@@ -228,7 +228,7 @@ def show(records: Records, figure: Path | None = None) -> None:
             console.print(_table(f"The frontier, {title} teachers", found, picked))
             rows = [row for row in found if row.teachers == max(one.teachers for one in found)]
     console.print("* chosen of its family; ratios are full's over the arm's", highlight=False)
-    for teachers, names in zip(sets_of(records).values(), (TRIED, EQUAL), strict=True):
+    for teachers, names in zip(sets_of(records).values(), (TRIED, (*EQUAL, *TRIED)), strict=True):
         for name in names:
             if more := lead(records, teachers, name):
                 text = "default less {}, share of the gap: {:+.2f} [{:+.2f}, {:+.2f}]"
