@@ -279,7 +279,7 @@ def precision(scale: Scale) -> dict[str, Any]:
 
     The control is a search in float32 whose weights begin one bit away: any other processor or
     order of sums does as much, so a precision is not to blame for what the last bit does as well.
-    A size takes up to an hour of a CPU: what the folder holds of one is not searched again.
+    A size can take long on a CPU: what the folder holds of one is not searched again.
     """
     place = scale.folder / f"precision-{scale.device}-{scale.epochs}x{scale.steps}.json"
     sizes = parse_json(place.read_text(encoding="utf-8")) if place.exists() else {}

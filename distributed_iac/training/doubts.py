@@ -35,13 +35,14 @@ from distributed_iac.data.store.manifest import (
     require_same_settings,
 )
 from distributed_iac.errors import ConfigError, DataError
-from distributed_iac.nets.expectation import NetworkCard, agree, differences
+from distributed_iac.nets.expectation import NetworkCard, differences, match_channels
 from distributed_iac.nets.trained import (
     card_of_backbone,
     card_of_source,
     card_of_store,
     has_a_cell,
     names_of,
+    spare_outputs,
 )
 from distributed_iac.transient import patiently
 
@@ -136,9 +137,9 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
             f"{settings.key}: {settings.weights} does not say what its channels and labels are; "
             f"taken to be {', '.join(store.channels)} and {', '.join(store.outputs)}",
         )
-    agreed = agree(network, store, names_of(settings), settings.key)
-    spare = [network.outputs[place] for place in agreed.spare]
-    told = [str(one) for one in differences(network.fed_by(agreed.inputs), store)]
+    spare = spare_outputs(settings, store)
+    inputs = match_channels(network.channels, store.channels, names_of(settings), settings.key)
+    told = [str(one) for one in differences(network.fed_by(inputs), store)]
     if has_a_cell(settings):
         told.append(
             f"{settings.weights} was exported with a cell, which is left out: the network beneath "
