@@ -142,7 +142,8 @@ def gain_of(model: str, dice: pd.Series) -> dict[str, Any]:
     mean = dice.groupby(["name", "patient_id"]).mean()
     gain = mean[model] - mean["plain"]
     low, high = interval(gain.to_numpy())
-    return {"patients": len(gain), "gain": float(gain.mean()), "low": low, "high": high}
+    found = {"patients": len(gain), "gain": float(gain.mean()), "low": low, "high": high}
+    return found | {"by_patient": mean[model].to_dict()}
 
 
 def asked(name: str) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ def _fitted(text: str, name: str, budget: str, overrides: Sequence[str]) -> str:
     """
     from distributed_iac.cli.configuration import load_settled
     from distributed_iac.cli.measuring import measured_kinds
-    from distributed_iac.cli.nnunet_budget import fitted, seconds_of, with_epochs
+    from distributed_iac.cli.nnunet_budget import epochs_within, seconds_of, with_epochs
     from distributed_iac.cli.prepare import prepare_stores
     from distributed_iac.jobs.plan import plan_jobs
 
@@ -146,7 +146,7 @@ def _fitted(text: str, name: str, budget: str, overrides: Sequence[str]) -> str:
     for error in failed.values():
         raise error
     per_epoch = {kind: probe.epoch_seconds for (kind, _), probe in probes.items()}
-    epochs = fitted(run, per_epoch, seconds)
+    epochs = epochs_within(run, per_epoch, seconds)
     typer.echo(
         f"{budget} has room for {epochs.search} epochs a search and {epochs.retrain} a retraining",
         err=True,

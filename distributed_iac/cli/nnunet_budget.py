@@ -3,7 +3,7 @@
 ::
 
     seconds = seconds_of("8h")
-    epochs = fitted(config, epoch_seconds, seconds)         # Epochs(search=23, retrain=12)
+    epochs = epochs_within(config, epoch_seconds, seconds)   # Epochs(search=23, retrain=12)
 
 What an epoch takes is measured on this machine, as by ``plan``; jobs are taken to run all their
 epochs, as many at a time as fit here.
@@ -60,7 +60,9 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-def fitted(config: RunConfig, epoch_seconds: Mapping[JobKind, float], seconds: float) -> Epochs:
+def epochs_within(
+    config: RunConfig, epoch_seconds: Mapping[JobKind, float], seconds: float
+) -> Epochs:
     """Most epochs that fit, searches and retrainings shortened alike.
 
     Args:

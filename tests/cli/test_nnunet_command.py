@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from distributed_iac.cli.main import app
 from distributed_iac.cli.nnunet import FEW, LARGE, SMALL
-from distributed_iac.cli.nnunet_budget import Epochs, fitted, seconds_of, with_epochs
+from distributed_iac.cli.nnunet_budget import Epochs, epochs_within, seconds_of, with_epochs
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.config.load import load_config
 from distributed_iac.errors import ConfigError
@@ -123,7 +123,9 @@ def test_the_more_time_the_more_epochs_and_never_more_than_usual() -> None:
     run = load_config(ROOT / "configs/quickstart.yaml", ["sweep.cpus=2", "device=cpu"])
     usual = Epochs(run.search.epochs, run.retrain.epochs)
     pace: dict[JobKind, float] = {"search": 10.0, "retrain": 4.0}
-    given = [fitted(run, pace, seconds_of(text)) for text in ("25min", "0.75h", "60 min", "3d")]
+    given = [
+        epochs_within(run, pace, seconds_of(text)) for text in ("25min", "0.75h", "60 min", "3d")
+    ]
     assert given == sorted(given, key=lambda epochs: (epochs.search, epochs.retrain))
     assert given[0].search < given[2].search < usual.search
     assert given[-1] == usual
@@ -133,7 +135,7 @@ def test_the_more_time_the_more_epochs_and_never_more_than_usual() -> None:
 def test_a_time_that_is_none_or_too_short_is_refused(budget: str) -> None:
     run = load_config(ROOT / "configs/quickstart.yaml", ["sweep.cpus=2", "device=cpu"])
     with pytest.raises(ConfigError, match="budget"):
-        fitted(run, {"search": 100.0}, seconds_of(budget))
+        epochs_within(run, {"search": 100.0}, seconds_of(budget))
 
 
 @pytest.mark.parametrize("text", [SMALL, LARGE])
