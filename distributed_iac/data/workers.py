@@ -97,8 +97,13 @@ class Workers:
 
 
 def _begin() -> None:
-    """Leave interrupts to the parent, and end with it however it ends."""
+    """Leave interrupts to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process with the one that asked for it, however that one ends."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

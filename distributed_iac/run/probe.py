@@ -19,6 +19,7 @@ from typing import Literal
 
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store.manifest import read_manifest
+from distributed_iac.data.workers import end_with_parent
 from distributed_iac.errors import RunError
 from distributed_iac.training.memory_model import MemoryModel
 
@@ -77,7 +78,7 @@ def probe(config: RunConfig, kind: ProbedKind) -> Probe:
     read_manifest(config.store_folder(config.data[0]))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(LIBRARIES)
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, context, end_with_parent) as pool:
         try:
             return pool.submit(_measure, config, kind).result()
         except BrokenProcessPool as error:

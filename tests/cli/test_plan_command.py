@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from click.testing import Result
@@ -211,6 +215,22 @@ def test_memory_is_that_of_a_process_of_its_own(config: RunConfig) -> None:
     assert 10**8 < one.peak_bytes < 1.5 * 10**9
     batch = config.batches.batch_size
     assert one.memory.forecast(batch) == pytest.approx(one.peak_bytes, rel=0.05), "no GPU here"
+
+
+def test_what_measures_does_not_outlive_a_killed_plan(prepared: Path) -> None:
+    command = [sys.executable, "-m", "distributed_iac.cli.main", "plan", str(prepared)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert any(b"measuring" in line for line in process.stderr)
+        one = psutil.Process(process.pid)
+        while not any(child.children() for child in one.children()):  # of the server, one measures
+            time.sleep(0.05)
+        measuring = one.children(recursive=True)
+        process.terminate()
+    _, alive = psutil.wait_procs(measuring, timeout=20)
+    for orphan in alive:
+        orphan.kill()
+    assert not alive
 
 
 def test_what_becomes_of_a_trained_network_is_said(prepared: Path, tmp_path: Path) -> None:
