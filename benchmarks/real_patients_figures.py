@@ -37,31 +37,27 @@ def draw_overview(by_size: Mapping[int, Rows]) -> Path:
     rows = [row for own in there.values() for row in own if row["parameters"]]
     models = list(dict.fromkeys(row["model"] for row in rows))
     colours = dict(zip(models, colormaps["tab20"].colors, strict=False))
-    several = len(there) > 1
-    figure = Figure(figsize=(11 if several else 7, 4.4), layout="constrained")
-    axes = figure.subplots(1, 2 if several else 1, sharey=True, squeeze=False)[0]
-    for number, model in enumerate(models):
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for model in models:
         last = [(row["parameters"], row) for row in there[max(there)] if row["model"] == model]
-        _points(axes[-1], last, colours[model], _words(model))
-        if several:
-            aside = 1.03 ** (number - len(models) / 2)  # so that intervals of one size do not cover
-            own = [
-                (size * aside, row)
-                for size, rows in there.items()
-                for row in rows
-                if row["model"] == model
-            ]
-            _points(axes[0], own, colours[model], _words(model))
+        own = [
+            (size * 1.03 ** (number - len(rows) / 2), row)  # aside, so that all can be seen
+            for size, rows in there.items()
+            for number, row in enumerate(rows)
+            if row["model"] == model
+        ]
+        _points(axes[0], own, colours[model], _words(model))
+        _points(axes[1], last, colours[model], _words(model))
     for axis in axes:
         axis.axhline(0, color="0.6", linewidth=0.8)
         axis.set_xscale("log")
         axis.grid(alpha=0.3)
-    if several:
-        axes[0].set_xticks(list(there), [str(size) for size in there])
-        axes[0].minorticks_off()
-        axes[0].set(xlabel="patients of the new hospital to train on")
+    axes[0].set_xticks(list(there), [str(size) for size in there])
+    axes[0].minorticks_off()
+    axes[0].set(xlabel="patients of the new hospital to train on")
     axes[0].set(ylabel="gain of test Dice over the plain network")
-    axes[-1].set(xlabel=f"trained parameters ({max(there)} patients)")
+    axes[1].set(xlabel=f"trained parameters ({max(there)} patients)")
     lines, labels = axes[0].get_legend_handles_labels()  # more sizes have more ways
     figure.legend(lines, labels, loc="outside right upper", fontsize=9)
     OVERVIEW.write_bytes(render(figure, OVERVIEW.stem).svg)
