@@ -33,6 +33,7 @@ from benchmarks.frontier_arms import (
     random_cell,
     stop,
 )
+from distributed_iac.agreement import gene_agreement
 from distributed_iac.genotype import Genotype
 
 Key = tuple[int, str, str]
@@ -94,7 +95,7 @@ class Row:
 
 
 def measured(records: Records, teacher: int) -> Measured | None:
-    """What is known of a teacher; None before its anchors and its full search are done."""
+    """What is known of a teacher; None before its planted and random cells are trained."""
     worth = {
         name: one for (t, kind, name), one in records.items() if (t, kind) == (teacher, "worth")
     }
@@ -117,17 +118,19 @@ def measured(records: Records, teacher: int) -> Measured | None:
         best = max(own, key=lambda one: float(one["val"]))
         costs = (sum(one[what] for one in own) for what in ("op_evaluations", "seconds"))
         arms[f"random search-{tries}"] = Found(best["test"], *costs, float("nan"), float("nan"))
-    if FULL not in arms:
-        return None
     return Measured(float(np.mean([worth[cell]["test"] for cell in cells])), planted[0], arms)
 
 
 def rows_of(records: Records, teachers: Iterable[int]) -> list[Row]:
-    """A row an arm, in the order of :data:`FAMILIES`; each over the teachers that have it."""
-    known = [one for teacher in teachers if (one := measured(records, teacher)) is not None]
+    """A row an arm, in the order of :data:`FAMILIES`, over the teachers that have it and full."""
+    known = [one for one in _known(records, teachers) if FULL in one.arms]
     return [
         _row(name, own) for name in FAMILIES if (own := [one for one in known if name in one.arms])
     ]
+
+
+def _known(records: Records, teachers: Iterable[int]) -> list[Measured]:
+    return [one for teacher in teachers if (one := measured(records, teacher)) is not None]
 
 
 def _row(name: str, known: Sequence[Measured]) -> Row:
@@ -163,12 +166,18 @@ def _times(ratios: Sequence[float], draws: NDArray[np.int64]) -> tuple[float, tu
     return float(np.exp(logs.mean())), _middle(np.exp(logs[draws].mean(axis=1)))
 
 
-def lead(
-    records: Records, teachers: Iterable[int], name: str
-) -> tuple[float, tuple[float, float]] | None:
-    """The default's share of the gap less another arm's, over the teachers that have both."""
-    known = [one for teacher in teachers if (one := measured(records, teacher)) is not None]
-    both = [one for one in known if {DEFAULT, name} <= one.arms.keys()]
+@dataclass(frozen=True)
+class Lead:
+    """The default's share of the gap less another arm's, with its interval (low, high)."""
+
+    more: float
+    interval: tuple[float, float]
+    teachers: int
+
+
+def lead(records: Records, teachers: Iterable[int], name: str) -> Lead | None:
+    """How much more the default finds than another arm, over the teachers that have both."""
+    both = [one for one in _known(records, teachers) if {DEFAULT, name} <= one.arms.keys()]
     if not both:
         return None
     values = np.array(
@@ -177,7 +186,7 @@ def lead(
     draws = np.random.default_rng(0).integers(len(both), size=(DRAWS, len(both)))
     sums: NDArray[np.float64] = values[draws].sum(axis=1)
     more, gap = values.sum(axis=0)
-    return float(more / gap), _middle(sums[:, 0] / sums[:, 1])
+    return Lead(float(more / gap), _middle(sums[:, 0] / sums[:, 1]), len(both))
 
 
 def before_pruning(records: Records, teachers: Iterable[int]) -> float | None:
@@ -192,6 +201,29 @@ def before_pruning(records: Records, teachers: Iterable[int]) -> float | None:
         if one is not None and one["decisions"]
     ]
     return float(np.median(shares)) if shares else None
+
+
+def settled(records: Records, teachers: Iterable[int]) -> dict[str, float]:
+    """Genes of full's last cell that its cell has after fewer epochs, and that random ones have.
+
+    Why a search of few epochs finds less: what full will choose is not in its alpha yet.
+
+    Returns:
+        Mean number over teachers, by ``stop-N`` and ``random``; nothing before there is a full one.
+    """
+    same: dict[str, list[float]] = {}
+    for teacher in teachers:
+        full = records.get((teacher, "search", FULL))
+        if full is None or not full["stops"]:
+            continue
+        last = Genotype.from_json(full["genotype"])
+        for name in map(stop, STOPS):
+            then = Genotype.from_json(full["stops"][name]["genotype"])
+            same.setdefault(name, []).append(gene_agreement(then, last).same)
+        drawn = (random_cell(teacher, number) for number in range(max(TRIES)))
+        likeness = [gene_agreement(one, last).same for one in drawn]
+        same.setdefault("random", []).append(float(np.mean(likeness)))
+    return {name: float(np.mean(values)) for name, values in same.items()}
 
 
 def chosen(records: Records) -> tuple[str, ...]:
@@ -231,11 +263,15 @@ def show(records: Records, figure: Path | None = None) -> None:
     for teachers, names in zip(sets_of(records).values(), (TRIED, (*EQUAL, *TRIED)), strict=True):
         for name in names:
             if more := lead(records, teachers, name):
-                text = "default less {}, share of the gap: {:+.2f} [{:+.2f}, {:+.2f}]"
-                console.print(text.format(name, more[0], *more[1]), highlight=False)
+                text = "default less {}, share of the gap: {:+.2f} [{:+.2f}, {:+.2f}], {} teachers"
+                text = text.format(name, more.more, *more.interval, more.teachers)
+                console.print(text, highlight=False)
         if (spent := before_pruning(records, teachers)) is not None:
             text = f"the default spends {spent:.0%} of its operations before it prunes anything"
             console.print(text, highlight=False)
+        if genes := settled(records, teachers):
+            text = ", ".join(f"{name} {value:.1f}" for name, value in genes.items())
+            console.print(f"genes of full's last cell that its cell has then: {text}")
     if figure is not None and rows:
         draw(rows, figure)
 

@@ -8,8 +8,26 @@ from typing import Any
 import pytest
 
 from benchmarks.frontier import Journal, Unit
-from benchmarks.frontier_arms import ARMS, DEFAULT, FULL, TRIES, made_of, random_cell
-from benchmarks.frontier_table import HELD_OUT, before_pruning, chosen, last_line, lead, rows_of
+from benchmarks.frontier_arms import (
+    ARMS,
+    DEFAULT,
+    FULL,
+    STOPS,
+    TRIES,
+    made_of,
+    random_cell,
+    stop,
+)
+from benchmarks.frontier_table import (
+    HELD_OUT,
+    Lead,
+    before_pruning,
+    chosen,
+    last_line,
+    lead,
+    rows_of,
+    settled,
+)
 from distributed_iac.genotype import Genotype
 
 PLANTED = Genotype.shared(2, [[(0, "skip_connect"), (1, "skip_connect")]] * 2)
@@ -55,10 +73,24 @@ def test_the_default_is_set_against_an_arm_where_both_were_run() -> None:
     records = teacher(0) | teacher(1)
     found = lead(records, [0, 1], "schedule-2")
     assert found is not None
-    assert [found[0], *found[1]] == pytest.approx([0.5] * 3)
-    assert lead(records, [0, 1], "schedule-4") == (0, (0, 0))
+    assert [found.more, *found.interval] == pytest.approx([0.5] * 3)
+    assert lead(records, [0, 1], "schedule-4") == Lead(0, (0, 0), 2)
+    del records[1, "search", FULL]
+    assert lead(records, [0, 1], "schedule-4") == Lead(0, (0, 0), 2), "full is not asked for"
     assert lead(records, [0, 1], "search_small") is None
     assert lead(records, [], "schedule-2") is None
+
+
+def test_how_much_of_its_last_cell_full_has_sooner_is_counted_in_genes() -> None:
+    records = teacher(0)
+    assert settled(records, [0]) == {}
+    sooner = {stop(epoch): {"genotype": HALF.to_json()} for epoch in STOPS}
+    records[0, "search", FULL] |= {
+        "stops": sooner | {stop(STOPS[-1]): {"genotype": PLANTED.to_json()}}
+    }
+    found = settled(records, [0])
+    assert (found[stop(STOPS[0])], found[stop(STOPS[-1])]) == (2, 4)
+    assert 0 <= found["random"] < 2
 
 
 def test_what_is_spent_before_the_first_pruning_bounds_what_another_guard_saves() -> None:
