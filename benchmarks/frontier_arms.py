@@ -82,7 +82,7 @@ def _everything(settings: PruningSettings) -> PruningSettings:
 
 
 SMALL = _js("settled", 10, 5, patience=3, warmup=10)
-"""As in ``configs/search_small.yaml``."""
+"""As in ``configs/search_small.yaml`` before the frontier was measured."""
 CAREFUL = _js("distinguished", 10, 5, patience=3, warmup=10, max_wait=10, tau=0.01)
 """As the default was before the frontier was measured."""
 SLOW = {"weights": {"kind": "adam", "learning_rate": 2e-3}}
@@ -114,6 +114,8 @@ ARMS: Mapping[str, Arm] = {
     "perturbation": Arm("importance", LTH.model_copy(update={"importance": "perturbation"})),
     "search_small": Arm("settled", SMALL),
     "settled-10/w2": Arm("settled", _js("settled", 10, 2)),
+    "settled-1/w5": Arm("settled", _js("settled", 1, 5, tau=0.1)),
+    "settled-3/w5": Arm("settled", _js("settled", 3, 5, tau=0.1)),
     "settled-1/w2": Arm("settled", _js("settled", 1, 2)),
     "settled-1/w2/all": Arm("settled", _everything(_js("settled", 1, 2))),
     "full, slow weights": Arm("slow weights", search=SLOW),
