@@ -174,14 +174,9 @@ def found_sentence(found: FoundOfGiven) -> str:
 
 
 def _found_of_planted(record: RunRecord) -> FoundOfGiven:
-    from distributed_iac.comparison.given import found_of_given
+    from distributed_iac.report.given_table import found_in
 
-    config = record.config
-    assert config.given is not None, "a planted problem gives its cell"
-    found = found_of_given(
-        record.evidence, config.given.genotype, record.patient_rows, config.comparison
-    )
-    return next(one for one in found if one.arm == config.comparison.candidate)
+    return next(one for one in found_in(record) if one.arm == record.config.comparison.candidate)
 
 
 def make_phantoms(config: RunConfig, console: Console) -> None:

@@ -13,7 +13,7 @@ one; where the interval of that gap includes 0, nothing hung on the cell, and no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class FoundOfGiven:
         group: ``dataset/backbone``.
         arm: The arm.
         genes: One match a search, with the given cell.
-        random: Mean test Dice of random cells, where the other two are known too.
+        random: Mean test Dice of random cells, over seeds, patients and targets where the other
+            two are defined too.
         found: The same of the arm's cells.
         given: The same of the given cell.
         gap: Interval of ``given - random``; None where it is not known.
@@ -96,8 +97,18 @@ def _worth(
     }
     gained = pair(of[found.arm], of[RANDOM], "dice")
     gap = pair(of[GIVEN], of[RANDOM], "dice")
-    if not gained.values or gained.values.keys() != gap.values.keys():
-        return found  # something is not finished, or not defined on both sides
+    common = gained.values.keys() & gap.values.keys()
+    if not common:
+        return found  # something is not finished
+    seeds = tuple(seed for seed in gap.seeds if any(place.seed == seed for place in common))
+    gained, gap = (
+        replace(
+            one,
+            seeds=seeds,
+            values={place: one.values[place] for place in gap.values if place in common},
+        )
+        for one in (gained, gap)
+    )
     mine, whole = gained.block(MEAN, "difference"), gap.block(MEAN, "difference")
     random = gap.block(MEAN, "against").mean
     rng = np.random.default_rng(settings.seed)

@@ -1,5 +1,7 @@
 """Whether networks can be trained on patches of a size, before anything is prepared or trained.
 
+And whether they have as many skips as a given cell is for.
+
 ::
 
     require_networks(config, dataset, (256, 224), (1.5, 1.5))       # ConfigError: 32 x 32 or more
@@ -38,7 +40,7 @@ UNIT = (1.0, 1.0)
 def require_networks(
     config: RunConfig, dataset: DatasetSettings, patch: Pair, spacing: tuple[float, float] = UNIT
 ) -> None:
-    """Refuse a patch that one of a run's networks cannot be trained on.
+    """Refuse a patch that one of a run's networks cannot be trained on, or a cell for other skips.
 
     A network whose package is not installed here is passed over.
 
@@ -49,19 +51,21 @@ def require_networks(
         spacing: Millimetres per pixel along height and width.
 
     Raises:
-        ConfigError: The patch is too small, or a network cannot be built.
+        ConfigError: The patch is too small, a network cannot be built, or it has more or fewer
+            skips than the given genotype has cells.
     """
-    if min(patch) >= LARGE:
+    if min(patch) >= LARGE and (config.given is None or config.given.scope == "shared"):
         return
     views = [config.view(dataset.name, variant) for variant in config.variant_names]
     sizes = sorted({view.batches.batch_size for view in views})
     for settings in (*config.backbones, *config.baselines):
         made = _built(settings, Fingerprint2d(patch, spacing), _size(config, dataset, settings))
         if made is not None:
-            backbone, channels = made
+            (backbone, channels), where = made, f"{dataset.name}, {settings.key}"
+            if settings in config.backbones:
+                require_given_cells(config, backbone, where)
             for size in sizes:
-                batch = (size, channels, *patch)
-                require_patch(backbone, batch, f"{dataset.name}, {settings.key}")
+                require_patch(backbone, (size, channels, *patch), where)
 
 
 def require_given_patches(config: RunConfig) -> None:
@@ -100,6 +104,22 @@ def require_patch(
             came=f"{height} x {width} ({why})",
             remedy=f"set preprocess.patch to [{least}, {least}] or more, or take a network that "
             "halves its images less often",
+            where=where,
+        )
+
+
+def require_given_cells(config: RunConfig, backbone: Backbone, where: str) -> None:
+    """Refuse a given genotype of a cell a skip for a network of more or fewer skips.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    given, skips = config.given, len(backbone.taps)
+    if given is not None and given.scope == "per_skip" and len(given.cells) != skips:
+        raise ConfigError(
+            f"given has a cell for each of the network's skips, which are {skips}",
+            came=f"{len(given.cells)} cells",
+            remedy="give the cells that were found in this network, the deepest first",
             where=where,
         )
 

@@ -42,7 +42,7 @@ from distributed_iac.genotype import Genotype
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.freeze import Trained
-from distributed_iac.nets.patch_fit import require_patch
+from distributed_iac.nets.patch_fit import require_given_cells, require_patch
 from distributed_iac.nets.planner import Fingerprint2d
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.nets.wrapped import WrappedBackbone
@@ -118,6 +118,7 @@ class Group:
     def backbone(self, weights: Weights | None = None) -> WrappedBackbone:
         """Build the network; with weights if there are any."""
         backbone = self._build(self.seed("backbone"))
+        require_given_cells(self.config, backbone, self.name)
         if weights is not None:
             backbone.load_state_dict(dict(weights))
         return backbone

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -28,11 +30,12 @@ EVERY = [
 ]
 
 
-def run_with(backbone: dict[str, Any], **values: Any) -> RunConfig:
+def run_with(
+    backbone: dict[str, Any], asked: Mapping[str, Any] = MappingProxyType({}), **values: Any
+) -> RunConfig:
     data = [{"name": "d", "source": "raw", "preprocess": values}]
-    return RunConfig.model_validate(
-        {"name": "r", "data": data, "backbones": [backbone], "batches": {"batch_size": 1}}
-    )
+    usual = {"name": "r", "data": data, "backbones": [backbone], "batches": {"batch_size": 1}}
+    return RunConfig.model_validate(usual | dict(asked))
 
 
 def trained_on(backbone: Backbone, *batch: int) -> torch.Tensor:
@@ -55,6 +58,18 @@ def test_the_refusal_of_every_family_names_a_patch_that_is_accepted(
     least = int(caught.value.message.split()[7])
     assert 2 < least <= 33
     require_networks(config, dataset, (least, least))
+
+
+@pytest.mark.parametrize("patch", [64, 2 * LARGE])
+def test_a_given_cell_for_each_skip_of_another_network_is_refused(patch: int) -> None:
+    genes = ((0, "skip_connect"), (1, "skip_connect"))
+    given = {"scope": "per_skip", "cells": [{"inputs": 2, "nodes": [genes]}] * 3}
+    cell = {"nodes": 1, "genotype_scope": "per_skip"}
+    asked = {"given": given, "controls": ["given"], "cell": cell}
+    config = run_with({"name": "basic_unet", "features": "tiny"}, asked, patch=[patch, patch])
+    with pytest.raises(ConfigError, match="skips, which are 4") as caught:
+        require_given_patches(config)
+    assert caught.value.came == "3 cells"
 
 
 def test_every_family_is_asked() -> None:

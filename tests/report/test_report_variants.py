@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from distributed_iac.cell.random_genotype import random_genotype
 from distributed_iac.comparison.pairing import MEAN
 from distributed_iac.comparison.rows import JobRow, ScoreRow
 from distributed_iac.report.cost_figure import cost_figure
@@ -16,7 +18,7 @@ from distributed_iac.report.tables import Table
 from distributed_iac.report.tensorboard.run_board import run_name
 from distributed_iac.report.tensorboard.trials import variant_of
 from distributed_iac.report.variants import variants_section
-from tests.report.conftest import VARIANTS, MakeRun
+from tests.report.conftest import TOPOLOGY, VARIANTS, MakeRun
 
 UNET = "acdc/basic_unet-tiny"
 NAMES = ("augmented", "longer", "unaugmented")
@@ -104,6 +106,25 @@ def test_the_page_says_whether_the_order_of_the_arms_holds(
     assert not any("no patients were scored" in one for one in varied.comparison.warnings)
     content = varied.comparison.to_dict()
     assert {one["of"] for one in content["rankings"]} == {"arms", "models", "cells"}
+
+
+def test_what_was_found_of_a_given_cell_is_told_in_every_variant(make_run: MakeRun) -> None:
+    given = random_genotype(TOPOLOGY, np.random.default_rng(1), "shared", 1)
+    values = {
+        "seeds": [0, 1],
+        "given": given.to_dict(),
+        "controls": ["plain", "random", "given"],
+        "variants": {
+            "a": {},
+            "searched": {"search": {"epochs": 50}},  # with a's random and given cells
+            "trained": {"retrain": {"epochs": 150}},  # with a's searches
+        },
+    }
+    table = run_tables(read_run(make_run(**values)))["given"]
+    assert set(column(table, "group")) == {f"{UNET}@{name}" for name in values["variants"]}
+    assert len(table.rows) == 6
+    for name in ("Dice, random cell", "found cell", "given cell"):
+        assert None not in column(table, name), "each variant has all three"
 
 
 def test_an_order_that_failed_jobs_hide_is_said_to_be_unknown(make_run: MakeRun) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,23 @@ def test_what_is_not_finished_has_genes_and_no_worth() -> None:
         (one,) = found_of_given(evidence, GIVEN, known, SETTINGS)
         assert len(one.genes) == 1
         assert one.share is one.gap is one.found is None
+
+
+def test_what_one_of_the_three_lacks_is_left_out_of_all() -> None:
+    rows = [
+        score(name, seed, patient, mean + patient / 100)
+        for name, mean in (("random", 0.6), ("lth", 0.75), ("given", 0.8))
+        for seed in (0, 1)
+        for patient in range(12)
+    ]
+    undefined = [
+        replace(row, dice=float("nan")) if row.label == "lth" and row.patient_id == "p3" else row
+        for row in rows
+    ]
+    failed = [row for row in rows if (row.label, row.seed) != ("lth", 1)]
+    evidence = [SearchEvidence("d/unet", "lth", seed, HALF, EMPTY) for seed in (0, 1)]
+    for known in (undefined, failed):
+        (one,) = found_of_given(evidence, GIVEN, known, SETTINGS)
+        assert one.share == pytest.approx(0.75)
+        assert one.interval is not None
+        assert one.interval.low == pytest.approx(0.75)
