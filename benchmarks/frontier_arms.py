@@ -81,9 +81,7 @@ def _everything(settings: PruningSettings) -> PruningSettings:
     return settings.model_copy(update={"js": JsSettings(keep_fraction=0.0)})
 
 
-SMALL = _js("settled", 10, 5, patience=3, warmup=10)
-"""As in ``configs/search_small.yaml`` before the frontier was measured."""
-CAREFUL = _js("distinguished", 10, 5, patience=3, warmup=10, max_wait=10, tau=0.01)
+SURE = _js("distinguished", 10, 5, patience=3, warmup=10, max_wait=10, tau=0.01)
 """As the default was before the frontier was measured."""
 SLOW = {"weights": {"kind": "adam", "learning_rate": 2e-3}}
 """A rate of the cells' weights as on real data (``configs/search_small.yaml``)."""
@@ -112,17 +110,15 @@ ARMS: Mapping[str, Arm] = {
     "alpha 6e-2": Arm("rates", LTH, search=LOUDER),
     "falling rate": Arm("rates", LTH, search=FALLING),
     "perturbation": Arm("importance", LTH.model_copy(update={"importance": "perturbation"})),
-    "search_small": Arm("settled", SMALL),
+    "settled-10/w5": Arm("settled", _js("settled", 10, 5)),
     "settled-10/w2": Arm("settled", _js("settled", 10, 2)),
     "settled-10/w2/wait 10": Arm("settled", _js("settled", 10, 2, max_wait=10)),
     "settled-30/w2": Arm("settled", _js("settled", 30, 2)),
-    "settled-30/w2/wait 10": Arm("settled", _js("settled", 30, 2, max_wait=10)),
-    "settled-1/w5": Arm("settled", _js("settled", 1, 5, tau=0.1)),
     "settled-1/w2": Arm("settled", _js("settled", 1, 2)),
     "settled-1/w2/all": Arm("settled", _everything(_js("settled", 1, 2))),
     "full, slow weights": Arm("slow weights", search=SLOW),
     "settled-1/w2, slow weights": Arm("slow weights", _js("settled", 1, 2), search=SLOW),
-    "distinguished/w5": Arm("distinguished", CAREFUL),
+    "distinguished/w5": Arm("distinguished", SURE),
     "distinguished/w2": Arm("distinguished", _js("distinguished", 10, 2)),
     "pruning alone": Arm("pruning alone", _js("settled", 1, 2), to_the_end=True),
     "schedule-2": Arm("schedule", _schedule(2)),
@@ -135,9 +131,9 @@ ARMS: Mapping[str, Arm] = {
 TRIED = tuple(
     name
     for name, arm in ARMS.items()
-    if arm.family in ("warm-up", "shorter epochs", "rates", "importance")
+    if arm.family in ("warm-up", "shorter epochs", "rates", "importance", "settled")
 )
-"""The default with one thing changed, when it looks or what it learns by: on the first teachers."""
+"""The default with something changed: when it looks, what it learns by, what it waits for."""
 
 STOPS = (8, 12, 15, 20, 30, 45, 90)
 """Epochs after which early stopping alone ends the full search."""

@@ -77,7 +77,7 @@ def test_the_default_is_set_against_an_arm_where_both_were_run() -> None:
     assert lead(records, [0, 1], "schedule-4") == Lead(0, (0, 0), 2)
     del records[1, "search", FULL]
     assert lead(records, [0, 1], "schedule-4") == Lead(0, (0, 0), 2), "full is not asked for"
-    assert lead(records, [0, 1], "search_small") is None
+    assert lead(records, [0, 1], "settled-10/w5") is None
     assert lead(records, [], "schedule-2") is None
 
 
