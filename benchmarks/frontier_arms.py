@@ -113,6 +113,8 @@ ARMS: Mapping[str, Arm] = {
     "settled-10/w5": Arm("settled", _js("settled", 10, 5)),
     "settled-10/w2": Arm("settled", _js("settled", 10, 2)),
     "settled-10/w2/wait 10": Arm("settled", _js("settled", 10, 2, max_wait=10)),
+    "settled-3/w2/wait 10": Arm("settled", _js("settled", 3, 2, tau=0.1, max_wait=10)),
+    "settled-1/w2/wait 10": Arm("settled", _js("settled", 1, 2, tau=0.1, max_wait=10)),
     "settled-30/w2": Arm("settled", _js("settled", 30, 2)),
     "settled-1/w2": Arm("settled", _js("settled", 1, 2)),
     "settled-1/w2/all": Arm("settled", _everything(_js("settled", 1, 2))),
