@@ -28,6 +28,7 @@ from benchmarks.frontier_arms import (
     FULL,
     RANKS,
     STOPS,
+    SURER,
     TRIED,
     TRIES,
     random_cell,
@@ -53,6 +54,14 @@ FAMILIES: Mapping[str, str] = {
     **dict.fromkeys(RANKS, "rank"),
     **{f"random search-{tries}": "random search" for tries in TRIES},
 }
+
+
+COMPARED = (
+    (DEFAULT, FULL),
+    (SURER, FULL),
+    *((DEFAULT, other) for other in (*EQUAL, *TRIED)),
+)
+"""Pairs of arms whose difference is told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,21 +177,19 @@ def _times(ratios: Sequence[float], draws: NDArray[np.int64]) -> tuple[float, tu
 
 @dataclass(frozen=True)
 class Lead:
-    """The default's share of the gap less another arm's, with its interval (low, high)."""
+    """An arm's share of the gap less another one's, with its interval (low, high)."""
 
     more: float
     interval: tuple[float, float]
     teachers: int
 
 
-def lead(records: Records, teachers: Iterable[int], name: str) -> Lead | None:
-    """How much more the default finds than another arm, over the teachers that have both."""
-    both = [one for one in _known(records, teachers) if {DEFAULT, name} <= one.arms.keys()]
+def lead(records: Records, teachers: Iterable[int], arm: str, other: str) -> Lead | None:
+    """How much more an arm finds than another one, over the teachers that have both."""
+    both = [one for one in _known(records, teachers) if {arm, other} <= one.arms.keys()]
     if not both:
         return None
-    values = np.array(
-        [(m.arms[DEFAULT].test - m.arms[name].test, m.planted - m.random) for m in both]
-    )
+    values = np.array([(m.arms[arm].test - m.arms[other].test, m.planted - m.random) for m in both])
     draws = np.random.default_rng(0).integers(len(both), size=(DRAWS, len(both)))
     sums: NDArray[np.float64] = values[draws].sum(axis=1)
     more, gap = values.sum(axis=0)
@@ -260,18 +267,19 @@ def show(records: Records, figure: Path | None = None) -> None:
             console.print(_table(f"The frontier, {title} teachers", found, picked))
             rows = [row for row in found if row.teachers == max(one.teachers for one in found)]
     console.print("* chosen of its family; ratios are full's over the arm's", highlight=False)
-    for teachers, names in zip(sets_of(records).values(), (TRIED, (*EQUAL, *TRIED)), strict=True):
-        for name in names:
-            if more := lead(records, teachers, name):
-                text = "default less {}, share of the gap: {:+.2f} [{:+.2f}, {:+.2f}], {} teachers"
-                text = text.format(name, more.more, *more.interval, more.teachers)
+    for title, teachers in sets_of(records).items():
+        console.print(f"{title} teachers, share of the gap:")
+        for arm, other in COMPARED:
+            if more := lead(records, teachers, arm, other):
+                text = "  {} less {}: {:+.2f} [{:+.2f}, {:+.2f}], {} teachers"
+                text = text.format(arm, other, more.more, *more.interval, more.teachers)
                 console.print(text, highlight=False)
         if (spent := before_pruning(records, teachers)) is not None:
-            text = f"the default spends {spent:.0%} of its operations before it prunes anything"
+            text = f"  the default spends {spent:.0%} of its operations before it prunes anything"
             console.print(text, highlight=False)
         if genes := settled(records, teachers):
             text = ", ".join(f"{name} {value:.1f}" for name, value in genes.items())
-            console.print(f"genes of full's last cell that its cell has then: {text}")
+            console.print(f"  genes of full's last cell that its cell has then: {text}")
     if figure is not None and rows:
         draw(rows, figure)
 

@@ -69,16 +69,18 @@ def test_shares_are_of_the_gap_and_costs_are_ratios_to_full() -> None:
     assert rows["schedule-4"].seconds_interval == pytest.approx((8, 8))
 
 
-def test_the_default_is_set_against_an_arm_where_both_were_run() -> None:
+def test_an_arm_is_set_against_another_where_both_were_run() -> None:
     records = teacher(0) | teacher(1)
-    found = lead(records, [0, 1], "schedule-2")
+    found = lead(records, [0, 1], DEFAULT, "schedule-2")
     assert found is not None
     assert [found.more, *found.interval] == pytest.approx([0.5] * 3)
-    assert lead(records, [0, 1], "schedule-4") == Lead(0, (0, 0), 2)
+    assert lead(records, [0, 1], DEFAULT, "schedule-4") == Lead(0, (0, 0), 2)
     del records[1, "search", FULL]
-    assert lead(records, [0, 1], "schedule-4") == Lead(0, (0, 0), 2), "full is not asked for"
-    assert lead(records, [0, 1], "settled-10/w5") is None
-    assert lead(records, [], "schedule-2") is None
+    assert lead(records, [0, 1], DEFAULT, "schedule-4") == Lead(0, (0, 0), 2), (
+        "full is not asked for"
+    )
+    assert lead(records, [0, 1], DEFAULT, "settled-10/w5") is None
+    assert lead(records, [], DEFAULT, "schedule-2") is None
 
 
 def test_how_much_of_its_last_cell_full_has_sooner_is_counted_in_genes() -> None:
