@@ -15,8 +15,9 @@ started again it continues, and jobs that parts share are done once. Two regimes
 * ``new-*``: the network frozen, cells for Sunnybrook with 2, 5, 10 or 20 patients to train on (each
   set holds the smaller ones; the same 5 choose, the same 20 test). With 20 once more: ``early-*``
   with today's arms, ``fast-*`` and ``rates-*`` with other learning rates, ``per-skip-*`` with a
-  genotype a skip. ``groups-*``: for the disease groups of ACDC that the network has not seen. What
-  is adapted is scored on the old hospital's test patients too: what it forgets.
+  genotype a skip. ``groups-*``: for the disease groups of ACDC that the network has not seen, and
+  ``seeds-groups-*`` with more seeds of the searched and the random cells. What is adapted is scored
+  on the old hospital's test patients too: what it forgets.
 
 Sunnybrook's pictures carry no pixel size: the copies that are made in WORK say it in their headers
 (320 mm across 256 pixels, Radau et al. 2009). Slices, pixels and intensities are prepared as the

@@ -83,6 +83,8 @@ def parts() -> Iterator[Part]:
             yield unseen_judges("acdc", width)
             yield training(width, "acdc-seen", "raw/acdc_seen")
             yield other_groups(width)
+            yield headroom(other_groups(width))
+            yield more_seeds(other_groups(width))
             yield same_hospital("hippocampus", width)
             yield full_length("acdc", width)
     yield same_hospital("acdc", "wide")
@@ -216,6 +218,12 @@ def other_groups(width: str) -> Part:
     old = {"name": "old-groups", "source": "raw/acdc_seen"}
     settings = {"data": [data], "backbones": [network], "also_scored": [old], **few()}
     return Part(f"groups-{width}", settings)
+
+
+def more_seeds(part: Part) -> Part:
+    """The short arm against random cells alone, with as many seeds again."""
+    settings = {**part.settings, "controls": ["plain", "random"], "seeds": [0, 1, 2, 3]}
+    return Part(f"seeds-{part.name}", settings)
 
 
 def same_hospital(name: str, width: str) -> Part:
