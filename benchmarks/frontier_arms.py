@@ -137,8 +137,8 @@ TRIED = tuple(
 )
 """The default with something changed: when it looks, what it learns by, what it waits for."""
 
-SURER = "settled-10/w2/wait 10"
-"""The dearer form that README offers beside the default."""
+LONGER = "settled-10/w2/wait 10"
+"""The longer form that README offers beside the default."""
 
 STOPS = (8, 12, 15, 20, 30, 45, 90)
 """Epochs after which early stopping alone ends the full search."""

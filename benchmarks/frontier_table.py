@@ -26,9 +26,9 @@ from benchmarks.frontier_arms import (
     DEFAULT,
     EQUAL,
     FULL,
+    LONGER,
     RANKS,
     STOPS,
-    SURER,
     TRIED,
     TRIES,
     random_cell,
@@ -58,7 +58,7 @@ FAMILIES: Mapping[str, str] = {
 
 COMPARED = (
     (DEFAULT, FULL),
-    (SURER, FULL),
+    (LONGER, FULL),
     *((DEFAULT, other) for other in (*EQUAL, *TRIED)),
 )
 """Pairs of arms whose difference is told."""

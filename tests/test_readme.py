@@ -23,7 +23,7 @@ import typer
 import yaml
 
 from benchmarks.frontier import OUT, Journal, settings
-from benchmarks.frontier_arms import ARMS, SURER
+from benchmarks.frontier_arms import ARMS, LONGER
 from benchmarks.frontier_table import last_line, rows_of, sets_of
 from distributed_iac.cli.main import app
 from distributed_iac.config.comparison import CONTROLS
@@ -398,15 +398,15 @@ def test_figures_of_the_frontier_are_those_of_its_record() -> None:
     assert f"{row.fewer_seconds:.1f} times less time" in README
 
 
-def test_the_surer_form_is_the_frontiers() -> None:
+def test_the_longer_form_is_the_frontiers() -> None:
     (block,) = (text for text in blocks(README, "yaml") if "horizon: 10" in text)
     records = Journal(OUT, settings(share=1.0, noise=0.0)).records
     rows = {row.name: row for row in rows_of(records, sets_of(records)["held-out"])}
     given = PruningSettings.model_validate(yaml.safe_load(block)["arms"]["lth"])
-    assert given == ARMS[SURER].pruning
-    share = "{:.2f} [{:.2f}, {:.2f}]".format(rows[SURER].of_full, *rows[SURER].of_full_interval)
+    assert given == ARMS[LONGER].pruning
+    share = "{:.2f} [{:.2f}, {:.2f}]".format(rows[LONGER].of_full, *rows[LONGER].of_full_interval)
     assert README.count(share) >= 2
-    assert README.count(f"{rows[SURER].fewer_operations:.1f} times") >= 2
+    assert README.count(f"{rows[LONGER].fewer_operations:.1f} times") >= 2
 
 
 def test_figures_of_capacity_are_those_of_its_results() -> None:
