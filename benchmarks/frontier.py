@@ -1,7 +1,7 @@
 """What does a found cell cost, and what is it worth? Every policy and guard, on planted problems.
 
     python -m benchmarks.frontier --teachers 0:24             # settings are chosen on these
-    python -m benchmarks.frontier --teachers 100:124          # and reported on these
+    python -m benchmarks.frontier --teachers 100:130          # and reported on these
     python -m benchmarks.frontier --list
     python -m benchmarks.frontier --show --figure docs/frontier.svg
 

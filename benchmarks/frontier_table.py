@@ -213,7 +213,7 @@ def before_pruning(records: Records, teachers: Iterable[int]) -> float | None:
 def settled(records: Records, teachers: Iterable[int]) -> dict[str, float]:
     """Genes of full's last cell that its cell has after fewer epochs, and that random ones have.
 
-    Why a search of few epochs finds less: what full will choose is not in its alpha yet.
+    A likely reason why a search of few epochs finds less: what full will choose is not there yet.
 
     Returns:
         Mean number over teachers, by ``stop-N`` and ``random``; nothing before there is a full one.
