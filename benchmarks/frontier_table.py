@@ -58,7 +58,7 @@ FAMILIES: Mapping[str, str] = {
 
 COMPARED = (
     (DEFAULT, FULL),
-    (LONGER, FULL),
+    *((LONGER, other) for other in (FULL, stop(30), "random search-8")),
     *((DEFAULT, other) for other in (*EQUAL, *TRIED)),
 )
 """Pairs of arms whose difference is told."""
@@ -182,6 +182,8 @@ class Lead:
     more: float
     interval: tuple[float, float]
     teachers: int
+    better: int
+    """Teachers on which it finds more."""
 
 
 def lead(records: Records, teachers: Iterable[int], arm: str, other: str) -> Lead | None:
@@ -193,7 +195,8 @@ def lead(records: Records, teachers: Iterable[int], arm: str, other: str) -> Lea
     draws = np.random.default_rng(0).integers(len(both), size=(DRAWS, len(both)))
     sums: NDArray[np.float64] = values[draws].sum(axis=1)
     more, gap = values.sum(axis=0)
-    return Lead(float(more / gap), _middle(sums[:, 0] / sums[:, 1]), len(both))
+    better = int((values[:, 0] > 0).sum())
+    return Lead(float(more / gap), _middle(sums[:, 0] / sums[:, 1]), len(both), better)
 
 
 def before_pruning(records: Records, teachers: Iterable[int]) -> float | None:
@@ -271,8 +274,10 @@ def show(records: Records, figure: Path | None = None) -> None:
         console.print(f"{title} teachers, share of the gap:")
         for arm, other in COMPARED:
             if more := lead(records, teachers, arm, other):
-                text = "  {} less {}: {:+.2f} [{:+.2f}, {:+.2f}], {} teachers"
-                text = text.format(arm, other, more.more, *more.interval, more.teachers)
+                text = "  {} less {}: {:+.2f} [{:+.2f}, {:+.2f}], better on {} of {} teachers"
+                text = text.format(
+                    arm, other, more.more, *more.interval, more.better, more.teachers
+                )
                 console.print(text, highlight=False)
         if (spent := before_pruning(records, teachers)) is not None:
             text = f"  the default spends {spent:.0%} of its operations before it prunes anything"

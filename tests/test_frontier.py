@@ -74,9 +74,10 @@ def test_an_arm_is_set_against_another_where_both_were_run() -> None:
     found = lead(records, [0, 1], DEFAULT, "schedule-2")
     assert found is not None
     assert [found.more, *found.interval] == pytest.approx([0.5] * 3)
-    assert lead(records, [0, 1], DEFAULT, "schedule-4") == Lead(0, (0, 0), 2)
+    assert (found.teachers, found.better) == (2, 2)
+    assert lead(records, [0, 1], DEFAULT, "schedule-4") == Lead(0, (0, 0), teachers=2, better=0)
     del records[1, "search", FULL]
-    assert lead(records, [0, 1], DEFAULT, "schedule-4") == Lead(0, (0, 0), 2), (
+    assert lead(records, [0, 1], DEFAULT, "schedule-4") == Lead(0, (0, 0), teachers=2, better=0), (
         "full is not asked for"
     )
     assert lead(records, [0, 1], DEFAULT, "settled-10/w5") is None
