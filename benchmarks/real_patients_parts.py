@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchmarks.real_patients_data import SIZES
+from distributed_iac.config.backbone import DynUnetSettings
 from distributed_iac.config.pruning import PruningSettings
 from distributed_iac.config.run import RunConfig
 
@@ -41,8 +42,9 @@ instead of being added to it, twice as wide, or each with a genotype of its own.
 
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "narrow": {"name": "dynunet", "base_features": 8},
-    "wide": {"name": "dynunet", "base_features": 16},
+    "wide": {"name": "dynunet", "base_features": 32},
 }
+"""The wide one begins with as many channels as nnU-Net's networks do."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def parts() -> Iterator[Part]:
     """All parts, those that answer most for the least time first."""
     for width in NETWORKS:
         yield training(width, "acdc", "raw/acdc")
-        for size in SIZES:
+        for size in SIZES if width == "narrow" else SIZES[:1]:
             yield other_hospital(size, width)
         if width == "narrow":
             yield early(width)
@@ -101,7 +103,7 @@ def default_arms(*names: str) -> dict[str, Any]:
 def training(width: str, data: str, source: str) -> Part:
     """A network for others to take: a run whose search is as short as can be."""
     network = dict(NETWORKS[width])
-    key = f"{data}/dynunet-w8" if width == "narrow" else f"{data}/dynunet-w16"
+    key = f"{data}/{DynUnetSettings(**network).key}"
     return Part(
         f"train-{data}-{width}",
         {
@@ -131,7 +133,8 @@ def other_hospital(size: int, width: str) -> Part:
         "backbones": [network],
         "also_scored": [{"name": "old", "source": "raw/acdc"}],
     }
-    return Part(f"new-{size}-{width}", settings if size == max(SIZES) else {**settings, **few()})
+    is_first = (size, width) == (max(SIZES), "narrow")
+    return Part(f"new-{size}-{width}", settings if is_first else {**settings, **few()})
 
 
 def few() -> dict[str, Any]:
