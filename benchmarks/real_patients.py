@@ -16,8 +16,8 @@ started again it continues, and jobs that parts share are done once. Two regimes
   set holds the smaller ones; the same 5 choose, the same 20 test). With 20 once more: ``early-*``
   with today's arms, ``fast-*`` and ``rates-*`` with other learning rates, ``per-skip-*`` with a
   genotype a skip. ``groups-*``: for the disease groups of ACDC that the network has not seen, and
-  ``seeds-groups-*`` with more seeds of the searched and the random cells. What is adapted is scored
-  on the old hospital's test patients too: what it forgets.
+  ``seeds-groups-*`` and ``per-skip-groups-*`` in the same way. What is adapted is scored on the old
+  hospital's test patients too: what it forgets.
 
 Sunnybrook's pictures carry no pixel size: the copies that are made in WORK say it in their headers
 (320 mm across 256 pixels, Radau et al. 2009). Slices, pixels and intensities are prepared as the

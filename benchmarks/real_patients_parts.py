@@ -74,7 +74,7 @@ def parts() -> Iterator[Part]:
             yield early(width)
             yield early(width, rate=1e-2)
             yield rates(width)
-            yield per_skip(width)
+            yield per_skip(other_hospital(max(SIZES), width))
             yield headroom(other_hospital(max(SIZES), width))
             yield headroom(same_hospital("acdc", width))
             yield headroom(same_hospital("hippocampus", width))
@@ -87,6 +87,7 @@ def parts() -> Iterator[Part]:
             yield other_groups(width)
             yield headroom(other_groups(width))
             yield more_seeds(other_groups(width))
+            yield per_skip(other_groups(width))
             yield same_hospital("hippocampus", width)
             yield full_length("acdc", width)
     yield same_hospital("acdc", "wide")
@@ -178,12 +179,11 @@ def rates(width: str) -> Part:
     return Part(f"rates-{max(SIZES)}-{width}", settings)
 
 
-def per_skip(width: str) -> Part:
-    """20 patients of the other hospital, each skip's cell with a genotype of its own.
+def per_skip(part: Part) -> Part:
+    """A part once more, the short arm against random cells, each skip with a genotype of its own.
 
-    The one task so far where headroom says that something is there to be found.
+    At Sunnybrook the one task so far where headroom says that something is there to be found.
     """
-    part = other_hospital(max(SIZES), width)
     settings = {
         **part.settings,
         **CHANGES["per-skip"],
@@ -191,7 +191,7 @@ def per_skip(width: str) -> Part:
         "arms": default_arms("lth"),
         "seeds": [0, 1, 2],
     }
-    return Part(f"per-skip-{max(SIZES)}-{width}", settings)
+    return Part(f"per-skip-{part.name.removeprefix('new-')}", settings)
 
 
 def headroom(part: Part) -> Part:
