@@ -19,6 +19,7 @@ arm runs there which on the first ones was the cheapest to reach 95 % of what fu
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -357,10 +358,21 @@ def arms_for(seed: int, named: Sequence[str] | None, journal: Journal) -> list[s
     return [name for name in ARMS if name in wanted or name in needed]
 
 
+def seeds(text: str) -> range:
+    """``A:B`` as seeds."""
+    try:
+        first, last = map(int, text.split(":"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"0:24, say, not {text}") from error
+    return range(first, last)
+
+
 def main() -> None:
     """Compute what is missing, or show what there is."""
     parser = options(__doc__)
-    parser.add_argument("--teachers", default="0:24", metavar="A:B", help="seeds from A to below B")
+    parser.add_argument(
+        "--teachers", type=seeds, default="0:24", metavar="A:B", help="seeds from A to below B"
+    )
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), help="only these")
     parser.add_argument(
         "--share", type=float, default=1.0, help="of the cell; with an --out of its own"
@@ -378,14 +390,12 @@ def main() -> None:
         show(journal.records, given.figure)
         print(last_line(journal.records))
         return
-    first, _, last = given.teachers.partition(":")
-    seeds = range(int(first), int(last))
     if given.list:
-        _list(seeds, given.arms, journal, given.share, given.noise)
+        _list(given.teachers, given.arms, journal, given.share, given.noise)
         return
     journal.begin()
     ends = time.monotonic() + 60 * given.budget_minutes
-    for seed in seeds:
+    for seed in given.teachers:
         teacher = Teacher(seed, given.share, given.noise)
         for unit in units_of(teacher, arms_for(seed, given.arms, journal), journal):
             if unit.key in journal.records:
@@ -399,10 +409,14 @@ def main() -> None:
 
 
 def _list(
-    seeds: Sequence[int], arms: Sequence[str] | None, journal: Journal, share: float, noise: float
+    teachers: Sequence[int],
+    arms: Sequence[str] | None,
+    journal: Journal,
+    share: float,
+    noise: float,
 ) -> None:
     left = 0.0
-    for seed in seeds:
+    for seed in teachers:
         for unit in units_of(Teacher(seed, share, noise), arms_for(seed, arms, journal), journal):
             done, takes = unit.key in journal.records, journal.expected(unit)
             left += 0.0 if done else takes
