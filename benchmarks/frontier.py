@@ -73,8 +73,12 @@ from distributed_iac.training.targets import TargetCoder
 OUT = RESULTS / "frontier.jsonl"
 CPU = torch.device("cpu")
 TEST_PATIENTS = 24
+STEPS_PER_EPOCH = 10
 BATCHES = BatchSettings(
-    batch_size=4, steps_per_epoch=10, augmentation="none", foreground_fraction=0.0
+    batch_size=4,
+    steps_per_epoch=STEPS_PER_EPOCH,
+    augmentation="none",
+    foreground_fraction=0.0,
 )
 SEARCH = SearchSettings(
     epochs=200,
@@ -85,7 +89,7 @@ SEARCH = SearchSettings(
     precision="auto",  # as when the record was begun; on a CPU it is float32
 )
 """As ``distributed-iac phantom planted`` writes them; never validated, which no arm asks for."""
-STEPS = SEARCH.epochs * BATCHES.steps_per_epoch
+STEPS = SEARCH.epochs * STEPS_PER_EPOCH
 """Of every search that goes to its end."""
 RETRAIN = RetrainSettings(
     epochs=40,

@@ -120,13 +120,23 @@ def measured(records: Records, teacher: int) -> Measured | None:
                 if cell.id in worth:
                     kept = sum(len(each.genes) for each in cell.cells)
                     told = 1 - end["undecided"] / kept if "undecided" in end else float("nan")
-                    cost = (float(end[what]) for what in ("op_evaluations", "seconds", "epochs"))
-                    arms[label] = Found(worth[cell.id]["test"], *cost, told)
+                    arms[label] = Found(
+                        test=worth[cell.id]["test"],
+                        op_evaluations=float(end["op_evaluations"]),
+                        seconds=float(end["seconds"]),
+                        epochs=float(end["epochs"]),
+                        told=told,
+                    )
     for tries in TRIES:
         own = [worth[cell] for cell in cells[:tries]]
         best = max(own, key=lambda one: float(one["val"]))
-        costs = (sum(one[what] for one in own) for what in ("op_evaluations", "seconds"))
-        arms[f"random search-{tries}"] = Found(best["test"], *costs, float("nan"), float("nan"))
+        arms[f"random search-{tries}"] = Found(
+            test=best["test"],
+            op_evaluations=sum(one["op_evaluations"] for one in own),
+            seconds=sum(one["seconds"] for one in own),
+            epochs=float("nan"),
+            told=float("nan"),
+        )
     return Measured(float(np.mean([worth[cell]["test"] for cell in cells])), planted[0], arms)
 
 

@@ -321,7 +321,8 @@ def compared(exact: Sequence[Decided], other: Sequence[Decided]) -> Compared:
         exact: Epochs in float32, at least one.
         other: Of the other search, likewise.
     """
-    last = gene_agreement(*(Genotype.from_json(one[-1].cell) for one in (exact, other)))
+    first, second = (Genotype.from_json(one[-1].cell) for one in (exact, other))
+    last = gene_agreement(first, second)
     return {
         "cells_part": parted(exact, other, lambda one: one.cell),
         "prunings_part": parted(exact, other, lambda one: one.removed),
@@ -405,7 +406,8 @@ def patients(scale: Scale) -> dict[str, Any]:
             "of_forecast": peak / expected,
             "op_evaluations": rows[-1]["op_evaluations"],
         }
-    shared = gene_agreement(*cells)
+    full, lth = cells
+    shared = gene_agreement(full, lth)
     print(f"{shared.same} of {shared.total} genes in common; {found}")
     return {**found, "same": shared.same, "of": shared.total}
 

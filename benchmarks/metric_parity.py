@@ -75,9 +75,10 @@ class Pair:
     def masks(self, target: Region) -> tuple[np.ndarray, np.ndarray]:
         """Prediction and label of one target, ignored voxels left out."""
         counted = self.label != IGNORE
-        return tuple(  # type: ignore[return-value]
+        predicted, label = (
             np.isin(volume, target.values) & counted for volume in (self.predicted, self.label)
         )
+        return predicted, label
 
 
 @dataclass
@@ -153,7 +154,8 @@ def _surface_points(mask: np.ndarray, zooms: tuple[float, ...]) -> np.ndarray:
     for axis in range(3):
         for step in (-1, 1):
             inside &= np.roll(padded, step, axis)
-    return np.argwhere(padded & ~inside) * np.array(zooms)
+    points: np.ndarray = np.argwhere(padded & ~inside) * np.array(zooms)
+    return points
 
 
 def kits_values(

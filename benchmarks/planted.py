@@ -97,8 +97,9 @@ def give_projections(student: SearchNetwork, teacher: DerivedNetwork) -> None:
     """Start the student's projections from the teacher's, where the teacher has them."""
     student.projections.load_state_dict(teacher.projections.state_dict())
     for mine, theirs in zip(student.cells, teacher.cells, strict=True):
-        for index, projection in theirs.inputs.items():
-            mine.inputs[index][1].weight.copy_(projection[1].weight)
+        for name, weight in theirs.named_parameters():
+            if name.startswith("inputs.") and name.endswith(".1.weight"):
+                mine.get_parameter(name).copy_(weight)
 
 
 def search(arm: str, seed: int) -> Outcome:

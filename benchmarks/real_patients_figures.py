@@ -36,7 +36,7 @@ def draw_overview(by_size: Mapping[int, Rows]) -> Path:
     there = {size: rows for size, rows in by_size.items() if rows}
     rows = [row for own in there.values() for row in own if row["parameters"]]
     models = list(dict.fromkeys(row["model"] for row in rows))
-    colours = dict(zip(models, colormaps["tab20"].colors, strict=False))
+    colours = dict(zip(models, colormaps["tab20"](range(20)), strict=False))
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for model in models:

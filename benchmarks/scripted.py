@@ -42,7 +42,7 @@ def _term(key: str, epoch: int) -> int:
     return derive_seed(0, key, epoch) % 1000
 
 
-class ScriptedWork:
+class ScriptedWork(Work):
     """Counts epochs, sleeps, and sums up what it has seen, so that a lost epoch would show.
 
     Args:

@@ -220,17 +220,16 @@ def show(rows: list[dict[str, Any]], title: str) -> None:
 
 
 def draw(results: Mapping[Job, SearchResult], folder: Path) -> None:
-    """Draw every cell, and full against LTH where both are there."""
+    """Draw every cell and the curves of its search."""
     folder.mkdir(exist_ok=True)
     for (name, arm, seed), one in results.items():
         draw_discretisation(one.cell).savefig(folder / f"cell-{name}-{arm}-{seed}.png", dpi=130)
-        if arm == "full" and (name, "lth", seed) in results:
-            both = {"full": one.rows, "lth": results[name, "lth", seed].rows}
-            search_curves(both).savefig(folder / f"curves-{name}-{seed}.png", dpi=110)
+        curves = search_curves(f"{name} {arm} {seed}", one.rows)
+        curves.savefig(folder / f"curves-{name}-{arm}-{seed}.png", dpi=110)
 
 
 def report(config: RunConfig) -> None:
-    """Print and write every table; draw full against LTH for each data set."""
+    """Print and write every table; draw every search."""
     folders: dict[str, Path] = {}
     for sweep in sweeps(config):
         if sweep.folder.exists():

@@ -28,10 +28,25 @@ from distributed_iac.config.batches import BatchSettings
 from distributed_iac.data.batches.augment import Augmentation
 from distributed_iac.data.batches.augment_strength import STRENGTHS
 from distributed_iac.data.batches.sampler import SliceSampler
-from distributed_iac.data.store import StoredCase
 from distributed_iac.seeds import derive_seed
 
 IntArray = NDArray[np.int64]
+
+
+class Case(Protocol):
+    """What training needs of a case."""
+
+    @property
+    def case_id(self) -> str:
+        """Unique in the store."""
+
+    @property
+    def patient_id(self) -> str:
+        """Its owner."""
+
+    @property
+    def rows(self) -> IntArray:
+        """Ids of its slices, in slice order."""
 
 
 class CaseSource(Protocol):
@@ -46,7 +61,7 @@ class CaseSource(Protocol):
     def rows(self, part: str) -> IntArray:
         """Return the ids of a part's slices, ascending; cases lie together, in slice order."""
 
-    def cases(self, part: str) -> Sequence[StoredCase]:
+    def cases(self, part: str) -> Sequence[Case]:
         """Return the cases of a part; their rows, joined, are the part's rows."""
 
     def foreground(self, rows: IntArray) -> IntArray:
