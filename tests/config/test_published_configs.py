@@ -1,4 +1,4 @@
-"""What lies in configs/ loads, says what it is for, and plans the jobs that it promises."""
+"""What lies in configs/ loads, says what it is for, and plans what it promises; benchmarks/ too."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 MANIFESTS = sorted(path for path in CONFIGS.glob("*.yaml") if "apiVersion" in read_yaml(path))
 FILES = sorted(set(CONFIGS.glob("*.yaml")) - set(MANIFESTS))
 RUNS = [path for path in FILES if "data" in read_yaml(path)]
+BENCHMARKS = sorted((CONFIGS.parent / "benchmarks").glob("*.yaml"))
 REAL = ("acdc", "brats", "kits", "amos")
 
 
@@ -26,6 +27,11 @@ def test_every_run_loads_and_is_planned(path: Path) -> None:
     jobs = plan_jobs(config).jobs()
     assert config.name == path.stem.replace("_", "-")
     assert {job.dataset for job in jobs} == {dataset.name for dataset in config.data}
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.name)
+def test_what_a_benchmark_runs_is_planned(path: Path) -> None:
+    assert plan_jobs(load_config(path)).jobs()
 
 
 @pytest.mark.parametrize("path", [*FILES, *MANIFESTS], ids=lambda path: path.name)
