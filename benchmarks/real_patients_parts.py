@@ -244,10 +244,13 @@ def same_hospital(name: str, width: str) -> Part:
 
 
 def unseen_judges(name: str, width: str) -> Part:
-    """The same, short arm alone, the judges of the architecture unknown to the network."""
-    same = same_hospital(name, width)
-    judges = {"pretrain": {"parts": ["weights"]}, "arms": default_arms("lth")}
-    settings = {**same.settings, **judges}
+    """The same, judges of the architecture unknown to the network; random cells, but no full."""
+    settings = {
+        **same_hospital(name, width).settings,
+        "pretrain": {"parts": ["weights"]},
+        "controls": ["plain", "plain_extra", "random"],
+        "arms": default_arms("lth"),
+    }
     return Part(f"unseen-{name}-{width}", settings)
 
 
