@@ -47,8 +47,9 @@ def export(
     """Write a finished network as a folder: genotype, weights, and all that images need.
 
     The folder needs nothing of the run: `distributed-iac predict` and three lines of Python load
-    it, on any machine. With --as, a cell of a frozen network is added to that network's folder, as
-    a small file beside those of other hospitals; `predict --cell` picks one of them, or none.
+    it, on any machine. With --as, a cell of a frozen network, or a module in its place, is added to
+    that network's folder, as a small file beside those of other hospitals; `predict --cell` picks
+    one of them, or none.
     """
     wanted = what or []
     _require_pair(wanted, cell)
@@ -97,4 +98,5 @@ def _list(models: Sequence[FinishedModel]) -> None:
     width = max(len(model.job.key) for model in models)
     typer.echo(f"{'MODEL':{width}}  val Dice  cell")
     for model in models:
-        typer.echo(f"{model.job.key:{width}}  {model.val_dice:8.4f}  {model.genotype_id or '-'}")
+        implanted = model.genotype_id or model.module or "-"
+        typer.echo(f"{model.job.key:{width}}  {model.val_dice:8.4f}  {implanted}")

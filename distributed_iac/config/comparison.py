@@ -42,6 +42,12 @@ ADAPTED: tuple[Adapted, ...] = get_args(Adapted)
 SKIP_MODULES: tuple[SkipModule, ...] = get_args(SkipModule)
 ALL_CONTROLS: tuple[Control, ...] = (*CONTROLS, "random_search", "given", *ADAPTED, *SKIP_MODULES)
 
+
+def skip_module_named(model: str) -> SkipModule | None:
+    """The hand-made module that a model of this name has in its skips; None if it has none."""
+    return next((one for one in SKIP_MODULES if one == model), None)
+
+
 ResampledUnits = Literal["patients", "patients_and_seeds"]
 
 

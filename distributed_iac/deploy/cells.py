@@ -27,7 +27,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from distributed_iac.cell.implant import DerivedNetwork
+from distributed_iac.cell.implant import DerivedNetwork, ImplantedNetwork
+from distributed_iac.cell.skip_modules import SkipNetwork
+from distributed_iac.config.cell import CellSettings
 from distributed_iac.data.formats.names import is_hidden
 from distributed_iac.data.store.identity import content_key
 from distributed_iac.errors import (
@@ -39,6 +41,7 @@ from distributed_iac.errors import (
 from distributed_iac.files import MALFORMED, parse_json, write_atomically
 from distributed_iac.nets.build import arrange
 from distributed_iac.nets.card import ModelCard, parse_card
+from distributed_iac.nets.contract import Backbone
 from distributed_iac.nets.expectation import Agreement
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.nets.wrapped import WrappedBackbone
@@ -61,7 +64,7 @@ class CellFile:
     """Cells for a network.
 
     Args:
-        card: Of the network with them: their genotype, their images and labels. Its
+        card: Of the network with them: their genotype or module, their images and labels. Its
             ``weights_sha256`` is that of the cells' tensors.
         network_sha256: Of the weights of the network that they were trained in.
         agreement: How that network's channels and outputs are taken for them.
@@ -155,7 +158,7 @@ def read_cell_file(path: Path) -> CellFile:
 
 def implanted(
     backbone: WrappedBackbone, base: ModelCard, cell: CellFile, where: Path
-) -> DerivedNetwork:
+) -> ImplantedNetwork:
     """Put cells into the network that they belong to.
 
     Args:
@@ -166,7 +169,7 @@ def implanted(
 
     Raises:
         ConfigError: They belong to another network.
-        CheckpointError: Their tensors do not make the cells of their genotype.
+        CheckpointError: Their tensors do not make what their card says.
     """
     card = cell.card
     if base.weights_sha256 != cell.network_sha256:
@@ -177,22 +180,39 @@ def implanted(
             remedy="use the network that it was trained in",
             where=where,
         )
-    if card.genotype is None or card.cell is None:
-        raise _damaged(where, "no genotype")
+    if card.cell is None:
+        raise _damaged(where, "no cell")
     activation = card_of_store(card.fingerprint).activation
     arrange(backbone, cell.agreement, activation)
-    generator = torch.Generator().manual_seed(0)
     try:
-        network = DerivedNetwork(backbone, card.genotype, card.cell, generator)
+        network = implant(backbone, card, card.cell)
         own = {name for name in network.state_dict() if not name.startswith(BACKBONE)}
         if own != set(cell.tensors):
-            raise _damaged(where, "tensors of other cells than its genotype's")
+            raise _damaged(where, "tensors of others than its card's")
         network.load_state_dict(cell.tensors, strict=False)
     except (RuntimeError, DistributedIacError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise _damaged(where, str(error).splitlines()[0]) from error
     return network
+
+
+def implant(backbone: Backbone, card: ModelCard, settings: CellSettings) -> ImplantedNetwork:
+    """A network with what its card says in its skips, still without weights.
+
+    Args:
+        backbone: The network.
+        card: With a genotype or a module.
+        settings: How they are implanted.
+
+    Raises:
+        ConfigError: The genotype does not fit the backbone.
+    """
+    generator = torch.Generator().manual_seed(0)
+    if card.genotype is not None:
+        return DerivedNetwork(backbone, card.genotype, settings, generator)
+    assert card.module is not None, "a card with cell settings says of what"
+    return SkipNetwork(backbone, card.module, settings, generator)
 
 
 def split_weights(

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distributed_iac.config.comparison import SKIP_MODULES
+from distributed_iac.config.comparison import SkipModule, skip_module_named
 from distributed_iac.config.load import load_config, load_resolved
 from distributed_iac.config.run import RunConfig
 from distributed_iac.data.store import Store
@@ -78,7 +78,7 @@ class FinishedModel:
 
     @property
     def genotype(self) -> Genotype | None:
-        """Its cells; None for a plain network."""
+        """Its cells; None where it has none."""
         text = self.result.get("genotype")
         return None if text is None else Genotype.from_json(text)
 
@@ -86,6 +86,11 @@ class FinishedModel:
     def genotype_id(self) -> str | None:
         """Id of its cells."""
         return self.result.get("genotype_id")
+
+    @property
+    def module(self) -> SkipModule | None:
+        """What was put into its skips by hand, in the cells' place."""
+        return skip_module_named(self.job.name)
 
     @property
     def val_dice(self) -> float:
@@ -184,6 +189,7 @@ class FinishedRun:
             provenance=self._provenance(model),
             mirror=group.inference().mirror,
             spare_outputs=spare_outputs(group.settings, card_of_store(group.store.fingerprint)),
+            module=model.module,
         )
 
     def add_cell(self, model: FinishedModel, folder: Path, name: str) -> None:
@@ -197,11 +203,11 @@ class FinishedRun:
             CheckpointError: A file of the folder or of a needed result is altered.
         """
         path = cell_path(folder, name)
-        if model.genotype is None:
+        if model.genotype is None and model.module is None:
             raise ConfigError(
-                "what is added to a network is a cell",
+                "what is added to a network is a cell, or a module in the cells' place",
                 came=f"{model.job.key}, which has none",
-                remedy="name a retraining with a cell, or export to a folder of its own",
+                remedy="name a retraining with one, or export to a folder of its own",
             )
         group = self._group(model.job)
         base = load_model(folder, cell=NONE, device="cpu")
@@ -216,6 +222,7 @@ class FinishedRun:
             base.card,
             cell=group.config.cell,
             genotype=model.genotype,
+            module=model.module,
             fingerprint=group.store.fingerprint,
             provenance=self._provenance(model),
             mirror=group.inference().mirror,
@@ -251,8 +258,6 @@ class FinishedRun:
 
     def _has_network(self, model: FinishedModel) -> bool:
         """Whether there are weights; a retraining without a cell to train leaves none."""
-        if model.job.name in SKIP_MODULES:  # for comparison: no exported model holds them
-            return False
         return model.job.kind == "evaluate" or WEIGHTS in model.result[FILES]
 
     def _group(self, job: Job) -> Group:

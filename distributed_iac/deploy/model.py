@@ -28,7 +28,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from distributed_iac.cell.implant import DerivedNetwork
 from distributed_iac.config.backbone import NnUnetSettings
 from distributed_iac.data.contract import Case, Modality
 from distributed_iac.data.faults import Fault
@@ -39,6 +38,7 @@ from distributed_iac.deploy.cells import (
     NONE,
     cell_names,
     cell_path,
+    implant,
     implanted,
     read_cell_file,
     without_cells,
@@ -227,16 +227,14 @@ def _cell_of(folder: Path, wanted: StrPath | None) -> Path | None:
 
 
 def _network_of(card: ModelCard) -> nn.Module:
-    """Build the network: a backbone, with cells where the card has a genotype.
+    """Build the network: a backbone, with what the card has in its skips.
 
     Raises:
         ConfigError: A package that the backbone needs is not installed, or the genotype does not
             fit the backbone.
     """
     backbone = _backbone_of(card)
-    if card.genotype is None or card.cell is None:
-        return backbone
-    return DerivedNetwork(backbone, card.genotype, card.cell, torch.Generator().manual_seed(0))
+    return backbone if card.cell is None else implant(backbone, card, card.cell)
 
 
 def _load_exactly(network: nn.Module, weights: Mapping[str, Tensor], where: Path) -> None:

@@ -26,6 +26,7 @@ from torch import Tensor
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
 from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
+from distributed_iac.config.comparison import SkipModule
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.deploy.model import load_model
 from distributed_iac.deploy.readme import describe_model
@@ -48,6 +49,7 @@ def export_model(
     provenance: Mapping[str, Scalar],
     mirror: tuple[Axis, ...] = (),
     spare_outputs: tuple[str, ...] = (),
+    module: SkipModule | None = None,
 ) -> ModelCard:
     """Export a network.
 
@@ -57,11 +59,12 @@ def export_model(
             folder must still be there.
         weights: ``state_dict`` of the whole network.
         cell: How the cells were implanted; None for a plain backbone.
-        genotype: The cells; None for a plain backbone.
+        genotype: The cells; None where there are none.
         fingerprint: Of the store that the network was trained on.
         provenance: Facts for the card, by name.
         mirror: Axes along which predictions are averaged over mirrored slices.
         spare_outputs: Names of the network's outputs behind those of the labels.
+        module: What stands in the cells' place; None where nothing does.
 
     Raises:
         ConfigError: The folder is in use, or the settings do not make a network.
@@ -83,13 +86,14 @@ def export_model(
             card = ModelCard(
                 _without_paths(backbone),
                 plan,
-                None if genotype is None else cell,
+                None if genotype is None and module is None else cell,
                 genotype,
                 fingerprint,
                 provenance,
                 digest,
                 mirror,
                 spare_outputs,
+                module,
             )
             write_card(unfinished, card)
             if genotype is not None:

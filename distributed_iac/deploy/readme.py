@@ -45,6 +45,8 @@ def _what(card: ModelCard) -> str:
     network = f"A 2-D segmentation network, `{card.backbone.key}`"
     if isinstance(card.backbone, CustomSettings):
         network += f", built by `{card.backbone.import_}`, which must be there to use it"
+    if card.module is not None:
+        return f"{network}, with a hand-made module in every skip connection: `{card.module}`."
     if card.genotype is None:
         return f"{network}, without cells."
     text = textwrap.indent(textwrap.dedent(card.genotype.describe()), "    ")

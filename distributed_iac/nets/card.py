@@ -28,6 +28,7 @@ from distributed_iac.config.backbone import BackboneSettings
 from distributed_iac.config.base import AS_STORED
 from distributed_iac.config.batches import Axis
 from distributed_iac.config.cell import CellSettings
+from distributed_iac.config.comparison import SKIP_MODULES, SkipModule
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import PREPARATION, content_key
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
@@ -58,14 +59,15 @@ class ModelCard:
     Args:
         backbone: Its settings, without paths.
         nnunet: The architecture of a network that nnU-Net planned; None for other families.
-        cell: How the cells were implanted; None for a plain backbone.
-        genotype: The cells; None for a plain backbone.
+        cell: How cells, or what stands in their place, were implanted; None for a plain backbone.
+        genotype: The cells; None where there are none.
         fingerprint: Of the store: channels, labels, spacing, patch, intensities, licence.
         provenance: Run, job, digest, scores: whatever helps to repeat or to doubt the model.
         weights_sha256: Of the weights file.
         mirror: Axes along which predictions are averaged over mirrored slices.
         spare_outputs: Names of outputs that the network has behind those of the fingerprint's
             labels, having been trained on more elsewhere.
+        module: What was put into the skips by hand, in the cells' place; None where nothing was.
     """
 
     backbone: BackboneSettings
@@ -77,6 +79,7 @@ class ModelCard:
     weights_sha256: str
     mirror: tuple[Axis, ...] = ()
     spare_outputs: tuple[str, ...] = ()
+    module: SkipModule | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; :meth:`from_json` is the inverse."""
@@ -92,6 +95,7 @@ class ModelCard:
             "weights_sha256": self.weights_sha256,
             "mirror": list(self.mirror),
             "spare_outputs": list(self.spare_outputs),
+            **({} if self.module is None else {"module": self.module}),
         }
 
     @property
@@ -108,8 +112,11 @@ class ModelCard:
             ConfigError: The genotype is none.
         """
         cell, genotype, nnunet = (value[key] for key in ("cell", "genotype", "nnunet"))
-        if (cell is None) != (genotype is None):
-            raise ValueError("cell and genotype come together or not at all")
+        module = value.get("module")
+        if module is not None and module not in SKIP_MODULES:
+            raise ValueError(f"{module} is none of {', '.join(SKIP_MODULES)}")
+        if [genotype, module].count(None) != (2 if cell is None else 1):
+            raise ValueError("cell comes together with a genotype or a module, or not at all")
         return cls(
             backbone=_BACKBONES.validate_python(value["backbone"], context=AS_STORED),
             nnunet=None if nnunet is None else NnUnetArchitecture.from_json(nnunet),
@@ -120,6 +127,7 @@ class ModelCard:
             weights_sha256=str(value["weights_sha256"]),
             mirror=tuple(value.get("mirror", ())),
             spare_outputs=tuple(value.get("spare_outputs", ())),
+            module=module,
         )
 
 

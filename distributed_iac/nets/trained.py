@@ -89,7 +89,7 @@ def names_of(settings: BackboneSettings) -> Names:
 def has_a_cell(settings: BackboneSettings) -> bool:
     """Whether given weights are an exported model's that has a cell beside the network."""
     weights = settings.weights
-    return weights is not None and weights.is_dir() and read_card(weights).genotype is not None
+    return weights is not None and weights.is_dir() and read_card(weights).cell is not None
 
 
 def card_of_store(fingerprint: Fingerprint) -> NetworkCard:

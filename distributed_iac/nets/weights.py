@@ -69,7 +69,7 @@ def read_exported(folder: Path) -> StateDict:
     card = read_card(folder)
     require_digest(folder / WEIGHTS, card.weights_sha256)
     state = read_state_dict(folder / WEIGHTS)
-    if card.genotype is None:
+    if card.cell is None:
         return state
     own = "backbone."  # beside it lie the cells and their projections
     return {name.removeprefix(own): state[name] for name in state if name.startswith(own)}

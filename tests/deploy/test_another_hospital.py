@@ -30,7 +30,7 @@ from distributed_iac.evaluation.inference import Inference
 from distributed_iac.evaluation.patients_table import read_patients
 from distributed_iac.evaluation.score_patients import evaluate_patients
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.nets.card import read_card
+from distributed_iac.nets.card import ModelCard, read_card
 from distributed_iac.nets.expectation import Names, NetworkCard, agree
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.report.rebuild import rebuild
@@ -43,6 +43,7 @@ from tests.deploy.conftest import PREPROCESS
 LV = 3  # of ACDC's RV 1, MYO 2, LV 3
 Iac = Callable[..., tuple[int, str]]
 WITH_A_CELL = "new/unet/retrain/full/seed0"
+BY_HAND = "new/unet/retrain/convolution/seed0"
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +90,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, trained: Callable[..., An
             "cell": {"nodes": 1, "partial_channels": 2},
             "batches": {"batch_size": 4, "steps_per_epoch": 2},
             "retrain": {"epochs": 1, "unfreeze": "cells", "rates": [1.0]},
-            "controls": ["plain", "random", "network"],
+            "controls": ["plain", "random", "network", "convolution"],
             "arms": {"full": {"policy": "none"}, "lth": {"policy": "js"}},
             "search": {"epochs": 2, "warmup_epochs": 1},
             "evaluation": {"metrics": ["dice"]},
@@ -149,7 +150,7 @@ def test_every_model_is_scored_at_the_old_hospital_by_what_it_does_there(
 ) -> None:
     jobs = plan_jobs(finished.config).jobs()
     there = {job.name for job in jobs if job.dataset == "old" and job.kind == "evaluate"}
-    assert there == {"plain", "full", "lth", "random", "network"}
+    assert there == {"plain", "full", "lth", "random", "network", "convolution"}
     run = FinishedRun.open(finished.config.folder)
     run.export(choose_model(run.models(), key=WITH_A_CELL), tmp_path / "new")
     new: Any = load_model(tmp_path / "new", device="cpu").network
@@ -166,7 +167,7 @@ def test_the_report_says_what_each_model_gains_and_what_it_forgets(finished: Loc
     page = rebuild(folder)
     with (folder / "tables" / "adaptation.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["model"]: row for row in csv.DictReader(file)}
-    assert set(rows) == {"full", "lth", "random", "network"}
+    assert set(rows) == {"full", "lth", "random", "network", "convolution"}
     for row in rows.values():
         assert row["group"] == "new/unet"
         assert row["gain over plain"].strip()
@@ -175,7 +176,8 @@ def test_the_report_says_what_each_model_gains_and_what_it_forgets(finished: Loc
     assert max(sizes) == int(rows["network"]["trained parameters"].replace(",", ""))
     compared = json.loads((folder / "comparison.json").read_text())["contrasts"]
     assert {one["group"] for one in compared} == {"new/unet"}, "the old hospital is no second group"
-    assert any("learning rate of network was not chosen" in one for one in page.warnings)
+    (unfair,) = [one for one in page.warnings if " was not chosen" in one]
+    assert "learning rate of network and convolution was" in unfair
     with (folder / "tables" / "retraining.csv").open(newline="", encoding="utf-8") as file:
         trainings = {row["model"]: row for row in csv.DictReader(file)}
     assert {row["rate kept, by seed"] for row in trainings.values()} == {"1"}
@@ -347,14 +349,15 @@ def labels(folder: Path) -> np.ndarray:
     return np.asarray(nib.load(folder / "a.nii.gz").dataobj)
 
 
+@pytest.mark.parametrize("model", [WITH_A_CELL, BY_HAND])
 def test_a_network_holds_its_cells_by_name_and_stays_what_it_was(
-    finished: LocalSweep, iac: Iac, old: Path, images: Path, tmp_path: Path
+    finished: LocalSweep, iac: Iac, old: Path, images: Path, tmp_path: Path, model: str
 ) -> None:
     run = finished.config.folder
     before = {path.name: path.read_bytes() for path in old.iterdir()}
     assert iac("predict", old, images, tmp_path / "before")[0] == 0
     for name in ("b", "b-again"):
-        code, said = iac("export", run, WITH_A_CELL, old, "--as", name)
+        code, said = iac("export", run, model, old, "--as", name)
         assert (code, "added the cell" in said) == (0, True), said
     assert {path.name: path.read_bytes() for path in old.iterdir() if path.is_file()} == before
     assert (old / "cells" / "b.safetensors").stat().st_size < len(before["weights.safetensors"])
@@ -366,12 +369,31 @@ def test_a_network_holds_its_cells_by_name_and_stays_what_it_was(
     assert iac("predict", old, images, tmp_path / "none", "--cell", "none")[0] == 0
     np.testing.assert_array_equal(labels(tmp_path / "none"), labels(tmp_path / "before"))
     assert iac("predict", old, images, tmp_path / "cell", "--cell", "b")[0] == 0
-    assert iac("export", run, WITH_A_CELL, tmp_path / "whole")[0] == 0
+    assert iac("export", run, model, tmp_path / "whole")[0] == 0
     assert iac("predict", tmp_path / "whole", images, tmp_path / "same")[0] == 0
     np.testing.assert_array_equal(labels(tmp_path / "cell"), labels(tmp_path / "same"))
     code, said = iac("predict", tmp_path / "whole", images, tmp_path / "x", "--cell", "none")
     assert (code, "with a cell in it" in said) == (2, True), "it would not be the old network"
     assert set(np.unique(labels(tmp_path / "cell"))) <= {0, 1}, "labels of the new hospital"
+
+
+def test_what_was_put_into_skips_by_hand_is_exported_as_what_was_scored(
+    finished: LocalSweep, tmp_path: Path
+) -> None:
+    run = FinishedRun.open(finished.config.folder)
+    card = run.export(choose_model(run.models(), key=BY_HAND), tmp_path / "new")
+    assert (card.module, card.genotype) == ("convolution", None)
+    assert "`convolution`" in (tmp_path / "new" / "README.md").read_text()
+    loaded = load_model(tmp_path / "new", device="cpu")
+    assert loaded.card.module == "convolution"
+    store = Store.open(finished.config.store_folder(finished.config.data[0]))
+    expected = scored_again(finished.config, loaded.network, store)
+    assert kept(finished, BY_HAND) == pytest.approx(expected, abs=1e-3, nan_ok=True)
+    again = json.loads((tmp_path / "new" / "model.json").read_text())
+    with pytest.raises(ValueError, match="transformer is none of"):
+        ModelCard.from_json({**again, "module": "transformer"})
+    with pytest.raises(ValueError, match="a genotype or a module, or not at all"):
+        ModelCard.from_json({**again, "cell": None})
 
 
 def test_a_cell_and_its_network_are_told_apart_from_others(

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import nn
 
-from distributed_iac.config.comparison import ADAPTED, SKIP_MODULES, SkipModule
+from distributed_iac.config.comparison import ADAPTED, skip_module_named
 from distributed_iac.config.run import RunConfig
 from distributed_iac.errors import RunError
 from distributed_iac.genotype import Genotype
@@ -162,7 +162,7 @@ class _Builder:
 
     def _implanted(self, group: Group, backbone: Backbone, result: Mapping[str, Any]) -> nn.Module:
         """The network of a finished retraining, still without its weights."""
-        module = _module_named(self._job.name)
+        module = skip_module_named(self._job.name)
         if module is not None:
             return group.skip_network(backbone, module, _seed(self._job))
         if result.get("genotype") is None:
@@ -188,7 +188,7 @@ class _Builder:
         if control == "given":
             assert self._config.given is not None, "the settings see to that"
             return self._implant(group, self._config.given.genotype)
-        module = _module_named(control)
+        module = skip_module_named(control)
         if module is not None:
             return self._train(
                 group, lambda rate: group.skip_stage(self._trained(group), module, seed, rate)
@@ -243,10 +243,6 @@ class _Builder:
                 retriable=True,  # file systems of several machines show what is new after seconds
             )
         return folder
-
-
-def _module_named(control: str) -> SkipModule | None:
-    return next((one for one in SKIP_MODULES if one == control), None)
 
 
 def _seed(job: Job) -> int:
