@@ -46,6 +46,7 @@ from distributed_iac.nets.expectation import Agreement
 from distributed_iac.nets.trained import card_of_store
 from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.training.outputs import weights_bytes
+from distributed_iac.transient import patiently
 from distributed_iac.versions import CELL, require_version, versioned
 
 CELLS, ENDING = "cells", ".safetensors"
@@ -55,7 +56,7 @@ NONE = "none"
 BACKBONE = "backbone."
 """Prefix of the network's own tensors beside the cells'."""
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _HEADER, _DIGEST = "cell", "digest"
 
 
@@ -83,34 +84,50 @@ def cell_path(folder: Path, name: str) -> Path:
     Raises:
         ConfigError: The name cannot be a file's, or stands for no cell.
     """
-    if name == NONE or not _NAME.match(name):
+    if not _is_name(name):
         raise ConfigError(
-            "a cell's name has letters, digits, dots, dashes and underscores, and is not 'none'",
+            "a cell's name has letters, digits, dots, dashes and underscores, at most 100, and is "
+            "not 'none'",
             came=name,
             remedy="name it after the hospital or scanner that it is for",
         )
     return folder / CELLS / f"{name}{ENDING}"
 
 
-def cell_names(folder: Path) -> tuple[str, ...]:
-    """Names of the cells in a network's folder."""
-    files = (path.name for path in (folder / CELLS).glob(f"*{ENDING}"))
-    return tuple(sorted(name[: -len(ENDING)] for name in files if not is_hidden(name)))
+def _is_name(name: str) -> bool:
+    return name.lower() != NONE and _NAME.fullmatch(name) is not None
+
+
+def cell_names(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the cells in a network's folder, and of files beside them that are called otherwise.
+
+    Raises:
+        OSError: The folder of its cells cannot be listed.
+    """
+    if not (folder / CELLS).exists():
+        return (), ()
+    every = patiently(lambda: list((folder / CELLS).iterdir()))
+    files = sorted(path.name for path in every if not is_hidden(path.name))
+    cells = [name for name in files if name.endswith(ENDING) and _is_name(name[: -len(ENDING)])]
+    others = tuple(name for name in files if name not in cells)
+    return tuple(name[: -len(ENDING)] for name in cells), others
 
 
 def write_cell_file(path: Path, cell: CellFile) -> None:
     """Write a cell, whole or not at all.
 
     Raises:
-        ConfigError: There is one of this name.
+        ConfigError: There is one of this name, letter case aside.
         OSError: It cannot be written.
     """
-    if path.exists():
+    alike = (one for one in path.parent.glob("*") if one.name.lower() == path.name.lower())
+    taken = next(alike, None)
+    if taken is not None:  # also where the letter case of a file's name does not count
         raise ConfigError(
-            "a cell is added under a name of its own",
+            "a cell is added under a name of its own, letter case aside",
             came=path.name[: -len(ENDING)],
             remedy="name it otherwise, or delete that file",
-            where=path,
+            where=taken,
         )
     card = replace(cell.card, weights_sha256=_sha256(cell.tensors))
     about = {

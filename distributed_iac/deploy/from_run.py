@@ -46,7 +46,13 @@ from distributed_iac.jobs.settings import view_for
 from distributed_iac.nets.build import arrange
 from distributed_iac.nets.card import ModelCard, Scalar
 from distributed_iac.nets.expectation import agree
-from distributed_iac.nets.trained import card_of_store, known_by, names_of, spare_outputs
+from distributed_iac.nets.trained import (
+    card_of_store,
+    known_by,
+    names_of,
+    require_same_settings,
+    spare_outputs,
+)
 from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests
 from distributed_iac.run.lost import LostResults, find_lost
@@ -211,6 +217,7 @@ class FinishedRun:
             )
         group = self._group(model.job)
         base = load_model(folder, cell=NONE, device="cpu")
+        require_same_settings(base.card, group.settings, folder)
         store = card_of_store(group.store.fingerprint)
         known = known_by(base.card)
         agreed = agree(known, store, names_of(group.settings).between(known, store), folder)

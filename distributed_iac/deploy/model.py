@@ -35,6 +35,8 @@ from distributed_iac.data.prepare.prepared_case import preprocess_case
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.targets import decode_logits, output_values
 from distributed_iac.deploy.cells import (
+    CELLS,
+    ENDING,
     NONE,
     cell_names,
     cell_path,
@@ -46,7 +48,7 @@ from distributed_iac.deploy.cells import (
 from distributed_iac.deploy.images import case_of_files
 from distributed_iac.deploy.label_image import LabelDtype, label_image
 from distributed_iac.deploy.trained_layout import UNKNOWN_AXES, as_trained, has_unknown_axes
-from distributed_iac.errors import CheckpointError, ConfigError, SourceError
+from distributed_iac.errors import CheckpointError, ConfigError, SourceError, first_names
 from distributed_iac.evaluation.inference import Inference, slice_logits
 from distributed_iac.nets.build import build_backbone
 from distributed_iac.nets.card import WEIGHTS, ModelCard, read_card, require_digest
@@ -201,8 +203,11 @@ def _cell_of(folder: Path, wanted: StrPath | None) -> Path | None:
 
     Raises:
         ConfigError: Nobody said which, or there is none of this name.
+        OSError: The folder of cells cannot be listed.
     """
-    names = cell_names(folder)
+    if str(wanted) == NONE:
+        return None
+    names, others = cell_names(folder)
     if wanted is None:
         if names:
             raise ConfigError(
@@ -211,8 +216,14 @@ def _cell_of(folder: Path, wanted: StrPath | None) -> Path | None:
                 remedy=f"say --cell {names[0]}, or --cell {NONE} for the network as it was",
                 where=folder,
             )
-        return None
-    if str(wanted) == NONE:
+        if others:
+            raise ConfigError(
+                f"cells of a network are files NAME{ENDING}",
+                came=first_names(others),
+                remedy="copy again what was cut off, rename what is called otherwise, or say "
+                f"--cell {NONE} for the network as it was",
+                where=folder / CELLS,
+            )
         return None
     if str(wanted) in names:
         return cell_path(folder, str(wanted))

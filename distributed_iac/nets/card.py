@@ -150,10 +150,11 @@ def read_card(folder: Path) -> ModelCard:
     path = folder / CARD
     try:
         value = parse_json(patiently(path.read_bytes))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        nothing = "a file" if folder.exists() else "no such folder"
         raise ConfigError(
             f"an exported model is a folder with {CARD} and {WEIGHTS}",
-            came=f"no {CARD}" if folder.is_dir() else "no such folder",
+            came=f"no {CARD}" if folder.is_dir() else nothing,
             remedy="make one with `distributed-iac export RUN MODEL OUT`",
             where=folder,
         ) from error

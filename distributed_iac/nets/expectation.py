@@ -243,6 +243,14 @@ def _matched(
     for position, name in enumerate(theirs):
         places.setdefault(_key(kind, name), []).append(position)
     said = {_key(kind, ours_): theirs_ for ours_, theirs_ in given.items()}
+    if len({(_key(kind, mine), _key(kind, other)) for mine, other in given.items()}) > len(said):
+        raise ConfigError(
+            f"{kind}_names says once what a {kind} of the store is in the network; letter case, "
+            "spaces and signs do not count",
+            came=", ".join(f"{_quoted(mine)}: {_quoted(other)}" for mine, other in given.items()),
+            where=where,
+            remedy="keep one entry of those that name the same",
+        )
     wanted = [_key(kind, said.get(_key(kind, name), name)) for name in ours]
     known = {_key(kind, name) for name in ours}
     strangers = [name for name in given if _key(kind, name) not in known]

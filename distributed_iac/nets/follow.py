@@ -49,7 +49,10 @@ def follow_backbones(config: RunConfig) -> RunConfig:
     def follow(dataset: DatasetSettings) -> DatasetSettings:
         if dataset.preprocess.follow == "data":
             return dataset
-        return _followed(dataset, dict(_plans(config, dataset)))
+        plans = dict(_plans(config, dataset))
+        if not plans and dataset.preprocess.follow == "backbone":
+            raise _none_to_follow(config, dataset)
+        return _followed(dataset, plans)
 
     return config.with_data(follow)
 
@@ -122,16 +125,20 @@ def _rules(
     )
 
 
+def _none_to_follow(config: RunConfig, dataset: DatasetSettings) -> ConfigError:
+    given = [network.weights for network in config.backbones if network.weights is not None]
+    absent = [f"{path} is not there" for path in given if not path.exists()]
+    return ConfigError(
+        "preprocess: from_backbone needs a backbone that says how its images were prepared",
+        came="; ".join((f"none for {dataset.name}", *absent)),
+        remedy="give an nnunet backbone or weights that `distributed-iac export` wrote, or set "
+        "spacing, patch and normalisation by hand",
+    )
+
+
 def _followed(dataset: DatasetSettings, plans: Mapping[str, PreprocessSettings]) -> DatasetSettings:
     settings = dataset.preprocess
     open_fields = [name for name in FOLLOWED if getattr(settings, name) == "auto"]
-    if not plans and settings.follow == "backbone":
-        raise ConfigError(
-            "preprocess: from_backbone needs a backbone that says how its images were prepared",
-            came=f"none for {dataset.name}",
-            remedy="give an nnunet backbone or weights that `distributed-iac export` wrote, or set "
-            "spacing, patch and normalisation by hand",
-        )
     values = _agreed(plans, open_fields) if plans else {}
     unsaid = [name for name, value in values.items() if value == "auto"]
     if unsaid and settings.follow == "backbone":

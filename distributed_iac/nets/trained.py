@@ -12,6 +12,7 @@ bare ``state_dict`` says nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from distributed_iac.config.backbone import BackboneSettings, NnUnetSettings
@@ -47,18 +48,34 @@ def card_of_backbone(settings: BackboneSettings) -> NetworkCard | None:
     if settings.weights is None or not settings.weights.is_dir():
         return None
     card = read_card(settings.weights)
+    require_same_settings(card, settings, settings.weights)
+    return known_by(card)
+
+
+def require_same_settings(card: ModelCard, settings: BackboneSettings, folder: Path) -> None:
+    """Refuse an exported model that is built otherwise than a backbone, be its weights the same.
+
+    Args:
+        card: Of the model.
+        settings: The backbone; one of nnU-Net is built by the plan that comes with its weights.
+        folder: Of the model, for messages.
+
+    Raises:
+        ConfigError: A setting differs.
+    """
+    if isinstance(settings, NnUnetSettings):
+        return
     difference = first_difference(
         card.backbone.model_dump(mode="json", exclude=set(_NOT_OF_THE_NETWORK)),
         settings.model_dump(mode="json", exclude=set(_NOT_OF_THE_NETWORK)),
     )
     if difference is not None:
         raise ConfigError(
-            "the backbone's settings must be those of the exported model that weights names",
+            "the backbone's settings must be those of the exported model",
             came=f"{difference.path}: {difference.asked}, the model's is {difference.stored}",
             remedy="take over the settings of its model.json",
-            where=settings.weights,
+            where=folder,
         )
-    return known_by(card)
 
 
 def known_by(card: ModelCard) -> NetworkCard:

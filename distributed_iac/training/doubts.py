@@ -35,6 +35,7 @@ from distributed_iac.data.store.manifest import (
     require_same_settings,
 )
 from distributed_iac.errors import ConfigError, DataError
+from distributed_iac.nets.card import WEIGHTS
 from distributed_iac.nets.expectation import NetworkCard, differences, match_channels
 from distributed_iac.nets.trained import (
     card_of_backbone,
@@ -133,13 +134,17 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
         assert settings.weights is not None, "it comes trained, and with no folder of nnU-Net"
         if not settings.weights.exists():  # planned for another machine, maybe
             return (f"{settings.key}: {settings.weights} is not there",)
+        unused = [name for name in ("channel_names", "label_names") if getattr(settings, name)]
         return (
             f"{settings.key}: {settings.weights} does not say what its channels and labels are; "
-            f"taken to be {', '.join(store.channels)} and {', '.join(store.outputs)}",
+            f"taken to be {', '.join(store.channels)} and {', '.join(store.outputs)}"
+            + (f"; {' and '.join(unused)}: not used" if unused else ""),
         )
     spare = spare_outputs(settings, store)
     inputs = match_channels(network.channels, store.channels, names_of(settings), settings.key)
     told = [str(one) for one in differences(network.fed_by(inputs), store)]
+    if settings.weights is not None and not (settings.weights / WEIGHTS).exists():
+        told.append(f"{settings.weights / WEIGHTS} is not there")
     if has_a_cell(settings):
         told.append(
             f"{settings.weights} was exported with a cell, which is left out: the network beneath "

@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from distributed_iac.nets.trained import card_of_store
 from distributed_iac.report.rebuild import rebuild
 from distributed_iac.run.local_sweep import LocalSweep
 from distributed_iac.run.work.build import build_work
-from distributed_iac.training.doubts import doubts
+from distributed_iac.training.doubts import doubts, network_doubted
 from distributed_iac.training.group import Group
 from tests.deploy.conftest import PREPROCESS
 
@@ -266,6 +267,15 @@ def test_it_is_said_before_anything_runs(finished: LocalSweep) -> None:
     assert "neither trained nor scored" in said
 
 
+def test_a_network_that_was_copied_without_its_weights_is_told(
+    hospital: RunConfig, old: Path
+) -> None:
+    (old / "weights.safetensors").unlink()
+    given = hospital.backbones[0].model_copy(update={"weights": old, "label_names": {}})
+    found = network_doubted(given, card_of_store(read_card(old).fingerprint))
+    assert found == (f"unet: {old / 'weights.safetensors'} is not there",)
+
+
 def test_the_old_network_comes_back_from_an_export_to_the_bit(
     finished: LocalSweep, tmp_path: Path
 ) -> None:
@@ -415,7 +425,10 @@ def test_a_cell_and_its_network_are_told_apart_from_others(
         (("predict", tmp_path / "other", images, "x", "--cell", file), "belongs to the network"),
         (("predict", old, images, "x", "--cell", "c"), "cells of this network are b"),
         (("export", run, WITH_A_CELL, old, "--as", "b"), "a name of its own"),
+        (("export", run, WITH_A_CELL, old, "--as", "B"), "letter case aside"),
         (("export", run, WITH_A_CELL, old, "--as", "none"), "is not 'none'"),
+        (("export", run, WITH_A_CELL, old, "--as", "None"), "is not 'none'"),
+        (("export", run, WITH_A_CELL, old, "--as", "b" * 300), "at most 100"),
         (("export", run, WITH_A_CELL, old, "--as", "../b"), "a cell's name has letters"),
         (("export", run, WITH_A_CELL, tmp_path / "other", "--as", "b"), "the very network"),
         (("export", run, "new/unet/retrain/network/seed0", old, "--as", "n"), "is a cell"),
@@ -423,6 +436,35 @@ def test_a_cell_and_its_network_are_told_apart_from_others(
         code, found = iac(*arguments)
         assert code == 2, found
         assert said in found
+
+
+def test_a_network_of_equal_weights_and_other_settings_is_another_one(
+    finished: LocalSweep, old: Path, trained: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Such as another activation, of which no weight tells."""
+    known = trained("acdc", kind="plain")
+    settings = known.backbone.model_copy(update={"dropout": 0.5})
+    replace(known, backbone=settings).export(tmp_path / "otherwise")
+    run = FinishedRun.open(finished.config.folder)
+    chosen = choose_model(run.models(), key=WITH_A_CELL)
+    with pytest.raises(ConfigError, match=r"dropout: 0\.0, the model's is 0\.5"):
+        run.add_cell(chosen, tmp_path / "otherwise", "b")
+    assert not (tmp_path / "otherwise" / "cells").exists()
+    run.add_cell(chosen, old, "b")
+
+
+@pytest.mark.parametrize("name", ["b.safetensors.part", "b.SAFETENSORS", "my b.safetensors"])
+def test_what_lies_among_the_cells_and_is_none_by_its_name_is_not_passed_over(
+    iac: Iac, old: Path, images: Path, tmp_path: Path, name: str
+) -> None:
+    (old / "cells").mkdir()
+    assert iac("predict", old, images, tmp_path / "empty")[0] == 0, "no cell any more"
+    (old / "cells" / name).touch()
+    code, said = iac("predict", old, images, tmp_path / "x")
+    assert code == 2
+    assert "cells of a network are files NAME.safetensors" in said
+    assert name in said
+    assert iac("predict", old, images, tmp_path / "none", "--cell", "none")[0] == 0
 
 
 def test_label_maps_are_not_put_among_the_images(iac: Iac, old: Path, images: Path) -> None:

@@ -106,6 +106,10 @@ def test_a_folder_that_is_no_model_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_model(tmp_path / "absent")
     assert caught.value.came == "no such folder"
+    (tmp_path / "cell.safetensors").touch()
+    with pytest.raises(ConfigError) as caught:
+        load_model(tmp_path / "cell.safetensors")
+    assert caught.value.came == "a file"
 
 
 def test_altered_weights_are_known_before_they_are_used(

@@ -116,6 +116,13 @@ def test_what_the_user_says_goes_before_names() -> None:
         (NETWORK, STORE, Names({"t3": "T1"}), ("channel_names says t3",)),
         (NETWORK, STORE, Names({"t1": "T9"}), ("channel_names says T9", "correct channel_names")),
         (NETWORK, STORE, Names({"t1": "FLAIR"}), ("channel",)),
+        # two that are one label, each with another word for it
+        (
+            NETWORK,
+            STORE,
+            Names({}, {"edema": "edema", "Edema": "core"}),
+            ("label_names says once", "edema: edema, Edema: core", "keep one"),
+        ),
         # classes against regions
         (NETWORK, replace(STORE, activation="sigmoid"), Names(), ("classes, or as regions",)),
     ],

@@ -65,6 +65,12 @@ def test_from_backbone_needs_one() -> None:
         followed("from_backbone", {"name": "basic_unet"})
 
 
+def test_from_backbone_says_of_weights_that_they_are_not_there(tmp_path: Path) -> None:
+    absent = tmp_path / "trained"
+    with pytest.raises(ConfigError, match=f"none for d; {absent} is not there"):
+        followed("from_backbone", {"name": "basic_unet", "weights": absent})
+
+
 def test_from_backbone_goes_on_with_nothing_that_is_left_open(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,9 @@ def test_bare_weights_and_doubtful_patients_are_told(tmp_path: Path) -> None:
     assert "P1_v0 and P1_v1" in found[0]
     assert "unet.pt does not say" in found[1]
     assert "taken to be t1 and background, LV" in found[1]
+    assert "not used" not in found[1]
+    named = doubts(config(tmp_path, **network, label_names={"LV": "left"}))
+    assert named[1].endswith("taken to be t1 and background, LV; label_names: not used")
 
 
 def test_bare_weights_are_taken_for_the_data_worked_on_and_for_no_other(tmp_path: Path) -> None:
