@@ -53,7 +53,6 @@ from distributed_iac.tune.resources import (
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.searcher import JobSearcher
 from distributed_iac.tune.trainable import JobTrainable
-from distributed_iac.verdict.report import REPORTED
 
 LOGGER = logging.getLogger(__name__)
 IN_VAIN = 5
@@ -146,7 +145,7 @@ class Sweep:
         slots = None if room is None else search_slots(room.reserved, room.capacity)
         searcher = JobSearcher(self.workload, slots=slots, room=room)
         self._note_finished(searcher, journal)
-        scheduler = StabilityScheduler(self.scheduler, reports=REPORTED)
+        scheduler = StabilityScheduler(self.scheduler)
         return TuneParts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
 
     def _note_finished(self, searcher: JobSearcher, journal: Journal) -> None:
