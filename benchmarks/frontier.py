@@ -156,7 +156,7 @@ class Teacher:
         while not (stage.done or (converged and not arm.to_the_end)):
             report = stage.step()
             converged = bool(report["converged"])
-            costs.append(int(report.number("op_evaluations")))
+            costs.append(int(report["op_evaluations"]))
             seconds.append(round(time.process_time() - begun, 3))
             if arm.family != FULL or not stage.history.observed:
                 continue
