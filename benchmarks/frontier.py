@@ -159,9 +159,9 @@ class Teacher:
         begun = time.process_time()
         converged = False
         while not (stage.done or (converged and not arm.to_the_end)):
-            report = stage.step()
+            report: Mapping[str, Any] = stage.step().values
             converged = bool(report["converged"])
-            costs.append(int(report.number("op_evaluations")))
+            costs.append(int(report["op_evaluations"]))
             seconds.append(round(time.process_time() - begun, 3))
             if arm.family != FULL or not stage.history.observed:
                 continue

@@ -16,7 +16,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -121,9 +121,9 @@ def search(arm: str, seed: int) -> Outcome:
         device=torch.device("cpu"),
     )
     begun = time.perf_counter()
-    report = stage.step()
+    report: Mapping[str, Any] = stage.step().values
     while not (stage.done or report["converged"]):
-        report = stage.step()
+        report = stage.step().values
     seconds = time.perf_counter() - begun
     found = stage.discretise()
     weights = stage.history.operation_closing.copy()
@@ -147,9 +147,9 @@ def search(arm: str, seed: int) -> Outcome:
         sum(pairs),
         len(pairs),
         stage.epoch,
-        int(report.number("op_evaluations")),
+        int(report["op_evaluations"]),
         seconds,
-        report.number("leader_median"),
+        report["leader_median"],
         len(found.undecided),
         found.genotype.to_json(),
         dice_of(seed, arm, found.genotype),

@@ -42,7 +42,6 @@ from distributed_iac.tune.journal_keeper import JournalKeeper
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.searcher import JobSearcher
 from distributed_iac.tune.sweep import Sweep
-from distributed_iac.verdict.report import REPORTED
 
 Part = Literal["all", "sweeps", "bookkeeping"]
 Workers = Literal["fresh", "reused"]
@@ -157,7 +156,7 @@ class Tune:
 
     def __init__(self, searcher: JobSearcher, run: SweepFolder) -> None:
         self._searcher = searcher
-        self._scheduler = StabilityScheduler(SchedulerSettings(), reports=REPORTED)
+        self._scheduler = StabilityScheduler(SchedulerSettings())
         self._callbacks = (StopReasons(self._scheduler), JournalKeeper(run.journal))
         self._trials = 0
 

@@ -43,12 +43,11 @@ SETTINGS = {
 }
 
 
-def report(iteration: int, score: float) -> dict[str, Any]:
+def report(epoch: int, score: float) -> dict[str, Any]:
     """A search epoch as this project's stages report it; nothing settles."""
     return {
-        "training_iteration": iteration,
-        "time_total_s": 3.5 * iteration,
-        "epoch": iteration,
+        "epoch": epoch,
+        "total_seconds": 3.5 * epoch,
         "weight_loss": 0.7,
         "architecture_loss": 0.8,
         "val_dice": score,
@@ -60,7 +59,7 @@ def report(iteration: int, score: float) -> dict[str, Any]:
         "live_operations": 63,
         "live_edges": 14,
         "entropy": 0.8,
-        "op_evaluations": 1000 * iteration,
+        "op_evaluations": 1000 * epoch,
         "collapsed": False,
         "converged": None,
         "genotype_id": "a41f",
@@ -74,9 +73,9 @@ def filled(schedule: FIFOScheduler, trials: list[Trial]) -> Callable[[], object]
     scores = np.random.default_rng(0).normal(0.7, 0.05, len(trials)).tolist()
     for trial in trials:
         schedule.on_trial_add(None, trial)
-    for iteration in range(1, PAST + 1):
+    for epoch in range(1, PAST + 1):
         for trial, score in zip(trials, scores, strict=True):
-            schedule.on_trial_result(None, trial, report(iteration, score))
+            schedule.on_trial_result(None, trial, report(epoch, score))
     # Made beforehand: a million results would be the benchmark's memory, not the scheduler's.
     turns = count()
     template = [report(0, score) for score in scores]
@@ -85,8 +84,7 @@ def filled(schedule: FIFOScheduler, trials: list[Trial]) -> Callable[[], object]
         turn = next(turns)
         number = turn % len(trials)
         result = template[number]
-        iteration = PAST + 1 + turn // len(trials)
-        result["training_iteration"] = result["epoch"] = iteration
+        result["epoch"] = PAST + 1 + turn // len(trials)
         decision: str = schedule.on_trial_result(None, trials[number], result)
         return decision
 

@@ -48,6 +48,11 @@ def did_you_mean(came: object, allowed: Iterable[str]) -> str | None:
     return f"did you mean {near[0]}?" if near else None
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, which may be a page; its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def first_names(names: Sequence[str], most: int = 5) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -16,14 +16,17 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
 from typing import Any, BinaryIO
 
+from distributed_iac.errors import ConfigError
 from distributed_iac.transient import patiently
 
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -88,6 +91,36 @@ def _write_once(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+@contextlib.contextmanager
+def new_folder(out: Path, what: str) -> Iterator[Path]:
+    """Give a folder beside ``out`` that becomes it when the block ends without an error.
+
+    Args:
+        out: New or empty.
+        what: What is written there, for messages.
+
+    Raises:
+        ConfigError: ``out`` is in use.
+        OSError: It cannot be written. Nothing is left behind then.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(
+            f"{what} is written to a new or empty folder",
+            came="a folder with files in it" if out.is_dir() else "a file",
+            remedy="name another folder, or delete this one",
+            where=out,
+        )
+    unfinished = out.absolute().with_name(f".{out.absolute().name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        yield unfinished
+        if out.exists():
+            out.rmdir()
+        unfinished.rename(out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def parse_json(content: str | bytes) -> Any:
     """Parse JSON that a person or another program has written: nothing in it is passed over.
 
@@ -122,6 +155,15 @@ def write_json(path: Path, value: Any) -> None:
         ValueError: The value holds NaN or infinity.
     """
     write_atomically(path, json_text(value).encode())
+
+
+def without_nan(value: Any) -> Any:
+    """The same with null for numbers that JSON does not have, and lists for tuples."""
+    if isinstance(value, Mapping):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def json_text(value: Any) -> str:

@@ -51,7 +51,7 @@ RESULT = Format(
 CHECKPOINT = Format(
     "a checkpoint", 1, 1, RunError, "delete it; the job begins again where no other is left"
 )
-SNAPSHOT = Format("Ray Tune's snapshot", 2, 2, RunError, "a new experiment replaces it by itself")
+SNAPSHOT = Format("Ray Tune's snapshot", 3, 3, RunError, "a new experiment replaces it by itself")
 """Holds pickled classes of ours, so no release continues another one's."""
 
 STORE = Format(

@@ -30,7 +30,6 @@ from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.run.forecast import epochs_planned, forecast
 from distributed_iac.run.lost import LostResults, find_lost
 from distributed_iac.run.replay import JobHistory, Replay
-from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.transient import patiently
 
@@ -73,7 +72,7 @@ class Board:
         self._plan = patiently(self._folder.plan)
         self._graph = self._plan.graph
         self.lost = LostResults((), self._plan.artifacts)
-        self._replay = Replay(self._graph, without=PAYLOAD_NAMES)
+        self._replay = Replay(self._graph)
 
     def refresh(self) -> None:
         """Read what has happened since the last time."""

@@ -12,7 +12,6 @@ Deterministic: the same rows and settings give the same numbers.
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +35,7 @@ from distributed_iac.comparison.signed_rank import LARGEST_EXACT
 from distributed_iac.comparison.speed import SpeedUp, speed
 from distributed_iac.comparison.variants import VariantContrast, variant_contrasts
 from distributed_iac.config.comparison import ComparisonSettings
+from distributed_iac.files import without_nan
 
 METHODS: dict[str, str] = {
     "patients": "values are paired by seed, patient, case and target, then averaged over cases, "
@@ -92,7 +92,7 @@ class Comparison:
         if self.variants or self.rankings:
             value["variants"] = [asdict(one) for one in self.variants]
             value["rankings"] = [asdict(one) for one in self.rankings]
-        plain: dict[str, Any] = _plain(value)
+        plain: dict[str, Any] = without_nan(value)
         return plain
 
 
@@ -167,15 +167,4 @@ def _speed(one: SpeedUp) -> dict[str, Any]:
     value = asdict(one)
     for pair, row in zip(one.pairs, value["pairs"], strict=True):
         row["ratio"] = pair.ratio
-    return value
-
-
-def _plain(value: Any) -> Any:
-    """Lists for tuples and null for NaN, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     return value

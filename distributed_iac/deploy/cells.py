@@ -7,7 +7,7 @@
 
     write_cell_file(path, CellFile(card, network_sha256, agreement, tensors))
     cell = read_cell_file(path)
-    network = implanted(backbone, base_card, cell)
+    network = implanted(backbone, base_card, cell, path)
 
 The file holds the weights of cells and projections, and in its header how images are prepared for
 the cell, what its labels are and which network it belongs to, by the SHA-256 of that network's
@@ -36,6 +36,7 @@ from distributed_iac.errors import (
     CheckpointError,
     ConfigError,
     DistributedIacError,
+    first_line,
     first_names,
 )
 from distributed_iac.files import MALFORMED, parse_json, write_atomically
@@ -166,7 +167,7 @@ def read_cell_file(path: Path) -> CellFile:
         card, network, found = about["card"], str(about["network_sha256"]), about["agreement"]
         agreed = Agreement(*(tuple(found[part]) for part in ("inputs", "outputs", "spare")))
     except (OSError, SafetensorError, *MALFORMED) as error:
-        raise _damaged(path, str(error).splitlines()[0] if str(error) else "unreadable") from error
+        raise _damaged(path, first_line(error)) from error
     cell = CellFile(parse_card(card, path), network, agreed, tensors)
     if cell.card.weights_sha256 != _sha256(tensors):
         raise _damaged(path, "other weights than its own digest says")
@@ -210,7 +211,7 @@ def implanted(
     except (RuntimeError, DistributedIacError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise _damaged(where, str(error).splitlines()[0]) from error
+        raise _damaged(where, first_line(error)) from error
     return network
 
 

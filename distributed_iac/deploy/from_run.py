@@ -57,7 +57,6 @@ from distributed_iac.run.artifacts import FILES, Artifacts
 from distributed_iac.run.digest import Digests
 from distributed_iac.run.lost import LostResults, find_lost
 from distributed_iac.run.replay import Replay
-from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.run.work.contract import PATIENTS, WEIGHTS
 from distributed_iac.training.group import Group
@@ -170,7 +169,7 @@ class FinishedRun:
         if not run.is_described():
             return LostResults((), str(self.artifacts.root))
         plan = patiently(run.plan)
-        replay = Replay(plan.graph, without=PAYLOAD_NAMES)
+        replay = Replay(plan.graph)
         replay.follow(run.journal)
         jobs = {key: one for key, one in replay.jobs.items() if one.job.kind in NETWORKS}
         return find_lost(plan, jobs)
@@ -251,7 +250,7 @@ class FinishedRun:
         run = SweepFolder(self.folder)
         if not run.is_described():
             return set(every)
-        replay = Replay(patiently(run.plan).graph, without=PAYLOAD_NAMES)
+        replay = Replay(patiently(run.plan).graph)
         replay.follow(run.journal)
         done = {one.job.dataset for one in replay.jobs.values() if one.status == "done"}
         return {

@@ -16,7 +16,6 @@ The folder appears whole or not at all, and only after the network has been rebu
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,8 @@ from distributed_iac.config.comparison import SkipModule
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.deploy.model import load_model
 from distributed_iac.deploy.readme import describe_model
-from distributed_iac.errors import ConfigError, RunError, raised_as
-from distributed_iac.files import write_atomically, write_json
+from distributed_iac.errors import RunError, raised_as
+from distributed_iac.files import new_folder, write_atomically, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.card import GENOTYPE, README, WEIGHTS, ModelCard, Scalar, write_card
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
@@ -71,52 +70,36 @@ def export_model(
         CheckpointError: The weights are not those of this network.
         RunError: The folder cannot be written.
     """
-    _require_unused(folder)
-    unfinished = folder.absolute().with_name(f".{folder.absolute().name}.unfinished")
     plan = None
     if isinstance(backbone, NnUnetSettings):
         plan = read_nnunet_plan(backbone.folder).architecture
     message = "the exported model must be written completely"
     remedy = "see that the folder can be written to and has space, or name another one"
-    try:
-        with raised_as(RunError, message, remedy=remedy, where=folder):
-            shutil.rmtree(unfinished, ignore_errors=True)
-            write_weights(unfinished / WEIGHTS, weights)
-            digest = hashlib.sha256((unfinished / WEIGHTS).read_bytes()).hexdigest()
-            card = ModelCard(
-                _without_paths(backbone),
-                plan,
-                None if genotype is None and module is None else cell,
-                genotype,
-                fingerprint,
-                provenance,
-                digest,
-                mirror,
-                spare_outputs,
-                module,
-            )
-            write_card(unfinished, card)
-            if genotype is not None:
-                plain = {"id": genotype.id, "genotype": genotype.to_dict()}
-                write_json(unfinished / GENOTYPE, plain)
-            write_atomically(unfinished / README, describe_model(card, folder.name).encode())
-            load_model(unfinished, device="cpu")
-            if folder.exists():
-                folder.rmdir()
-            unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return card
-
-
-def _require_unused(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(
-            "a model is exported to a new or empty folder",
-            came="a folder with files in it" if folder.is_dir() else "a file",
-            remedy="name another folder, or delete this one",
-            where=folder,
+    with (
+        raised_as(RunError, message, remedy=remedy, where=folder),
+        new_folder(folder, "a model") as unfinished,
+    ):
+        write_weights(unfinished / WEIGHTS, weights)
+        digest = hashlib.sha256((unfinished / WEIGHTS).read_bytes()).hexdigest()
+        card = ModelCard(
+            _without_paths(backbone),
+            plan,
+            None if genotype is None and module is None else cell,
+            genotype,
+            fingerprint,
+            provenance,
+            digest,
+            mirror,
+            spare_outputs,
+            module,
         )
+        write_card(unfinished, card)
+        if genotype is not None:
+            plain = {"id": genotype.id, "genotype": genotype.to_dict()}
+            write_json(unfinished / GENOTYPE, plain)
+        write_atomically(unfinished / README, describe_model(card, folder.name).encode())
+        load_model(unfinished, device="cpu")
+    return card
 
 
 def _without_paths(settings: BackboneSettings) -> BackboneSettings:

@@ -5,7 +5,7 @@
     graph = JobGraph([prepare, pretrain, search, retrain])
     [job.key for job in graph.jobs()]            # every job after all that it needs
     graph.descendants(pretrain.key)              # what cannot run if it fails
-    graph.critical_seconds({"search": 60.0, "retrain": 20.0})[search.key]      # 80.0
+    graph.longest_ways(seconds)[search.key]      # its own, and those of the longest way behind it
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from distributed_iac.errors import ConfigError
-from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.jobs.job import Job
 
 
 class JobGraph:
@@ -108,19 +108,15 @@ class JobGraph:
             wanted |= {key, *self.ancestors(key)}
         return JobGraph(job for job in self.jobs() if job.key in wanted)
 
-    def critical_seconds(self, seconds: Mapping[JobKind, float]) -> Mapping[str, float]:
+    def longest_ways(self, seconds: Mapping[str, float]) -> Mapping[str, float]:
         """Longest way from the start of each job to the end of the sweep.
 
         Args:
-            seconds: Expected duration by kind, at least 0; kinds left out take none.
+            seconds: Expected duration by key, at least 0.
 
         Returns:
             Seconds by key; never less than a descendant's.
         """
-        return self.longest_ways({job.key: seconds.get(job.kind, 0.0) for job in self.jobs()})
-
-    def longest_ways(self, seconds: Mapping[str, float]) -> Mapping[str, float]:
-        """The same where every job has an expected duration of its own, by key."""
         longest: dict[str, float] = {}
         for job in reversed(self.jobs()):
             after = max((longest[child] for child in self._children[job.key]), default=0.0)

@@ -2,30 +2,26 @@
 
 ::
 
-    progress = Progress(graph, seconds={"search": 60.0, "retrain": 20.0})
+    progress = Progress(graph)
     while (job := progress.next_ready()) is not None:
         progress.start(job.key)
-    progress.finish(key)                    # or: progress.fail(key, "diverged in epoch 7")
+    progress.finish(key)                    # or: progress.fail(key)
 
 A job's way: waiting -> running -> done | failed; everything that needs a failed job is skipped at
-once, with the reason. What a job's start or end costs does not depend on how many jobs there are,
+once. What a job's start or end costs does not depend on how many jobs there are,
 but on how many need it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 from distributed_iac.errors import RunError
 from distributed_iac.jobs.graph import JobGraph
-from distributed_iac.jobs.job import Job, JobKind
+from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.ready import ReadyJobs
 
 JobStatus = Literal["waiting", "running", "done", "failed", "skipped"]
-
-EQUAL_SECONDS: Mapping[JobKind, float] = dict.fromkeys(get_args(JobKind), 1.0)
-"""Where nothing is known about durations, the number of jobs still to come counts."""
 
 
 class Progress:
@@ -33,34 +29,23 @@ class Progress:
 
     Args:
         graph: The jobs; all of them wait at first.
-        seconds: Expected duration by kind, for the order of ready jobs.
-        slots: How many jobs run at the same time, about, for the same; None: nobody knows.
+        slots: How many jobs run at the same time, about, for the order of ready jobs; None: nobody
+            knows.
     """
 
-    def __init__(
-        self,
-        graph: JobGraph,
-        seconds: Mapping[JobKind, float] = EQUAL_SECONDS,
-        slots: float | None = None,
-    ) -> None:
+    def __init__(self, graph: JobGraph, slots: float | None = None) -> None:
         self.graph = graph
-        self._seconds = {job.key: seconds.get(job.kind, 0.0) for job in graph.jobs()}
         self._status: dict[str, JobStatus] = {job.key: "waiting" for job in graph.jobs()}
-        self._reasons: dict[str, str] = {}
-        self._ready = ReadyJobs(graph, seconds, slots)
+        self._ready = ReadyJobs(graph, slots)
         self._unmet = {job.key: len(set(job.needs)) for job in graph.jobs()}
         for key, unmet in self._unmet.items():
             if not unmet:
                 self._ready.add(key)
-        self._open, self._left = len(self._status), sum(self._seconds.values())
-
-    def ready(self) -> tuple[Job, ...]:
-        """Waiting jobs whose needs are all done, those with the longest way to the end first."""
-        return self._ready.longest_first()
+        self._open = len(self._status)
 
     def next_ready(self) -> Job | None:
-        """Which of :meth:`ready` is to start first; None if there is none."""
-        return self._ready.next(self._left)
+        """Which of the waiting jobs whose needs are all done is to start first; None: of none."""
+        return self._ready.next(self._open)
 
     def start(self, key: str) -> None:
         """A ready job begins.
@@ -86,13 +71,13 @@ class Progress:
         """
         self._require(key, "running")
         self._status[key] = "done"
-        self._close(key)
+        self._open -= 1
         for child in self.graph.children(key):
             self._unmet[child] -= 1
             if not self._unmet[child] and self._status[child] == "waiting":
                 self._ready.add(child)
 
-    def fail(self, key: str, reason: str) -> None:
+    def fail(self, key: str) -> None:
         """A running job has failed for good; all that need it are skipped.
 
         Raises:
@@ -100,13 +85,11 @@ class Progress:
         """
         self._require(key, "running")
         self._status[key] = "failed"
-        self._reasons[key] = reason
-        self._close(key)
+        self._open -= 1
         for child in self.graph.descendants(key):  # all of them waited, or were skipped before
             if self._status[child] == "waiting":
-                self._close(child)
+                self._open -= 1
             self._status[child] = "skipped"
-            self._reasons.setdefault(child, f"needs {key}, which failed")
 
     @property
     def finished(self) -> bool:
@@ -116,14 +99,6 @@ class Progress:
     def status(self, key: str) -> JobStatus:
         """Where a job stands."""
         return self._status[self.graph[key].key]
-
-    def reason(self, key: str) -> str | None:
-        """Why a job failed or was skipped; None for all others."""
-        return self._reasons.get(self.graph[key].key)
-
-    def _close(self, key: str) -> None:
-        self._open -= 1
-        self._left -= self._seconds[key]
 
     def _require(self, key: str, status: JobStatus) -> None:
         now = self.status(key)

@@ -2,9 +2,9 @@
 
 ::
 
-    ready = ReadyJobs(graph, EQUAL_SECONDS, slots=2)
+    ready = ReadyJobs(graph, slots=2)
     ready.add("acdc/prepare")
-    ready.next(left=116.0)              # acdc/prepare: group by group while there is much to do
+    ready.next(left=116)                # acdc/prepare: group by group while there is much to do
 
 Four rules, each where those before leave a choice:
 
@@ -14,7 +14,8 @@ Four rules, each where those before leave a choice:
 3. Where one presses, that is, where it is long against what is left for each slot, the first seed
    goes first: there is an answer to every question, retraining and all, before the last search
    begins, unless a slot would stand idle meanwhile.
-4. Then the job with the longest way to the end, which finishes a sweep earliest.
+4. Then the job with the longest way to the end, which finishes a sweep earliest. Nobody knows how
+   long jobs take: a way is as long as it has jobs.
 
 Measured on paper (``benchmarks/scaling.py``) with a recorded sweep's times, eight groups, 164
 jobs: on 1 to 4 slots the first group has all its results after 12 to 14 % of the time instead of
@@ -26,7 +27,6 @@ they bring, and that they cost at most 1 %.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
 
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
@@ -44,15 +44,12 @@ class ReadyJobs:
 
     Args:
         graph: All jobs.
-        seconds: Expected duration by kind.
         slots: How many jobs run at the same time, about; None: nobody knows, or as many as want.
     """
 
-    def __init__(
-        self, graph: JobGraph, seconds: Mapping[JobKind, float], slots: float | None
-    ) -> None:
+    def __init__(self, graph: JobGraph, slots: float | None) -> None:
         self._slots = slots
-        self._way = graph.critical_seconds(seconds)
+        self._way = graph.longest_ways({job.key: 1.0 for job in graph.jobs()})
         groups = {group: place for place, group in enumerate(_groups(graph))}
         seeds = {seed: place for place, seed in enumerate(_seeds(graph))}
         # sorted() is stable: jobs that are equal in this keep the graph's order.
@@ -78,21 +75,17 @@ class ReadyJobs:
         for queue in (self._longest, self._urgent, self._in_turn):
             queue.remove(key)
 
-    def next(self, left: float) -> Job | None:
+    def next(self, left: int) -> Job | None:
         """The job to start; None if none is ready.
 
         Args:
-            left: Expected seconds of all jobs that are not finished, one after another.
+            left: How many jobs are not finished.
         """
         longest = self._longest.first()
         if longest is None or self._slots is None:
             return self._urgent.first()
         presses = self._way[longest.key] * self._slots >= PRESSES * left
         return self._urgent.first() if presses else self._in_turn.first()
-
-    def longest_first(self) -> tuple[Job, ...]:
-        """All of them, those with the longest way to the end first."""
-        return self._longest.jobs()
 
 
 class _Queue:
@@ -111,9 +104,6 @@ class _Queue:
 
     def first(self) -> Job | None:
         return self._order[self._ready[0]] if self._ready else None
-
-    def jobs(self) -> tuple[Job, ...]:
-        return tuple(self._order[place] for place in self._ready)
 
 
 def _groups(graph: JobGraph) -> dict[str, None]:

@@ -2,7 +2,7 @@
 
 ::
 
-    backbone = build(AttentionUnetSettings(), in_channels=1, out_channels=4)
+    backbone = build(AttentionUnetSettings(), Wanted(1, 4))
     [tap.stride for tap in backbone.taps]       # [8, 4, 2, 1]
 
 What a tap sees is the gated skip, right before it is joined.

@@ -2,7 +2,7 @@
 
 ::
 
-    backbone = build(BasicUnetSettings(features="tiny"), in_channels=1, out_channels=4)
+    backbone = build(BasicUnetSettings(features="tiny"), Wanted(1, 4))
     [tap.stride for tap in backbone.taps]       # [8, 4, 2, 1]
 
 Any size is accepted as it is: MONAI's UpCat repeats the border where an odd size was halved.

@@ -2,7 +2,7 @@
 
 ::
 
-    backbone = build(BasicUnetPlusPlusSettings(features="tiny"), in_channels=1, out_channels=4)
+    backbone = build(BasicUnetPlusPlusSettings(features="tiny"), Wanted(1, 4))
     [tap.name for tap in backbone.taps]   # node_3_1, node_2_1, node_2_2, node_1_1, ... node_0_4
 
 Node (i, j) lies at stride 2^i and joins the j earlier nodes of its row, concatenated, with node

@@ -16,7 +16,6 @@ the licence of its data set allows.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from distributed_iac.config.comparison import SKIP_MODULES, SkipModule
 from distributed_iac.data.store.fingerprint import Fingerprint
 from distributed_iac.data.store.identity import PREPARATION, content_key
 from distributed_iac.errors import CheckpointError, ConfigError, DistributedIacError
-from distributed_iac.files import digest_of, parse_json, write_json
+from distributed_iac.files import digest_of, parse_json, without_nan, write_json
 from distributed_iac.genotype import Genotype
 from distributed_iac.nets.nnunet_plan import NnUnetArchitecture
 from distributed_iac.transient import patiently
@@ -91,7 +90,7 @@ class ModelCard:
             "cell": None if self.cell is None else self.cell.model_dump(mode="json"),
             "genotype": None if self.genotype is None else self.genotype.to_dict(),
             "fingerprint": self.fingerprint.to_json(),
-            "provenance": {name: _plain(value) for name, value in self.provenance.items()},
+            "provenance": without_nan(self.provenance),
             "weights_sha256": self.weights_sha256,
             "mirror": list(self.mirror),
             "spare_outputs": list(self.spare_outputs),
@@ -208,11 +207,6 @@ def _not_exported(path: Path, wanted: str, came: str) -> CheckpointError:
         remedy="copy the folder again, or export the model again",
         where=path,
     )
-
-
-def _plain(value: Scalar) -> Scalar:
-    """A score that is not defined has no number, and JSON has no other word for it."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:

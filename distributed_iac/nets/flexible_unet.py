@@ -2,7 +2,7 @@
 
 ::
 
-    backbone = build(FlexibleUnetSettings(encoder="resnet34"), in_channels=1, out_channels=4)
+    backbone = build(FlexibleUnetSettings(encoder="resnet34"), Wanted(1, 4))
     [tap.stride for tap in backbone.taps]       # [16, 8, 4, 2]: none at full resolution
 
 Nothing is downloaded: weights of the encoder come from ``encoder_weights``, a local file.

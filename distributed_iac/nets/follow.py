@@ -63,19 +63,18 @@ def _plans(config: RunConfig, dataset: DatasetSettings) -> Iterator[tuple[str, P
         if isinstance(network, NnUnetSettings):
             plan, where = read_nnunet_plan(network.folder), network.folder
             planned = planned_preprocess(plan, where=where)
-            names = plan.channel_names
         elif network.weights is not None and network.weights.is_dir():
             card, where = read_card(network.weights), network.weights
             planned = remembered_preprocess(card.fingerprint)
-            names = card.fingerprint.channel_names
         else:
             continue
         data, rules = card_of_data(config, dataset), planned.normalisation
         if data is not None and isinstance(rules, tuple):
             known, said = card_of_backbone(network), names_of(network)
-            if known is not None and dataset not in config.data:
+            assert known is not None, "it says how its images were prepared"
+            if dataset not in config.data:
                 said = said.between(known, data)
-            order = match_channels(names, data.channels, said, where)
+            order = match_channels(known.channels, data.channels, said, where)
             mine = tuple(rules[place] for place in order)
             planned = planned.model_copy(update={"normalisation": mine})
         yield network.key, planned

@@ -3,7 +3,7 @@
 ::
 
     settings = NnUnetSettings(folder="results/Dataset027_ACDC/nnUNetTrainer__nnUNetPlans__2d")
-    backbone = build(settings, in_channels=1, out_channels=4)
+    backbone = build(settings, Wanted(1, 4))
     [tap.name for tap in backbone.taps]     # stage_4, stage_3, ... stage_0
 
 nnU-Net itself is not needed; ``benchmarks/nnunet_parity.py`` compares the two where it is

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from distributed_iac.config.backbone import BackboneSettings, CustomSettings, NnUnetSettings
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
-from distributed_iac.errors import ConfigError
+from distributed_iac.errors import ConfigError, first_line
 from distributed_iac.nets.nnunet_folder import read_nnunet_plan
 from distributed_iac.nets.planner import Fingerprint2d, Pair
 from distributed_iac.nets.trained import card_of_data, size_for
@@ -162,5 +162,5 @@ def _trial(backbone: Backbone, batch: tuple[int, int, int, int]) -> str | None:
         try:
             copy.deepcopy(backbone).cpu().train().training_outputs(images)
         except (ValueError, RuntimeError) as error:
-            return str(error).splitlines()[0]
+            return first_line(error)
     return None

@@ -2,7 +2,7 @@
 
 ::
 
-    backbone = build(SmpUnetSettings(encoder="resnet34"), in_channels=1, out_channels=4)
+    backbone = build(SmpUnetSettings(encoder="resnet34"), Wanted(1, 4))
     [tap.stride for tap in backbone.taps]       # [16, 8, 4, 2]; a ConvNeXt: [16, 8, 4]
 
 Nothing is downloaded: ``encoder_weights=None`` is always passed on, weights come from local

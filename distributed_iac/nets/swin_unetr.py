@@ -2,7 +2,7 @@
 
 ::
 
-    backbone = build(SwinUnetrSettings(feature_size=24), in_channels=1, out_channels=4)
+    backbone = build(SwinUnetrSettings(feature_size=24), Wanted(1, 4))
     [tap.stride for tap in backbone.taps]       # [16, 8, 4, 2, 1]
 
 The deepest tap sees a hidden state of the transformer as it is; the other skips have passed a

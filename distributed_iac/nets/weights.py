@@ -23,7 +23,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from distributed_iac.errors import CheckpointError, ConfigError
+from distributed_iac.errors import CheckpointError, ConfigError, first_line
 from distributed_iac.nets.card import WEIGHTS, read_card, require_digest
 from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.transient import patiently
@@ -276,7 +276,7 @@ def _require_file(path: Path) -> None:
 def _damaged(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
         "a weights file is .safetensors or written by torch.save",
-        came=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        came=first_line(error),
         remedy="copy or save the file again; it may be cut short",
         where=path,
     )

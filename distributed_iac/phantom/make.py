@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from distributed_iac.files import new_folder
 from distributed_iac.phantom.catalogue import FORMATS, FormatName, resolve_release
 from distributed_iac.phantom.defects import PlantedDefect, plant
-from distributed_iac.phantom.new_folder import new_folder
 from distributed_iac.phantom.phantom_plan import PhantomPlan, PlacedCase, Size
 
 
@@ -71,7 +71,7 @@ def make_phantom(
         OSError: The folder cannot be written.
     """
     plan = PhantomPlan(patients, seed, size, resolve_release(format, release), held_out)
-    with new_folder(out) as unfinished:
+    with new_folder(out, "a phantom") as unfinished:
         FORMATS[format].write(unfinished, plan)
         intact = _moved(FORMATS[format].find(unfinished), unfinished, out)
         planted = plant(unfinished, format, defects, seed)

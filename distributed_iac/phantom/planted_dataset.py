@@ -23,8 +23,7 @@ from typing import Any
 import numpy as np
 
 from distributed_iac.config.yaml_file import dump_yaml
-from distributed_iac.files import write_atomically, write_json
-from distributed_iac.phantom.new_folder import new_folder
+from distributed_iac.files import new_folder, write_atomically, write_json
 from distributed_iac.phantom.planted import (
     BACKBONE,
     CELL,
@@ -82,7 +81,7 @@ def write_planted(out: Path, plan: PlantedPlan) -> PlantedDataset:
         ConfigError: ``out`` is in use.
         OSError: The folder cannot be written. Nothing is left behind then.
     """
-    with new_folder(out) as folder:
+    with new_folder(out, "a phantom") as folder:
         problem = plant_problem(plan)
         hanging = hanging_on_cells(problem)
         _write_source(folder / "data", problem)

@@ -5,7 +5,7 @@
     record = read_run(Path("runs/acdc"))
     record.comparison.speed
     record.patients                     # a row a model, case and target
-    [found.key for found in record.searches]
+    [found.job.key for found in record.searches]
 
 At any time: before the first job has ended, while the sweep runs, after a crash. Nothing that a
 report has written is read, and no clock is asked, so the same run gives the same record.
@@ -73,7 +73,6 @@ class RunRecord:
         patients: The table of scored patients.
         searches: Finished searches, in the graph's order.
         selections: Which cells were chosen, for every group and arm with a finished search.
-        comparison: Candidate against reference, controls and baselines.
         spans: When which job ran.
         headroom: What the headroom run of the same settings said, by group; empty without one.
     """
@@ -85,7 +84,6 @@ class RunRecord:
     patients: pa.Table
     searches: tuple[FoundCell, ...]
     selections: tuple[Selection, ...]
-    comparison: Comparison
     spans: tuple[Span, ...]
     headroom: Mapping[str, StoredHeadroom]
 
@@ -98,17 +96,51 @@ class RunRecord:
     @cached_property
     def patient_rows(self) -> list[ScoreRow]:
         """The patients table as values."""
-        return list(_scored(self.graph, self.patients))
+        variants = {job.key: job.variants for job in self.graph.jobs()}
+        return [
+            ScoreRow.from_mapping(row, variants.get(row["model"], ()))
+            for row in self.patients.to_pylist()
+        ]
 
     @cached_property
     def typed_job_rows(self) -> list[JobRow]:
         """The jobs table as values."""
-        return list(_jobs(self.config, self.graph, self.tables))
+        epochs = epochs_by_job(self.config, self.graph)
+        return [
+            JobRow.from_mapping(row, self.graph[row["key"]].variants, epochs[row["key"]])
+            for row in self.job_rows
+        ]
 
     @property
     def evidence(self) -> list[SearchEvidence]:
         """What the finished searches left behind, for comparing them."""
-        return _evidence(self.searches)
+        return [
+            SearchEvidence(
+                one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
+            )
+            for one in self.searches
+            if one.job.seed is not None
+        ]
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Candidate against reference, controls and baselines."""
+        config = self.config
+        own = {dataset.name for dataset in config.data}
+        return compare(
+            self.typed_job_rows,
+            [row for row in self.patient_rows if row.dataset in own],
+            config.comparison,
+            planned_epochs=config.search.epochs,
+            controls=(*config.controls, *(baseline.key for baseline in config.baselines)),
+            evidence=self.evidence,
+            variants=config.variant_names,
+            cells={
+                row["key"]: row["genotype_id"]
+                for row in self.job_rows
+                if row["kind"] == "retrain" and row["genotype_id"]
+            },
+        )
 
     def results(self, *kinds: JobKind) -> Iterator[tuple[Job, dict[str, Any]]]:
         """Finished jobs of some kinds with their ``result.json``, in the graph's order."""
@@ -149,17 +181,15 @@ def read_run(folder: Path) -> RunRecord:
     graph = patiently(run.plan).graph
     config = patiently(lambda: stored_config(folder))
     tables = collect_run(folder)
-    patients = _patients(graph, tables.folders)
     searches = tuple(_searches(graph, tables.folders))
     return RunRecord(
         config=config,
         environment=_environment(folder / ENVIRONMENT),
         graph=graph,
         tables=tables,
-        patients=patients,
+        patients=_patients(graph, tables.folders),
         searches=searches,
         selections=tuple(_selections(config, searches)),
-        comparison=_compare(config, graph, tables, patients, searches),
         spans=spans_of(tables.replay),
         headroom=stored_headroom(folder, config, tables.replay),
     )
@@ -197,18 +227,6 @@ def _patients(graph: JobGraph, folders: Mapping[str, Path]) -> pa.Table:
     return merge_patients(parts)
 
 
-def _scored(graph: JobGraph, patients: pa.Table) -> Iterator[ScoreRow]:
-    for row in patients.to_pylist():
-        known = row["model"] in graph
-        yield ScoreRow.from_mapping(row, graph[row["model"]].variants if known else ())
-
-
-def _jobs(config: RunConfig, graph: JobGraph, tables: RunTables) -> Iterator[JobRow]:
-    epochs = epochs_by_job(config, graph)
-    for row in tables.jobs.to_pylist():
-        yield JobRow.from_mapping(row, graph[row["key"]].variants, epochs[row["key"]])
-
-
 def _searches(graph: JobGraph, folders: Mapping[str, Path]) -> Iterable[FoundCell]:
     for job in graph.jobs():
         if job.kind == "search" and job.key in folders:
@@ -225,38 +243,3 @@ def _selections(config: RunConfig, searches: Sequence[FoundCell]) -> Iterable[Se
         seeds = [one.job.seed for one in own] if config.selection.rule == "each" else [None]
         for seed in seeds:
             yield select(candidates, config.selection, seed=seed, planned=config.seeds)
-
-
-def _compare(
-    config: RunConfig,
-    graph: JobGraph,
-    tables: RunTables,
-    patients: pa.Table,
-    searches: Sequence[FoundCell],
-) -> Comparison:
-    own = {dataset.name for dataset in config.data}
-    scored = _scored(graph, patients)
-    return compare(
-        list(_jobs(config, graph, tables)),
-        [row for row in scored if row.dataset in own],
-        config.comparison,
-        planned_epochs=config.search.epochs,
-        controls=(*config.controls, *(baseline.key for baseline in config.baselines)),
-        evidence=_evidence(searches),
-        variants=config.variant_names,
-        cells={
-            row["key"]: row["genotype_id"]
-            for row in tables.jobs.to_pylist()
-            if row["kind"] == "retrain" and row["genotype_id"]
-        },
-    )
-
-
-def _evidence(searches: Sequence[FoundCell]) -> list[SearchEvidence]:
-    return [
-        SearchEvidence(
-            one.job.group, one.job.name, one.job.seed, one.result.genotype, one.result.history
-        )
-        for one in searches
-        if one.job.seed is not None
-    ]

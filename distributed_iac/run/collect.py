@@ -27,7 +27,6 @@ from distributed_iac.run.lost import LostResults, know_more
 from distributed_iac.run.reading import reading
 from distributed_iac.run.replay import JobHistory, Replay
 from distributed_iac.run.result import read_result
-from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import SweepFolder, SweepPlan
 from distributed_iac.run.work.contract import WEIGHTS
 from distributed_iac.transient import patiently
@@ -105,7 +104,7 @@ def collect_run(folder: Path) -> RunTables:
     """
     run = SweepFolder(folder)
     plan = patiently(run.plan)
-    replay = Replay(plan.graph, without=PAYLOAD_NAMES)
+    replay = Replay(plan.graph)
     replay.follow(run.journal)
     found = _folders(plan, replay.jobs)
     folders = {key: kept for key, kept in found.items() if kept is not None}

@@ -39,7 +39,6 @@ from distributed_iac.run.replay import Replay
 from distributed_iac.run.result import read_result
 from distributed_iac.run.run_folder import claim_run_folder, storage_of
 from distributed_iac.run.run_workload import RunWorkload
-from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.sweep_folder import Reserved, SweepFolder, SweepPlan
 from distributed_iac.training.device import choose_device
 from distributed_iac.transient import may_pass
@@ -89,7 +88,7 @@ class LocalSweep:
         Returns:
             Which jobs are done, failed or skipped, with reasons.
         """
-        replay = Replay(self.graph, without=PAYLOAD_NAMES)
+        replay = Replay(self.graph)
         with self._folder.claimed():
             for job in self.graph.jobs():
                 replay.follow(self._journal)

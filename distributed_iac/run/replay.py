@@ -22,6 +22,7 @@ from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job
 from distributed_iac.jobs.progress import JobStatus
 from distributed_iac.run.journal import Event, Journal
+from distributed_iac.run.search_payload import PAYLOAD_NAMES
 
 AttemptStatus = Literal["running", "done", "failed", "lost"]
 
@@ -214,10 +215,11 @@ class Replay:
 
     Args:
         graph: The jobs.
-        without: Values of reports that are not kept, to save memory.
+        without: Values of reports that are not kept, to save memory; by default those that are for
+            dashboards alone.
     """
 
-    def __init__(self, graph: JobGraph, *, without: frozenset[str] = frozenset()) -> None:
+    def __init__(self, graph: JobGraph, *, without: frozenset[str] = PAYLOAD_NAMES) -> None:
         self.jobs = {job.key: JobHistory(job) for job in graph.jobs()}
         self.opened: list[Mapping[str, Any] | None] = []
         """Values of every ``open``; None for every ``close``."""

@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from distributed_iac import versions
 from distributed_iac.data.store.identity import content_key
-from distributed_iac.files import write_json
+from distributed_iac.files import without_nan, write_json
 from distributed_iac.jobs.job import Job
 from distributed_iac.run.artifacts import (
     CHECKSUM,
@@ -58,7 +57,7 @@ def write_result(
         "status": "done",
         "epochs": len(rows),
         "seconds": sum(float(row.get("seconds") or 0.0) for row in rows),
-        **{name: _plain(value) for name, value in final.items()},
+        **without_nan(final),
         FILES: checksums(folder),
     }
     written = versions.versioned(versions.RESULT, content)
@@ -125,7 +124,3 @@ def _scalars(content: Mapping[str, Any]) -> Result:
         if value is None or isinstance(value, float | int | str | bool)
     }
     return {**flat, "epoch": flat.get("epochs")}
-
-
-def _plain(value: Scalar) -> Scalar:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

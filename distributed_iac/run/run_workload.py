@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +15,9 @@ from pathlib import Path
 
 from distributed_iac.config.dataset import DatasetSettings
 from distributed_iac.config.run import RunConfig
-from distributed_iac.data.store.identity import canonical, settings_identity
 from distributed_iac.data.store.manifest import (
-    IDENTITY,
     read_manifest,
+    require_same_settings,
     require_unchanged,
     verify_files,
 )
@@ -32,7 +30,6 @@ from distributed_iac.run.digest import Digests
 from distributed_iac.run.result import Result, find_result, keep_result
 from distributed_iac.run.work.build import build_work
 from distributed_iac.run.work.contract import Work
-from distributed_iac.transient import patiently
 
 
 @dataclass(frozen=True)
@@ -74,13 +71,12 @@ class RunWorkload:
         dataset, folder = self._dataset(name), self._store_folder(name)
         try:
             verify_files(folder, read_manifest(folder), "checksums")
+            require_same_settings(folder, dataset)
         except StoreError as error:
             if error.retriable:
                 raise
             return False
-        stored = json.loads(patiently((folder / IDENTITY).read_bytes))
-        asked = settings_identity(dataset.preprocess)
-        return canonical(stored["preprocess"]) == canonical(asked)
+        return True
 
     def _dataset(self, name: str) -> DatasetSettings:
         (dataset,) = [one for one in self.config.all_data if one.name == name]

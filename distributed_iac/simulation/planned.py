@@ -80,7 +80,6 @@ def _moved(report: Report, epoch: int, total: float, evaluations: float) -> Repo
     done = report.op_evaluations
     return replace(
         report,
-        iteration=epoch,
         epoch=epoch,
         seconds=total,
         op_evaluations=None if done is None else done * evaluations,

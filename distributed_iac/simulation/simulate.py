@@ -170,7 +170,7 @@ class _Simulation:
         process = _Process(key, job, purpose, course, judged, now, grant)
         ready = now + self._sweep.startup
         if judged:
-            self._judge.add(key, Role(key, job.kind, job.group, job.name, str(job.seed)))
+            self._judge.add(key, Role(job.kind, job.group, job.name))
             self._come_back(process, ready + course.seconds[0])
         elif purpose == "work":
             process.epochs = len(course.seconds)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributed_iac.jobs.job import JobKind
-from distributed_iac.verdict.report import REPORTED, Report
+from distributed_iac.verdict.report import Report
 
 Row = Mapping[str, Any]
 
@@ -100,7 +100,7 @@ def _trace(job: Row, epochs: list[Row], planned: int, closing: float) -> Trace:
         seed=job["seed"],
         epoch_seconds=tuple(float(row["seconds"]) for row in rows),
         planned=max(planned, len(rows)),
-        reports=tuple(REPORTED.read(row) for row in rows) if searched else (),
+        reports=tuple(Report.read(row) for row in rows) if searched else (),
         closing=max(0.0, closing),
         variant=job.get("variant") or "",
     )

@@ -34,7 +34,6 @@ from distributed_iac.training.loss import SegmentationLoss
 from distributed_iac.training.memory import SMALLER, BatchSplitter, LossOf, split_batch
 from distributed_iac.training.optimisers import (
     build_optimiser,
-    clip_gradients,
     forget,
     inherit,
     load_optimiser,
@@ -154,7 +153,7 @@ class Bilevel:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         if clip is not None:
-            clip_gradients(parameters, clip)
+            nn.utils.clip_grad_norm_(parameters, clip)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         return loss

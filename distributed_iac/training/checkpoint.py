@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from distributed_iac.errors import CheckpointError
+from distributed_iac.errors import CheckpointError, first_line
 from distributed_iac.transient import patiently
 from distributed_iac.versions import CHECKPOINT, require_version, versioned
 
@@ -74,7 +74,7 @@ def parse_checkpoint(content: bytes, path: object) -> dict[str, Any]:
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise CheckpointError(
             "a checkpoint holds tensors and plain values only",
-            came=str(error).splitlines()[0],
+            came=first_line(error),
             remedy="do not use files from sources you do not trust",
             where=path,
         ) from error

@@ -36,14 +36,13 @@ from distributed_iac.data.store.manifest import (
 )
 from distributed_iac.errors import ConfigError, DataError
 from distributed_iac.nets.card import WEIGHTS
-from distributed_iac.nets.expectation import NetworkCard, differences, match_channels
+from distributed_iac.nets.expectation import NetworkCard, agree, differences
 from distributed_iac.nets.trained import (
     card_of_backbone,
     card_of_source,
     card_of_store,
     has_a_cell,
     names_of,
-    spare_outputs,
 )
 from distributed_iac.transient import patiently
 
@@ -115,23 +114,28 @@ def networks_doubted(
     Raises:
         ConfigError, CheckpointError: As :func:`network_doubted`.
     """
-    doubted = network_doubted if dataset in config.data else doubted_elsewhere
     for settings in config.backbones:
-        yield from (f"{dataset.name}: {sentence}" for sentence in doubted(settings, card))
+        doubted = network_doubted(config, dataset, settings, card)
+        yield from (f"{dataset.name}: {sentence}" for sentence in doubted)
 
 
-def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
-    """Say how a trained network's training differs from a store.
+def network_doubted(
+    config: RunConfig, dataset: DatasetSettings, settings: BackboneSettings, store: NetworkCard
+) -> tuple[str, ...]:
+    """Say how a trained network's training differs from a data set of a run.
+
+    Data of its past (``also_scored``) may be called as its own: the names that the user gave are
+    those of the data worked on. A network that does not say what it is has the channels and labels
+    that it is taken to have there.
 
     Raises:
         ConfigError: It is of other channels or labels.
         CheckpointError: It is an exported model that is damaged.
     """
-    if not settings.is_trained:
-        return ()
     network = card_of_backbone(settings)
     if network is None:
-        assert settings.weights is not None, "it comes trained, and with no folder of nnU-Net"
+        if settings.weights is None or dataset in config.also_scored:
+            return ()
         if not settings.weights.exists():  # planned for another machine, maybe
             return (f"{settings.key}: {settings.weights} is not there",)
         unused = [name for name in ("channel_names", "label_names") if getattr(settings, name)]
@@ -140,9 +144,11 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
             f"taken to be {', '.join(store.channels)} and {', '.join(store.outputs)}"
             + (f"; {' and '.join(unused)}: not used" if unused else ""),
         )
-    spare = spare_outputs(settings, store)
-    inputs = match_channels(network.channels, store.channels, names_of(settings), settings.key)
-    told = [str(one) for one in differences(network.fed_by(inputs), store)]
+    names = names_of(settings)
+    if dataset in config.also_scored:
+        names = names.between(network, store)
+    agreed = agree(network, store, names, settings.key)
+    told = [str(one) for one in differences(network.fed_by(agreed.inputs), store)]
     if settings.weights is not None and not (settings.weights / WEIGHTS).exists():
         told.append(f"{settings.weights / WEIGHTS} is not there")
     if has_a_cell(settings):
@@ -150,30 +156,13 @@ def network_doubted(settings: BackboneSettings, store: NetworkCard) -> tuple[str
             f"{settings.weights} was exported with a cell, which is left out: the network beneath "
             "it is taken, and scores otherwise than both together"
         )
-    if spare:
+    if agreed.spare:
+        spare = ", ".join(network.outputs[place] for place in agreed.spare)
         told.append(
-            f"the network also knows {', '.join(spare)}, of which the data set has no labels: "
+            f"the network also knows {spare}, of which the data set has no labels: "
             "neither trained nor scored, and background here"
         )
     return tuple(f"{settings.key}: {one}" for one in told)
-
-
-def doubted_elsewhere(settings: BackboneSettings, store: NetworkCard) -> tuple[str, ...]:
-    """The same of data of a network's past, which may be called as the network's own.
-
-    The names that the user gave are those of the data worked on. A network that does not say what
-    it is has the channels and labels that it is taken to have there.
-
-    Raises:
-        ConfigError: It is of other channels or labels.
-        CheckpointError: It is an exported model that is damaged.
-    """
-    network = card_of_backbone(settings)
-    if network is None:
-        return ()
-    names = names_of(settings).between(network, store)
-    known = {"channel_names": names.channels, "label_names": names.labels}
-    return network_doubted(settings.model_copy(update=known), store)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ from distributed_iac.nets.trained import card_of_store
 from distributed_iac.nets.wrapped import WrappedBackbone
 from distributed_iac.seeds import derive_seed
 from distributed_iac.training.device import choose_device
-from distributed_iac.training.doubts import doubted_elsewhere, network_doubted
+from distributed_iac.training.doubts import network_doubted
 from distributed_iac.training.retrain import Groups, adapted, retrained
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.supervised import SupervisedStage
@@ -101,9 +101,9 @@ class Group:
     @property
     def warnings(self) -> dict[str, str]:
         """For a result: doubts about the store and how a trained backbone differs, one a line."""
-        doubted = doubted_elsewhere if self.dataset in self.config.also_scored else network_doubted
-        told = doubted(self.settings, card_of_store(self.store.fingerprint))
-        told = (*self.store.doubts, *told)
+        card = card_of_store(self.store.fingerprint)
+        doubted = network_doubted(self.config, self.dataset, self.settings, card)
+        told = (*self.store.doubts, *doubted)
         return {"warnings": "\n".join(told)} if told else {}
 
     def seed(self, *purpose: str | int) -> int:

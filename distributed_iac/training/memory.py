@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from distributed_iac.data.batches.loader import Batch
-from distributed_iac.errors import RunError
+from distributed_iac.errors import RunError, first_line
 from distributed_iac.training.foresight import Foresight
 from distributed_iac.training.memory_model import doubled
 
@@ -159,7 +159,7 @@ class BatchSplitter:
         if self.parts >= most:
             raise OutOfMemoryError(
                 f"a batch of {batch} slices does not fit into memory in {self.parts} parts",
-                came=_first_line(error),
+                came=first_line(error),
                 remedy=self._remedy,
             ) from error
         self.parts = doubled(self.parts, most)
@@ -195,12 +195,8 @@ def lack_of_memory_named() -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(
-            "a job has the memory that it needs", came=_first_line(error), remedy=SMALLER
+            "a job has the memory that it needs", came=first_line(error), remedy=SMALLER
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def peak_memory() -> int:

@@ -2,7 +2,7 @@
 
 ::
 
-    optimiser = build_optimiser(settings.weights, network.cell_parameters(), batch=16)
+    optimiser = build_optimiser(settings.weights, [(network.cell_parameters(), 1.0)], batch=16)
     set_rate_factor(optimiser, schedule_factor(settings.schedule, epoch, epochs))
 
 A checkpoint does not tell how an optimiser is executed: state goes through
@@ -155,8 +155,3 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -
         rate = own["lr"].fill_(saved["lr"]) if isinstance(own["lr"], Tensor) else saved["lr"]
         groups.append({**saved, **execution, "lr": rate})
     optimiser.load_state_dict({**state, "param_groups": groups})
-
-
-def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> Tensor:
-    """Scale gradients down to a largest total norm; returns the norm before (no host sync)."""
-    return nn.utils.clip_grad_norm_(parameters, largest, error_if_nonfinite=False)

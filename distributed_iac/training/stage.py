@@ -35,17 +35,6 @@ class StepReport:
     def __getitem__(self, name: str) -> Scalar:
         return self.values[name]
 
-    def number(self, name: str) -> float:
-        """Return a numeric value as float.
-
-        Raises:
-            TypeError: The value is not a number.
-        """
-        value = self.values[name]
-        if not isinstance(value, int | float):
-            raise TypeError(f"{name} is {value!r}, not a number")
-        return float(value)
-
 
 class Stage(Protocol):
     """A resumable training loop.

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from distributed_iac.config.training import CudaGraphs
+from distributed_iac.errors import first_line
 from distributed_iac.training.optimisers import Stepping
 
 StepName = Literal["architecture", "weights"]
@@ -200,7 +201,7 @@ class GraphedRunner:
             recording.buffers = [torch.empty_like(tensor) for tensor in inputs]
             replay = self._capture.record(step, recording.buffers)
         except RuntimeError as error:
-            self._stop(f"recording failed: {str(error).splitlines()[0]}")
+            self._stop(f"recording failed: {first_line(error)}")
             return
         if not self._is_stopped():
             recording.replay = replay

@@ -34,7 +34,6 @@ from distributed_iac.training.loss import SegmentationLoss, deep_supervision_los
 from distributed_iac.training.memory import LARGEST_SPLIT, BatchSplitter, split_batch
 from distributed_iac.training.optimisers import (
     build_optimiser,
-    clip_gradients,
     schedule_factor,
     set_rate_factor,
 )
@@ -118,7 +117,7 @@ class SupervisedStage(EpochStage):
         batch = next(self._batches)
         self.splitter.foresee(len(batch.rows), lambda slices: self._gradients(batch.first(slices)))
         loss = self.splitter.persist(len(batch.rows), lambda: self._gradients(batch))
-        clip_gradients(self._trained, self.settings.gradient_clip)
+        nn.utils.clip_grad_norm_(self._trained, self.settings.gradient_clip)
         self._optimiser.step()
         return loss
 

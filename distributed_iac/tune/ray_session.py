@@ -19,7 +19,7 @@ from typing import Any
 import ray
 
 from distributed_iac.config.sweep import SweepSettings
-from distributed_iac.errors import RunError
+from distributed_iac.errors import RunError, first_line
 from distributed_iac.tune.address import no_cluster, require_answer
 from distributed_iac.tune.ray_internals import (
     QUIET,
@@ -116,7 +116,7 @@ def _initialise(address: str | None, options: Mapping[str, Any], temp: Path | No
         except Exception as error:  # Ray raises bare ones where a start takes too long
             ray.shutdown()
             if not left:
-                raise _not_connected(address, _one_line(error), temp) from error
+                raise _not_connected(address, first_line(error), temp) from error
         else:
             return
 
@@ -130,11 +130,6 @@ def _not_connected(address: str | None, came: str, temp: Path | None) -> RunErro
         remedy="look for other processes that keep the machine busy, and for a full disk or "
         f"/dev/shm, then run the same command again; Ray's logs: {temp}/ray/session_latest/logs",
     )
-
-
-def _one_line(error: Exception) -> str:
-    """The first line of a message that may be a page, or the error's name."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _variables(settings: SweepSettings, jobs: int) -> dict[str, str]:

@@ -10,13 +10,12 @@
     )
     tuner.fit()[0].metrics["stop_reason"]       # "js_max 0.004 at or below 0.01 bits for 3 reports"
 
-Any trainable will do that reports the values of
-:class:`~distributed_iac.verdict.report.ReportKeys`, or others under names given there; none is
-required. What a trial is (group, arm, protected) is read from its configuration,
-:class:`~distributed_iac.verdict.role.RoleKeys`; a trial whose ``kind`` is there and is not
-``search`` passes through untouched. TuneConfig needs no metric, and should have none where kinds
-of work are mixed: Ray aborts an experiment in which one trial does not report it. The rules
-themselves know nothing of Ray: :mod:`distributed_iac.verdict`.
+Any trainable will do that reports its ``epoch``, and what else
+:class:`~distributed_iac.verdict.report.Report` reads; none of that is required. What a trial is is
+read from its configuration, :class:`~distributed_iac.verdict.role.Role`; a trial whose ``kind`` is
+there and is not ``search`` passes through untouched. TuneConfig needs no metric, and should have
+none where kinds of work are mixed: Ray aborts an experiment in which one trial does not report it.
+The rules themselves know nothing of Ray: :mod:`distributed_iac.verdict`.
 
 What Ray 2.60 makes of a scheduler shapes this one:
 
@@ -28,7 +27,7 @@ What Ray 2.60 makes of a scheduler shapes this one:
   the same two columns into every result for them.
 * Scheduler state is never saved. It is rebuilt from the trials' last results, which Ray hands
   over after ``Tuner.restore`` one by one.
-* After a failure, iterations are reported again; the last report of an iteration counts.
+* After a failure, epochs are reported again; the last report of an epoch counts.
 """
 
 from __future__ import annotations
@@ -47,9 +46,9 @@ from ray.tune.utils import flatten_dict
 from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.tune.ray_internals import note_in_last_result
 from distributed_iac.verdict.judge import Judge
-from distributed_iac.verdict.report import ReportKeys
-from distributed_iac.verdict.role import RoleKeys
-from distributed_iac.verdict.verdict import STOP_CODE, STOP_REASON, Verdict, stop_code
+from distributed_iac.verdict.report import Report
+from distributed_iac.verdict.role import Role
+from distributed_iac.verdict.verdict import STOP_CODE, STOP_REASON, Verdict, stored_verdict
 
 LOGGER = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -88,35 +87,25 @@ class StabilityScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray's classes 
 
     Args:
         settings: What is stopped, and which arms never are.
-        reports: Names of the reported values.
-        roles: Names of the configuration's entries.
     """
 
-    def __init__(
-        self,
-        settings: SchedulerSettings | None = None,
-        *,
-        reports: ReportKeys | None = None,
-        roles: RoleKeys | None = None,
-    ) -> None:
+    def __init__(self, settings: SchedulerSettings | None = None) -> None:
         super().__init__()
         self._judge = Judge.from_settings(settings or SchedulerSettings())
-        self._reports = reports or ReportKeys()
-        self._roles = roles or RoleKeys()
         self._errors: Counter[str] = Counter()
 
     @_contained(None)
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Expect reports; after a restore or a failure, remember the trial's last result."""
         del tune_controller
-        self._judge.add(trial.trial_id, self._roles.read(trial.config))
+        self._judge.add(trial.trial_id, Role.read(trial.config))
         result = trial.last_result
-        if self._reports.iteration in result:  # else it has not reported yet
+        if "epoch" in result:  # else it has not reported yet
             self._judge.recall(
                 trial.trial_id,
-                self._reports.read(flatten_dict(result)),
+                Report.read(flatten_dict(result)),
                 _PHASES.get(trial.status, "open"),
-                _verdict_in(result),
+                stored_verdict(result),
             )
 
     @_contained(FIFOScheduler.CONTINUE)
@@ -124,7 +113,7 @@ class StabilityScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray's classes 
         """Decide after a report."""
         if trial.trial_id not in self._judge:
             self.on_trial_add(tune_controller, trial)
-        verdict = self._judge.report(trial.trial_id, self._reports.read(result))
+        verdict = self._judge.report(trial.trial_id, Report.read(result))
         decision: str = FIFOScheduler.CONTINUE if verdict is None else FIFOScheduler.STOP
         return decision
 
@@ -136,7 +125,7 @@ class StabilityScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray's classes 
         del tune_controller
         if trial.trial_id not in self._judge:
             return
-        verdict = self._judge.end(trial.trial_id, self._reports.read(result))
+        verdict = self._judge.end(trial.trial_id, Report.read(result))
         if verdict is not None:
             note_in_last_result(trial, verdict.to_result())
 
@@ -198,8 +187,3 @@ class StopReasons(Callback):  # type: ignore[misc]  # Ray's classes are untyped
 
 
 _PHASES: Mapping[str, Any] = {Trial.TERMINATED: "ended", Trial.ERROR: "failed"}
-
-
-def _verdict_in(result: Mapping[str, Any]) -> Verdict | None:
-    code = stop_code(result.get(STOP_CODE))
-    return None if code is None else Verdict(code, str(result.get(STOP_REASON)))

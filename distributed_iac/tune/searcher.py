@@ -19,20 +19,18 @@ finishes its job at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
 
-from distributed_iac.jobs.job import Job, JobKind
-from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
+from distributed_iac.jobs.job import Job
+from distributed_iac.jobs.progress import Progress
 from distributed_iac.run.workload import Workload
 from distributed_iac.tune.ray_internals import resuming_trials
 from distributed_iac.tune.resources import Room
 from distributed_iac.tune.trial_config import TrialConfig
-
-GAVE_UP = "its worker failed until Ray gave up; the run's journal has the last error"
 
 
 class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
@@ -40,21 +38,15 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
 
     Args:
         workload: The jobs; asked whether a result is there already.
-        seconds: Expected duration by kind, for the order of ready jobs.
-        slots: How many jobs run at the same time, for the same; None: nobody knows.
+        slots: How many jobs run at the same time, for the order of ready jobs; None: nobody knows.
         room: What fits; None: nobody knows, as on a cluster that may grow.
     """
 
     def __init__(
-        self,
-        workload: Workload,
-        seconds: Mapping[JobKind, float] = EQUAL_SECONDS,
-        slots: float | None = None,
-        room: Room | None = None,
+        self, workload: Workload, slots: float | None = None, room: Room | None = None
     ) -> None:
         super().__init__()
         self._workload, self._slots, self._room = workload, slots, room
-        self._seconds = dict(seconds)
         self._trials: dict[str, str] = {}
         self._until: dict[str, int] = {}
         self.progress = self._begin(())
@@ -87,10 +79,8 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         if outcome in ("done", "reused"):
             self._until.pop(key, None)
             self.progress.finish(key)
-        elif outcome == "failed":
-            self.progress.fail(key, str((result or {}).get("error")))
-        elif error:
-            self.progress.fail(key, GAVE_UP)
+        elif outcome == "failed" or error:
+            self.progress.fail(key)
         else:
             self._until[key] = int((result or {}).get("epoch") or 0)
 
@@ -141,7 +131,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         Args:
             taken_up: Jobs that have a trial already, or are going to be concluded by one.
         """
-        progress = Progress(self._workload.graph, self._seconds, self._slots)
+        progress = Progress(self._workload.graph, self._slots)
         for job in self._workload.graph.jobs():
             if any(progress.status(need) != "done" for need in job.needs):
                 continue  # its digest may not even be known

@@ -34,7 +34,6 @@ from distributed_iac.run.journal import Journal
 from distributed_iac.run.outcome import SweepOutcome
 from distributed_iac.run.replay import Replay
 from distributed_iac.run.run_folder import storage_of
-from distributed_iac.run.search_payload import PAYLOAD_NAMES
 from distributed_iac.run.storage import absolute
 from distributed_iac.run.sweep_folder import SweepFolder, SweepPlan
 from distributed_iac.run.workload import Workload
@@ -53,7 +52,6 @@ from distributed_iac.tune.resources import (
 from distributed_iac.tune.scheduler import StabilityScheduler, StopReasons
 from distributed_iac.tune.searcher import JobSearcher
 from distributed_iac.tune.trainable import JobTrainable
-from distributed_iac.verdict.report import REPORTED
 
 LOGGER = logging.getLogger(__name__)
 IN_VAIN = 5
@@ -95,7 +93,7 @@ class Sweep:
                 self._note_finished(searcher, run.journal)
             else:
                 self._drive(run)
-            replay = Replay(self.workload.graph, without=PAYLOAD_NAMES)
+            replay = Replay(self.workload.graph)
             replay.follow(run.journal)
             outcome = SweepOutcome(replay.jobs)
             if not outcome.unfinished:
@@ -120,7 +118,7 @@ class Sweep:
                     max_failures=self.settings.max_failures,
                     workers=self.settings.workers,
                 )
-                _persist(experiment, Replay(plan.graph, without=PAYLOAD_NAMES), run.journal)
+                _persist(experiment, Replay(plan.graph), run.journal)
 
     def _describe(self, run: SweepFolder, capacity: Capacity) -> SweepPlan:
         reserved = reserve(self.settings.resources, capacity, self.device)
@@ -146,7 +144,7 @@ class Sweep:
         slots = None if room is None else search_slots(room.reserved, room.capacity)
         searcher = JobSearcher(self.workload, slots=slots, room=room)
         self._note_finished(searcher, journal)
-        scheduler = StabilityScheduler(self.scheduler, reports=REPORTED)
+        scheduler = StabilityScheduler(self.scheduler)
         return TuneParts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
 
     def _note_finished(self, searcher: JobSearcher, journal: Journal) -> None:

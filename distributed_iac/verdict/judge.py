@@ -9,7 +9,7 @@
     for status in judge.statuses():
         print(status.line())
 
-The judge is a function of the reports, with the last one of an iteration counting, so it can be
+The judge is a function of the reports, with the last one of an epoch counting, so it can be
 rebuilt from the last result of every trial: :meth:`Judge.recall`. What a restore loses is the
 counting of reports in a row, which begins anew with that last result; a stop comes later by at
 most ``patience`` reports, never earlier.
@@ -158,7 +158,7 @@ class Judge:
         return record
 
     def _ask(self, report: Report, record: TrialRecord) -> Verdict | None:
-        protected = record.role.protected or record.role.arm in self.protect
+        protected = record.role.arm in self.protect
         group = self._group(record)
         for rule in self.rules:
             if protected and rule.reach == "unprotected":

@@ -75,7 +75,7 @@ class Converged:
             sentence = report.reason or "the search reports that nothing is left to decide"
             return Verdict("converged", sentence) if report.converged else None
         patience = self.settings.patience
-        if report.iteration <= self.settings.grace or not record.in_a_row(patience, self.calm):
+        if report.epoch <= self.settings.grace or not record.in_a_row(patience, self.calm):
             return None
         return Verdict("converged", self._sentence(report))
 
@@ -138,7 +138,7 @@ class Collapsed:
     def judge(self, report: Report, record: TrialRecord, group: GroupRecord) -> Verdict | None:
         """Count reports of a collapsed cell."""
         del group
-        if report.iteration <= self.grace:
+        if report.epoch <= self.grace:
             return None
         if not record.in_a_row(self.reports, lambda one: one.collapsed is True):
             return None

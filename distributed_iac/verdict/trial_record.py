@@ -3,7 +3,7 @@
 ::
 
     record = TrialRecord("trial_1", role)
-    record.observe(report)            # iterations 1..7, then a restart: 7, 8, ...
+    record.observe(report)            # epochs 1..7, then a restart: 7, 8, ...
     record.in_a_row(3, lambda report: report.js_max <= tau)
 """
 
@@ -34,7 +34,7 @@ class TrialRecord:
         role: From its configuration.
         phase: open until it ends or fails; a failed one that is tried again is open again.
         verdict: What the rules said after the last report; None: go on.
-        reports: The last ones, with strictly increasing iterations.
+        reports: The last ones, with strictly increasing epochs.
     """
 
     trial: str
@@ -49,12 +49,12 @@ class TrialRecord:
         return self.reports[-1] if self.reports else None
 
     def observe(self, report: Report) -> None:
-        """Add a report; those of the same and later iterations never happened.
+        """Add a report; those of the same and later epochs never happened.
 
         Law: after any sequence of reports the record is that of the sequence without the reports
         that were replaced, as far back as it remembers.
         """
-        while self.reports and self.reports[-1].iteration >= report.iteration:
+        while self.reports and self.reports[-1].epoch >= report.epoch:
             self.reports.pop()
         self.reports.append(report)
 

@@ -53,11 +53,5 @@ def stored_verdict(result: Mapping[str, Any]) -> Verdict | None:
     code, sentence = result.get(STOP_CODE), str(result.get(STOP_REASON))
     if STOP_CODE not in result:
         code, _, sentence = sentence.partition(": ")
-    known = stop_code(code)
-    return None if known is None else Verdict(known, sentence)
-
-
-def stop_code(value: object) -> StopCode | None:
-    """The stop code that a stored result carries, or None if it carries none."""
     codes: tuple[StopCode, ...] = get_args(StopCode)
-    return next((code for code in codes if code == value), None)
+    return next((Verdict(known, sentence) for known in codes if known == code), None)

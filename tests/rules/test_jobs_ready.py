@@ -17,7 +17,7 @@ from distributed_iac.config.scheduler import SchedulerSettings
 from distributed_iac.jobs.graph import JobGraph
 from distributed_iac.jobs.job import Job, JobKind
 from distributed_iac.jobs.plan import plan_jobs
-from distributed_iac.jobs.progress import EQUAL_SECONDS, Progress
+from distributed_iac.jobs.progress import Progress
 from distributed_iac.jobs.ready import PRESSES, ReadyJobs
 from distributed_iac.simulation.occupancy import Schedule
 from distributed_iac.simulation.planned import PlannedCourse
@@ -73,28 +73,27 @@ def test_slots_for_everything_are_as_good_as_not_knowing() -> None:
 def test_a_way_presses_when_it_is_a_quarter_of_what_is_left_for_each_slot() -> None:
     graph = sweep(groups=2, seeds=1)
     late, early = graph["d1/prepare"], graph["d0/net/search/lth/seed0"]
-    ready = ReadyJobs(graph, EQUAL_SECONDS, slots=2)
+    ready = ReadyJobs(graph, slots=2)
     for job in (late, early):
         ready.add(job.key)
-    way = 4.0  # of prepare, pretrain, search and retrain
+    way = 4  # of prepare, pretrain, search and retrain
     assert ready.next(left=2 * way / PRESSES) == late
     assert ready.next(left=2 * way / PRESSES + 1) == early
 
 
-@given(st.data(), st.sampled_from([None, 1.0, 3.0, 50.0]), st.floats(0, 1000))
+@given(st.data(), st.sampled_from([None, 1.0, 3.0, 50.0]), st.integers(0, 1000))
 def test_what_comes_and_goes_is_what_is_there(
-    data: st.DataObject, slots: float | None, left: float
+    data: st.DataObject, slots: float | None, left: int
 ) -> None:
     graph = sweep(groups=3, seeds=2)
-    ready, there = ReadyJobs(graph, EQUAL_SECONDS, slots), set[str]()
+    ready, there = ReadyJobs(graph, slots), set[str]()
     for key in data.draw(st.lists(st.sampled_from([job.key for job in graph.jobs()]))):
         (ready.remove if key in there else ready.add)(key)
         there ^= {key}
-    anew = ReadyJobs(graph, EQUAL_SECONDS, slots)
+    anew = ReadyJobs(graph, slots)
     for key in there:
         anew.add(key)
     assert ready.next(left) == anew.next(left)
-    assert ready.longest_first() == anew.longest_first()
     found = ready.next(left)
     assert (found is None) == (not there)
     assert found is None or found.key in there
@@ -132,7 +131,7 @@ def on_paper(graph: JobGraph, slots: int, size: Literal["known", "unknown"]) -> 
 
 def longest_way_first(graph: JobGraph, slots: int) -> float:
     """Seconds of the order that knows nothing else and asks nobody ahead."""
-    way, free = graph.critical_seconds(EQUAL_SECONDS), [0.0] * slots
+    way, free = graph.longest_ways({job.key: 1.0 for job in graph.jobs()}), [0.0] * slots
     ended: dict[str, float] = {}
     left = list(graph.jobs())
     while left:

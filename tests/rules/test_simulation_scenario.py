@@ -31,7 +31,7 @@ def planned(**changes: Any) -> RunConfig:
 
 
 def searched(arm: str, epochs: int) -> Trace:
-    reports = tuple(Report(one, one, converged=one == epochs) for one in range(1, epochs + 1))
+    reports = tuple(Report(one, converged=one == epochs) for one in range(1, epochs + 1))
     return Trace("search", "a", "net", arm, 0, (6.0,) * epochs, 20, reports)
 
 

@@ -37,7 +37,7 @@ def job_graphs(draw: st.DrawFn, most: int = 9) -> JobGraph:
 
 
 def report(epoch: int, *, converged: bool = False, genotype: str | None = None) -> Report:
-    return Report(epoch, epoch, converged=converged, genotype=genotype)
+    return Report(epoch, converged=converged, genotype=genotype)
 
 
 @st.composite

@@ -12,7 +12,7 @@ from distributed_iac.config.scheduler import ConvergenceSettings, SchedulerSetti
 from distributed_iac.importance.history import ImportanceHistory
 from distributed_iac.stability import assess
 from distributed_iac.verdict.judge import Judge
-from distributed_iac.verdict.report import ReportKeys
+from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
 
 STABILITY = StabilitySettings()
@@ -26,8 +26,8 @@ def stopped_at(simulation: Any, history: ImportanceHistory, alphas: list[np.ndar
     judge.add("a", Role())
     for epoch, alpha in enumerate(alphas, start=1):
         history = simulation.show(history, epoch, alpha)
-        values = {"training_iteration": epoch, **assess(history, STABILITY).scalars()}
-        if judge.report("a", ReportKeys().read(values)) is not None:
+        values = {"epoch": epoch, **assess(history, STABILITY).scalars()}
+        if judge.report("a", Report.read(values)) is not None:
             return epoch
     return None
 
@@ -38,7 +38,7 @@ def test_searches_report_by_the_names_that_are_read(
     history = start
     for epoch in range(1, 12):
         history = simulation.show(history, epoch, np.zeros((1, 14, 8)))
-    report = ReportKeys().read(assess(history, STABILITY).scalars())
+    report = Report.read(assess(history, STABILITY).scalars())
     names = (
         "js_max",
         "entropy",
@@ -46,7 +46,6 @@ def test_searches_report_by_the_names_that_are_read(
         "undecided_edges",
         "live_edges",
         "live_operations",
-        "collapsed",
     )
     assert [name for name in names if getattr(report, name) is None] == []
 

@@ -16,7 +16,7 @@ from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
 from distributed_iac.verdict.rules import Budget, Collapsed, Converged, Diverged, Rule
 from distributed_iac.verdict.trial_record import KEPT_REPORTS, TrialRecord
-from distributed_iac.verdict.verdict import Verdict, stop_code
+from distributed_iac.verdict.verdict import Verdict, stored_verdict
 
 INFERRED = Converged(ConvergenceSettings(grace=4, patience=2, tau=0.01, max_entropy=0.99))
 
@@ -31,17 +31,17 @@ def verdicts(rule: Rule, reports: list[Report]) -> list[Verdict | None]:
 
 
 def reports(count: int, **values: object) -> list[Report]:
-    return [Report(iteration=t, epoch=t, **values) for t in range(1, count + 1)]  # type: ignore[arg-type]
+    return [Report(epoch=t, **values) for t in range(1, count + 1)]  # type: ignore[arg-type]
 
 
 def first(rule: Rule, given: list[Report]) -> int | None:
-    """Iteration of the first verdict."""
+    """Epoch of the first verdict."""
     said = verdicts(rule, given)
-    return next((given[k].iteration for k, verdict in enumerate(said) if verdict), None)
+    return next((given[k].epoch for k, verdict in enumerate(said) if verdict), None)
 
 
 def test_a_search_that_says_it_has_converged_is_believed_at_once_with_its_reason() -> None:
-    report = Report(iteration=1, epoch=1, converged=True, reason="all decided")
+    report = Report(epoch=1, converged=True, reason="all decided")
     assert verdicts(INFERRED, [report]) == [Verdict("converged", "all decided")]
 
 
@@ -52,12 +52,12 @@ def test_a_search_that_says_it_has_not_converged_is_believed_too() -> None:
 def test_convergence_is_inferred_after_grace_and_patience() -> None:
     assert first(INFERRED, reports(9, js_max=0.005)) == 5
     moving = reports(6, js_max=0.5)
-    calm = [Report(iteration=t, epoch=t, js_max=0.01) for t in range(7, 10)]
+    calm = [Report(t, js_max=0.01) for t in range(7, 10)]
     assert first(INFERRED, moving + calm) == 8
 
 
 def test_one_restless_report_begins_the_count_anew() -> None:
-    restless = [Report(t, t, js_max=0.02 if t % 2 else 0.0) for t in range(1, 30)]
+    restless = [Report(t, js_max=0.02 if t % 2 else 0.0) for t in range(1, 30)]
     assert first(INFERRED, restless) is None
 
 
@@ -88,9 +88,9 @@ def test_the_sentence_names_the_numbers() -> None:
 def test_a_single_overflow_is_forgiven_and_two_in_a_row_are_not() -> None:
     rule = Diverged(DivergenceSettings(reports=2))
     nan = ("loss",)
-    once = [Report(t, t, not_finite=nan if t % 2 else ()) for t in range(1, 9)]
+    once = [Report(t, not_finite=nan if t % 2 else ()) for t in range(1, 9)]
     assert first(rule, once) is None
-    assert first(rule, [Report(t, t, not_finite=nan if t > 4 else ()) for t in range(1, 9)]) == 6
+    assert first(rule, [Report(t, not_finite=nan if t > 4 else ()) for t in range(1, 9)]) == 6
 
 
 def test_divergence_spares_the_protected_only_if_told_to() -> None:
@@ -102,7 +102,7 @@ def test_collapse_counts_reports_behind_the_grace_period() -> None:
     rule = Collapsed(reports=3, grace=5)
     assert first(rule, reports(9, collapsed=True)) == 6
     assert first(rule, reports(9)) is None
-    assert first(rule, [Report(t, t, collapsed=t % 3 != 0) for t in range(1, 20)]) is None
+    assert first(rule, [Report(t, collapsed=t % 3 != 0) for t in range(1, 20)]) is None
 
 
 @pytest.mark.parametrize(
@@ -118,13 +118,13 @@ def test_collapse_counts_reports_behind_the_grace_period() -> None:
 def test_a_budget_ends_with_the_report_that_reaches_it(
     budget: BudgetSettings, stops: int | None
 ) -> None:
-    spending = [Report(t, t, seconds=10.0 * t, op_evaluations=100.0 * t) for t in range(1, 7)]
+    spending = [Report(t, seconds=10.0 * t, op_evaluations=100.0 * t) for t in range(1, 7)]
     assert first(Budget(budget), spending) == stops
 
 
 def test_a_clock_that_jumps_stops_at_the_jump_and_one_that_is_not_reported_never_does() -> None:
     rule = Budget(BudgetSettings(seconds=100.0))
-    jumps = [Report(1, 1, seconds=1.0), Report(2, 2, seconds=5000.0)]
+    jumps = [Report(1, seconds=1.0), Report(2, seconds=5000.0)]
     assert first(rule, jumps) == 2
     assert first(rule, reports(50)) is None
     last = verdicts(rule, jumps)[-1]
@@ -152,12 +152,12 @@ def test_the_default_rules_are_few_and_all_are_asked_in_order() -> None:
 
 
 @given(st.lists(st.integers(1, 12), max_size=40))
-def test_a_record_is_that_of_the_reports_that_were_not_replaced(iterations: list[int]) -> None:
+def test_a_record_is_that_of_the_reports_that_were_not_replaced(epochs: list[int]) -> None:
     record = TrialRecord("a", Role())
     kept: list[Report] = []
-    for number, iteration in enumerate(iterations):
-        report = Report(iteration=iteration, epoch=iteration, score=float(number))
-        kept = [*(one for one in kept if one.iteration < iteration), report]
+    for number, epoch in enumerate(epochs):
+        report = Report(epoch, score=float(number))
+        kept = [*(one for one in kept if one.epoch < epoch), report]
         record.observe(report)
     assert list(record.reports) == kept
 
@@ -168,10 +168,10 @@ def test_a_record_does_not_grow_with_the_length_of_a_search_and_ends_with_one_re
         record.observe(report)
     assert len(record.reports) == KEPT_REPORTS
     record.close("ended")
-    assert [one.iteration for one in record.reports] == [3 * KEPT_REPORTS]
+    assert [one.epoch for one in record.reports] == [3 * KEPT_REPORTS]
 
 
 def test_only_known_stop_codes_are_read_back() -> None:
-    assert stop_code("converged") == "converged"
-    assert stop_code(None) is None
-    assert stop_code("all 60 epochs") is None
+    assert stored_verdict({"stop_code": "converged", "stop_reason": "calm"}) is not None
+    assert stored_verdict({"stop_code": None, "stop_reason": "all 60 epochs"}) is None
+    assert stored_verdict({"stop_reason": "all 60 epochs"}) is None

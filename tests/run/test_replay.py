@@ -188,7 +188,7 @@ def test_a_result_that_is_found_again_says_nothing_new() -> None:
 
 
 def test_values_that_nobody_needs_are_not_kept() -> None:
-    replay = Replay(GRAPH, without=frozenset({"importance"}))
+    replay = Replay(GRAPH)
     replay.feed([report(SEARCH, 1, importance="long", loss=1.0)])
     assert "importance" not in replay[SEARCH.key].last
     assert replay[SEARCH.key].last["loss"] == 1.0

@@ -329,7 +329,7 @@ def test_the_cost_of_an_epoch_is_what_its_steps_executed(build: Build) -> None:
     # Two steps an epoch: weights only in the warm-up, then weights and architecture.
     expected = [per_forward * 2 * (1 + 2 * epoch) for epoch in range(7)]
     assert [report["op_evaluations"] for report in reports] == expected
-    assert reports[-1].number("full_epochs") == pytest.approx(6.5)
+    assert reports[-1]["full_epochs"] == pytest.approx(6.5)
 
 
 def test_a_stage_that_is_done_cannot_be_stepped(build: Build) -> None:
@@ -356,7 +356,7 @@ def test_other_measures_of_importance_run_to_the_end(build: Build, importance: A
     stage = build(pruning)
     reports = run(stage)
     assert reports[-1]["reason"] == "all 7 epochs"
-    assert reports[-1].number("live_operations") < reports[1].number("live_operations")
+    assert reports[-1]["live_operations"] < reports[1]["live_operations"]
 
 
 def test_nan_in_the_data_ends_the_search_with_a_reason(

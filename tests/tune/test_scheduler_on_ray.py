@@ -42,6 +42,7 @@ def scripted_search() -> Trainable:
             raise RuntimeError("planned")
         for iteration in range(done + 1, 8):
             report = {
+                "epoch": iteration,
                 "js_max": 0.5 if iteration <= 2 else 0.001,
                 "stable_edges": 0 if iteration <= 2 else 14,
                 "live_edges": 14,

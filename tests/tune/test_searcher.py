@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ray.tune.search import Searcher
@@ -79,18 +80,16 @@ def test_the_searcher_is_finished_when_every_job_is(workload: ScriptedWorkload) 
     assert searcher.suggest("t9") == Searcher.FINISHED
 
 
-@pytest.mark.parametrize("how", ["reported", "gave_up"])
+@pytest.mark.parametrize(
+    "end", [{"result": {"outcome": "failed", "error": "it diverged"}}, {"error": True}]
+)
 def test_a_failed_job_costs_what_needs_it_and_nothing_else(
-    workload: ScriptedWorkload, how: str
+    workload: ScriptedWorkload, end: dict[str, Any]
 ) -> None:
     searcher = JobSearcher(workload)
     advance(searcher, PREPARE, PRETRAIN, PLAIN)
     assert handed_out(searcher, "t3")["job"] == SEARCH.key
-    if how == "reported":
-        searcher.on_trial_complete("t3", {"outcome": "failed", "error": "it diverged"})
-        assert searcher.progress.reason(SEARCH.key) == "it diverged"
-    else:
-        searcher.on_trial_complete("t3", error=True)
+    searcher.on_trial_complete("t3", **end)
     assert searcher.progress.status(SEARCH.key) == "failed"
     assert searcher.progress.status(RETRAIN.key) == "skipped"
     assert searcher.progress.status(PLAIN.key) == "done"

@@ -29,7 +29,6 @@ The document, with NaN written as null, lengths in mm, and axes in the order sli
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -40,6 +39,7 @@ from distributed_iac.data.check.summary import AXES, Spread, Summary
 from distributed_iac.data.contract import Source
 from distributed_iac.data.store.case_notes import note_to_json
 from distributed_iac.data.volumes.image_scan import PERCENTILES, ImageStatistics
+from distributed_iac.files import without_nan
 
 SCHEMA = "distributed-iac/check/1"
 """Name and version of the document."""
@@ -47,7 +47,7 @@ SCHEMA = "distributed-iac/check/1"
 
 def to_document(report: CheckReport, summary: Summary) -> dict[str, Any]:
     """Return the document as plain values."""
-    document: dict[str, Any] = _without_nan(
+    document: dict[str, Any] = without_nan(
         {
             "schema": SCHEMA,
             "clean": report.is_clean,
@@ -125,11 +125,3 @@ def _image(image: ImageStatistics) -> dict[str, Any]:
 
 def _percentiles(values: Sequence[float]) -> dict[str, float]:
     return {str(rank): value for rank, value in zip(PERCENTILES, values, strict=False)}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nan(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -46,6 +46,7 @@ from distributed_iac.data.volumes.grid import (
     Grid,
     axis_codes,
     displacement,
+    millimetres,
 )
 
 SAME_INDEX = 0.5
@@ -110,7 +111,7 @@ def compare(reference: Grid, other: Grid) -> tuple[str, str] | None:
     if not np.allclose(reference.zooms, other.zooms, rtol=SPACING_TOLERANCE, atol=0):
         return (
             "spacing_mismatch",
-            f"spacing {_millimetres(other.zooms)} differs from {_millimetres(reference.zooms)}",
+            f"spacing {millimetres(other.zooms)} differs from {millimetres(reference.zooms)}",
         )
     if not (reference.is_oriented and other.is_oriented):
         return None
@@ -148,10 +149,6 @@ def turned(array: NDArray[Any], turn: Turn) -> NDArray[Any]:
     """View an array (X, Y, Z) with its axes permuted and reversed."""
     view: NDArray[Any] = apply_orientation(array, turn)
     return view
-
-
-def _millimetres(zooms: tuple[float, float, float]) -> str:
-    return "(" + ", ".join(f"{edge:.5g}" for edge in zooms) + ") mm"
 
 
 def common_codes(grids: Iterable[Grid]) -> str | None:

@@ -140,7 +140,7 @@ def read_grid(path: Path, stored: Any, mended: Any) -> Grid:
         faults.append(Fault("negative_spacing", path, f"pixdim is {said}"))
     faults += _direction(path, stored)
     if zooms != pixdim:
-        reason = f"sform's columns are {_lengths(zooms)} long, pixdim says {_lengths(pixdim)}"
+        reason = f"sform's columns are {millimetres(zooms)} long, pixdim says {millimetres(pixdim)}"
         faults.append(Fault("spacing_contradiction", path, reason))
     if sform is not None and sform_code:
         faults += _compare_transforms(path, mended, affine, shape, zooms)
@@ -257,7 +257,7 @@ def _in_millimetres(path: Path, grid: Grid, unit: int) -> Grid:
     if factor != 1:
         dx, dy, dz = (zoom * factor for zoom in grid.zooms)
         stated = "(" + ", ".join(f"{edge:.5g}" for edge in grid.zooms) + f") {name}"
-        reason = f"the voxel size is stored as {stated}, taken as {_lengths((dx, dy, dz))}"
+        reason = f"the voxel size is stored as {stated}, taken as {millimetres((dx, dy, dz))}"
         faults.append(Fault("unit_converted", path, reason))
         affine = grid.affine.copy()
         affine[:3] *= factor
@@ -267,7 +267,7 @@ def _in_millimetres(path: Path, grid: Grid, unit: int) -> Grid:
         known = (
             f"the unit is {name}" if unit in _UNITS else "no known unit is stated, mm is assumed"
         )
-        reason = f"the voxel size is {_lengths(grid.zooms)}; {known}"
+        reason = f"the voxel size is {millimetres(grid.zooms)}; {known}"
         faults.append(Fault("implausible_spacing", path, reason))
     return replace(grid, faults=tuple(faults))
 
@@ -278,5 +278,6 @@ def _unlike(edges: Sequence[float]) -> bool:
     return len(ordered) == 3 and min(b / a for a, b in pairwise(ordered)) > ALIKE
 
 
-def _lengths(zooms: Zooms) -> str:
+def millimetres(zooms: Zooms) -> str:
+    """Voxel sizes for people."""
     return "(" + ", ".join(f"{edge:.5g}" for edge in zooms) + ") mm"

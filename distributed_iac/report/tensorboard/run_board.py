@@ -61,7 +61,7 @@ class RunBoard:
     def __init__(self, folder: Path, into: Path | None = None) -> None:
         run = SweepFolder(folder)
         plan = patiently(run.plan)
-        self._journal, self._replay = run.journal, Replay(plan.graph)
+        self._journal, self._replay = run.journal, Replay(plan.graph, without=frozenset())
         self._artifacts = Artifacts(plan.artifacts)
         self._jobs = [job for job in plan.graph.jobs() if job.kind != "prepare"]
         self._means = SearchMeans(plan.graph)

@@ -24,7 +24,7 @@ from distributed_iac.training.outputs import write_cell, write_rows, write_weigh
 from distributed_iac.training.search import SearchStage
 from distributed_iac.training.stage import Scalar, StepReport
 from distributed_iac.verdict.judge import Judge
-from distributed_iac.verdict.report import REPORTED
+from distributed_iac.verdict.report import Report
 from distributed_iac.verdict.role import Role
 from distributed_iac.verdict.verdict import Verdict
 
@@ -48,12 +48,12 @@ class SearchWork(Work):
         self._group, self._job = group, job
         self._warnings = group.warnings  # now: a folder that is moved meanwhile costs nothing
         self._judge = Judge.from_settings(group.config.scheduler)
-        self._judge.add(job.key, Role(job=job.key, group=job.group, arm=job.name))
+        self._judge.add(job.key, Role(group=job.group, arm=job.name))
         self._verdict: Verdict | None = None
 
     def stops(self, report: StepReport) -> bool:
         """Whether the scheduler's rules would stop the search after this report."""
-        self._verdict = self._judge.report(self._job.key, REPORTED.read(report.values))
+        self._verdict = self._judge.report(self._job.key, Report.read(report.values))
         return self._verdict is not None
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> Mapping[str, Scalar]:
