@@ -272,7 +272,8 @@ def test_a_network_that_was_copied_without_its_weights_is_told(
 ) -> None:
     (old / "weights.safetensors").unlink()
     given = hospital.backbones[0].model_copy(update={"weights": old, "label_names": {}})
-    found = network_doubted(given, card_of_store(read_card(old).fingerprint))
+    card = card_of_store(read_card(old).fingerprint)
+    found = network_doubted(hospital, hospital.data[0], given, card)
     assert found == (f"unet: {old / 'weights.safetensors'} is not there",)
 
 
