@@ -111,7 +111,7 @@ def cell_names(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     files = sorted(path.name for path in every if not is_hidden(path.name))
     cells = [name for name in files if name.endswith(ENDING) and _is_name(name[: -len(ENDING)])]
     others = tuple(name for name in files if name not in cells)
-    return tuple(name[: -len(ENDING)] for name in cells), others
+    return tuple(sorted(name[: -len(ENDING)] for name in cells)), others
 
 
 def write_cell_file(path: Path, cell: CellFile) -> None:
