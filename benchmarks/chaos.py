@@ -327,11 +327,7 @@ def _gone_is_fine() -> Iterator[None]:
 
 def drive(folder: Path, address: str) -> None:
     """Be the driver of a sweep; ends with 0 only if all its jobs are done."""
-    settings = small_settings(address)
-    one = {kind: {"cpus": 1.0, "gpus": 0.0} for kind in type(settings.resources).model_fields}
-    resources = type(settings.resources).model_validate(one)
-    sweep = rehearsal(folder, GROUPS, SECONDS, settings.model_copy(update={"resources": resources}))
-    outcome = sweep.run()
+    outcome = rehearsal(folder, GROUPS, SECONDS, small_settings(address, cpus=1.0)).run()
     sys.exit(0 if outcome.counts["done"] == len(outcome.jobs) else 1)
 
 

@@ -368,18 +368,7 @@ def patients(scale: Scale) -> dict[str, Any]:
     source = scale.source or (folder / "acdc").resolve()
     if not source.exists():
         make_phantom("acdc", source, patients=scale.patients, seed=0, size="tiny")
-    path = folder / "gpu.yaml"
-    settings = {
-        "base": str(ROOT / "configs" / "search_small.yaml"),
-        "name": "gpu",
-        "device": scale.device.type,
-        "stores": str(folder / "stores"),
-        "out": str(folder / "runs"),
-        "data": [{"name": "acdc", "source": str(source), "preprocess": {"patch": "auto"}}],
-        "backbones": [{"name": "basic_unet", "features": "small"}],
-        **scale.settings,
-    }
-    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    path = write_settings(scale, source)
     command("prepare", path)
     batch = scale.settings["batches"]["batch_size"]
     twice = load_config(path, [f"batches.batch_size={2 * batch}"])
@@ -410,6 +399,23 @@ def patients(scale: Scale) -> dict[str, Any]:
     shared = gene_agreement(full, lth)
     print(f"{shared.same} of {shared.total} genes in common; {found}")
     return {**found, "same": shared.same, "of": shared.total}
+
+
+def write_settings(scale: Scale, source: Path) -> Path:
+    """Write the configuration of the pair of searches into the scale's folder."""
+    path = scale.folder / "gpu.yaml"
+    settings = {
+        "base": str(ROOT / "configs" / "search_small.yaml"),
+        "name": "gpu",
+        "device": scale.device.type,
+        "stores": str(scale.folder / "stores"),
+        "out": str(scale.folder / "runs"),
+        "data": [{"name": "acdc", "source": str(source), "preprocess": {"patch": "auto"}}],
+        "backbones": [{"name": "basic_unet", "features": "small"}],
+        **scale.settings,
+    }
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    return path
 
 
 def command(*arguments: object) -> None:

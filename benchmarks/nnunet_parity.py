@@ -4,8 +4,8 @@ Needs ``pip install nnunetv2`` in the same environment; our package does not. A 
 written by nnU-Net's own trainer (real plans, real checkpoint, a real training log), read by
 ``distributed_iac.nets.nnunet``, and both networks are run on the same images::
 
-    python benchmarks/nnunet_parity.py                          # prints the largest differences
-    python benchmarks/nnunet_parity.py --write tests/nets/data  # renews the tests' recorded models
+    python -m benchmarks.nnunet_parity                          # prints the largest differences
+    python -m benchmarks.nnunet_parity --write tests/nets/data  # renews the tests' recorded models
 
 Hardware: any CPU. Time: some seconds. Expected: 0.0 everywhere.
 """

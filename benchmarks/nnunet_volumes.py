@@ -382,7 +382,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--source", type=Path)
     parser.add_argument("--record", type=Path)
-    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=8)
     given = parser.parse_args()
     torch.set_num_threads(1)
     nnunet = NnUnet(given.nnunet.absolute(), given.folder.absolute(), given.epochs)

@@ -54,12 +54,17 @@ from distributed_iac.report.headroom_files import FILE as HEADROOM
 BASE = Path(__file__).with_suffix(".yaml")
 
 
-def run(part: Part) -> None:
-    """Sweep, report, and export the network that later parts need."""
+def write(part: Part) -> Path:
+    """Write the configuration of a part into the folder that one works in."""
     path = Path(f"{part.name}.yaml")
     settings = {"base": str(BASE), "name": part.name, "arms": FIRST_ARMS, **part.settings}
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    command(part.command, str(path))
+    return path
+
+
+def run(part: Part) -> None:
+    """Sweep, report, and export the network that later parts need."""
+    command(part.command, str(write(part)))
     if part.command == "sweep":
         command("report", f"runs/{part.name}")
     if part.exports is not None and not Path(part.exports[1]).exists():

@@ -61,13 +61,13 @@ def rehearsal(
     return Sweep(workload, folder, artifacts, settings or small_settings(), SchedulerSettings())
 
 
-def small_settings(address: str | None = None) -> SweepSettings:
-    """Settings under which a rehearsal fits two cores."""
-    half = ResourceSettings(cpus=0.5, gpus=0.0)
+def small_settings(address: str | None = None, cpus: float = 0.5) -> SweepSettings:
+    """Settings under which a rehearsal fits two cores; ``cpus`` of each job."""
+    one = ResourceSettings(cpus=cpus, gpus=0.0)
     return SweepSettings(
         address=address,
         cpus=2 if address is None else None,
-        resources=KindResources(**dict.fromkeys(get_args(JobKind), half)),
+        resources=KindResources(**dict.fromkeys(get_args(JobKind), one)),
         checkpoint_epochs=2,
         max_failures=50,
         workers="reused",

@@ -33,6 +33,7 @@ from distributed_iac.cli.plan_simulation import (
 )
 from distributed_iac.config.load import load_config
 from distributed_iac.run.journal import Event
+from distributed_iac.run.run_folder import stored_config
 from distributed_iac.run.sweep_folder import SweepFolder
 from distributed_iac.simulation.occupancy import Schedule
 from distributed_iac.simulation.scaling import enough, scale
@@ -74,8 +75,7 @@ def replay(run: Path, startup: float) -> Replayed | None:
     events = list(takewhile(lambda event: event.kind != "close", SweepFolder(run).journal.read()))
     starts = [event for event in events if event.kind == "start"]
     ends = [event for event in events if event.kind == "end"]
-    config = load_config(run / "config.yaml", [])
-    scenario = recorded_scenario(config, [run], {}, Assumptions(1.0, startup))
+    scenario = recorded_scenario(stored_config(run), [run], {}, Assumptions(1.0, startup))
     whole = {job.key for job in scenario.sweep.graph.jobs()}
     if not sorted(one.job for one in starts) == sorted(one.job for one in ends) == sorted(whole):
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.frontier import Journal, Unit
+from benchmarks.frontier import SEARCH, Journal, Unit
 from benchmarks.frontier_arms import (
     ARMS,
     DEFAULT,
@@ -28,6 +28,9 @@ from benchmarks.frontier_table import (
     rows_of,
     settled,
 )
+from distributed_iac.config.base import to_plain
+from distributed_iac.config.pruning import PruningSettings
+from distributed_iac.config.training import SearchSettings
 from distributed_iac.genotype import Genotype
 
 PLANTED = Genotype.shared(2, [[(0, "skip_connect"), (1, "skip_connect")]] * 2)
@@ -146,3 +149,12 @@ def test_an_arm_that_repeats_another_comes_after_it() -> None:
     for name, arm in ARMS.items():
         if arm.like is not None:
             assert names.index(arm.like) < names.index(name)
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_arm_has_settings_that_there_are(name: str) -> None:
+    """Those that are copied with a change are not validated where they are written."""
+    arm = ARMS[name]
+    assert PruningSettings.model_validate(to_plain(arm.pruning)) == arm.pruning
+    assert SearchSettings.model_validate(to_plain(SEARCH) | dict(arm.search))
+    assert made_of(name)
