@@ -5,11 +5,12 @@
     experiment = Experiment("/my/runs/acdc/ray", results="/my/runs/artifacts", ...)
     experiment.run(journal, replay.opened)
 
-The journal knows whether the last experiment came to its end. If it did not, Tune restores it from
-its snapshot. A snapshot that cannot be read (none was written before the kill, it is damaged, or
-pickled by another version of this package) is passed over, with a line in the journal: a new
-experiment finds every finished job and every checkpoint. So is one that was written in another
-place: the paths in it are absolute, and of a run that was copied they are those of the original.
+The journal knows whether the last experiment came to its end. If it did not, Tune restores its
+trials from its snapshot; whom it asks is of today, as the settings may be. A snapshot that cannot
+be read (none was written before the kill, it is damaged, or pickled by another version of this
+package) is passed over, with a line in the journal: a new experiment finds every finished job and
+every checkpoint. So is one that was written in another place: the paths in it are absolute, and of
+a run that was copied they are those of the original.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from distributed_iac.run.journal import Journal
-from distributed_iac.tune.ray_internals import snapshot_problem
+from distributed_iac.tune.ray_internals import ask_others, snapshot_problem
 from distributed_iac.tune.trial_config import TrialConfig
 from distributed_iac.versions import SNAPSHOT, versioned
 
@@ -43,11 +44,13 @@ class TuneParts:
         searcher: Hands out jobs.
         scheduler: Stops trials.
         callbacks: Are told of everything, in this order.
+        begun: Called once they are those of a new experiment.
     """
 
     searcher: Searcher
     scheduler: TrialScheduler
     callbacks: tuple[Callback, ...]
+    begun: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Experiment:
         storage: Absolute folder or URI of experiments, that all nodes reach.
         results: Absolute folder or URI of finished jobs' results.
         trainable: With its resources and parameters.
-        begin: Makes the parts of a new experiment.
+        parts: Makes them, for this start.
         max_failures: How often a trial is started again.
         workers: Whether a process may run several trials.
     """
@@ -66,7 +69,7 @@ class Experiment:
     storage: str
     results: str
     trainable: Any
-    begin: Callable[[], TuneParts]
+    parts: Callable[[], TuneParts]
     max_failures: int
     workers: Literal["fresh", "reused"] = "fresh"
 
@@ -109,6 +112,8 @@ class Experiment:
             except Exception as error:  # whatever a snapshot of another day may hold
                 problem = _one_line(error)
             else:
+                parts = self.parts()
+                ask_others(tuner, self._tune_config(parts), self._run_config(last.name, parts))
                 journal.write("open", values=self._opening(last.name) | {"restored": True})
                 return tuner
         LOGGER.warning("a new Ray Tune experiment replaces %s: %s", path, problem)
@@ -126,24 +131,31 @@ class Experiment:
         return f"it was begun in {there}, not in {here}"
 
     def _new(self, name: str) -> tune.Tuner:
-        parts = self.begin()
+        parts = self.parts()
+        parts.begun()
         return tune.Tuner(
             self.trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=parts.searcher,
-                scheduler=parts.scheduler,
-                num_samples=-1,
-                reuse_actors=self.workers == "reused",
-                trial_name_creator=_name,
-                trial_dirname_creator=_name,
-            ),
-            run_config=tune.RunConfig(
-                name=name,
-                storage_path=self.storage,
-                verbose=0,
-                callbacks=list(parts.callbacks),
-                failure_config=tune.FailureConfig(max_failures=self.max_failures),
-            ),
+            tune_config=self._tune_config(parts),
+            run_config=self._run_config(name, parts),
+        )
+
+    def _tune_config(self, parts: TuneParts) -> tune.TuneConfig:
+        return tune.TuneConfig(
+            search_alg=parts.searcher,
+            scheduler=parts.scheduler,
+            num_samples=-1,
+            reuse_actors=self.workers == "reused",
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        )
+
+    def _run_config(self, name: str, parts: TuneParts) -> tune.RunConfig:
+        return tune.RunConfig(
+            name=name,
+            storage_path=self.storage,
+            verbose=0,
+            callbacks=list(parts.callbacks),
+            failure_config=tune.FailureConfig(max_failures=self.max_failures),
         )
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from pyarrow import fs
 from ray import cloudpickle
+from ray.tune import RunConfig, TuneConfig, Tuner
 from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS
 
@@ -96,6 +97,20 @@ def snapshot_problem(folder: str) -> str | None:
         except Exception as error:  # whatever a damaged pickle makes of itself
             return f"{newest} cannot be read: {type(error).__name__}"
     return None
+
+
+def ask_others(restored: Tuner, tune_config: TuneConfig, run_config: RunConfig) -> None:
+    """Let a restored experiment ask those of today: Tune pickled those that it began with.
+
+    A sweep that goes on with more slots or other rules would otherwise not know of them.
+
+    Args:
+        restored: By ``Tuner.restore``, not fitted yet.
+        tune_config: With a searcher that restores itself from the snapshot.
+        run_config: Of the same name and storage.
+    """
+    inner = restored._local_tuner
+    inner._tune_config, inner._run_config = tune_config, run_config
 
 
 def _read_trials(content: bytes) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,11 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray's classes are untyped
         self._workload, self._slots, self._room = workload, slots, room
         self._trials: dict[str, str] = {}
         self._until: dict[str, int] = {}
-        self.progress = self._begin(())
+
+    @cached_property
+    def progress(self) -> Progress:
+        """The state of all jobs; the kept results are read when it is first asked for."""
+        return self._begin(())
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's configuration; None while nothing is ready; FINISHED at the end."""

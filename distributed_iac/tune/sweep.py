@@ -114,7 +114,7 @@ class Sweep:
                     storage=f"{self._storage}/ray",
                     results=absolute(self.artifacts),
                     trainable=self._trainable(plan),
-                    begin=lambda: self._parts(run.journal, room),
+                    parts=lambda: self._parts(run.journal, room),
                     max_failures=self.settings.max_failures,
                     workers=self.settings.workers,
                 )
@@ -143,9 +143,13 @@ class Sweep:
     def _parts(self, journal: Journal, room: Room | None) -> TuneParts:
         slots = None if room is None else search_slots(room.reserved, room.capacity)
         searcher = JobSearcher(self.workload, slots=slots, room=room)
-        self._note_finished(searcher, journal)
         scheduler = StabilityScheduler(self.scheduler)
-        return TuneParts(searcher, scheduler, (StopReasons(scheduler), JournalKeeper(journal)))
+        return TuneParts(
+            searcher,
+            scheduler,
+            (StopReasons(scheduler), JournalKeeper(journal)),
+            begun=lambda: self._note_finished(searcher, journal),
+        )
 
     def _note_finished(self, searcher: JobSearcher, journal: Journal) -> None:
         """Jobs that need not run, because their results are kept already."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +20,54 @@ EPOCHS = 50
 
 
 def breaking(while_there: Path) -> Any:
-    """A callback that fails near the end of a job while a file exists; pickled by value."""
+    """A callback that fails halfway through a job while a file exists; pickled by value."""
     from ray.tune import Callback
 
     class Breaking(Callback):  # type: ignore[misc]
         def on_trial_result(self, result: Mapping[str, Any], **_: Any) -> None:
-            if result["epoch"] > EPOCHS - 10 and while_there.exists():
+            if result["epoch"] > EPOCHS // 2 and while_there.exists():
                 raise RuntimeError("a dashboard is out of reach")
 
     return Breaking()
 
 
+Run = Callable[..., None]
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Starts, or continues, an experiment of one job."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Starts, or continues, an experiment of one job, or of as many, with further callbacks."""
     monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # as every sweep does
     from ray import tune
     from ray.tune.schedulers import FIFOScheduler
 
     from distributed_iac.run.checkpoints import CheckpointInterval
     from distributed_iac.tune.experiment import Experiment, TuneParts
+    from distributed_iac.tune.resources import Capacity, Reserved, Room
     from distributed_iac.tune.searcher import JobSearcher
     from distributed_iac.tune.trainable import JobTrainable
 
-    artifacts = str(tmp_path / "artifacts")
-    workload = ScriptedWorkload((Job("prepare", "a"),), {"prepare": EPOCHS}, artifacts, 0.1)
-    trainable = tune.with_parameters(
-        JobTrainable,
-        workload=workload,
-        checkpoints=str(tmp_path / "checkpoints"),
-        interval=CheckpointInterval(60.0),
-    )
-    flag = tmp_path / "broken"
-    experiment = Experiment(
-        storage=str(tmp_path / "ray"),
-        results=artifacts,
-        trainable=trainable,
-        begin=lambda: TuneParts(JobSearcher(workload), FIFOScheduler(), (breaking(flag),)),
-        max_failures=0,
-    )
-
-    def run() -> None:
+    def run(*callbacks: Any, jobs: str = "a", slots: int = 1) -> None:
+        artifacts = str(tmp_path / "artifacts")
+        prepare = tuple(Job("prepare", name) for name in jobs)
+        workload = ScriptedWorkload(prepare, {"prepare": EPOCHS}, artifacts, 0.1)
+        room = Room({"prepare": Reserved(1.0, 0.0, 0.0)}, Capacity(slots, 0.0, 0.0))
+        trainable = tune.with_parameters(
+            JobTrainable,
+            workload=workload,
+            checkpoints=str(tmp_path / "checkpoints"),
+            interval=CheckpointInterval(60.0),
+        )
+        asked = (breaking(tmp_path / "broken"), *callbacks)
+        experiment = Experiment(
+            storage=str(tmp_path / "ray"),
+            results=artifacts,
+            trainable=tune.with_resources(trainable, {"CPU": 0.5}),
+            parts=lambda: TuneParts(
+                JobSearcher(workload, room=room), FIFOScheduler(), asked, lambda: None
+            ),
+            max_failures=0,
+        )
         journal, replay = SweepFolder(tmp_path).journal, Replay(workload.graph)
         replay.follow(journal)
         experiment.run(journal, replay.opened)
@@ -79,7 +86,7 @@ def opened(folder: Path) -> list[tuple[str, str]]:
 
 
 def test_what_fails_in_a_restored_run_says_nothing_about_its_snapshot(
-    run: Callable[[], None], tmp_path: Path
+    run: Run, tmp_path: Path
 ) -> None:
     from ray.tune import TuneError
 
@@ -94,3 +101,22 @@ def test_what_fails_in_a_restored_run_says_nothing_about_its_snapshot(
     run()
     expected = [("sweep-001", "unreadable"), ("sweep-002", "new")]
     assert opened(tmp_path)[2:] == expected
+
+
+def test_a_restored_experiment_asks_those_of_today(run: Run, tmp_path: Path) -> None:
+    from ray.tune import Callback, TuneError
+
+    class Noting(Callback):  # type: ignore[misc]
+        def on_step_end(self, trials: Sequence[Any], **_: Any) -> None:
+            if sum(not trial.is_finished() for trial in trials) == 2:
+                (tmp_path / "both").touch()
+
+    (tmp_path / "broken").touch()
+    with pytest.raises(TuneError, match="out of reach"):
+        run(Noting(), jobs="ab", slots=1)
+    assert not (tmp_path / "both").exists()
+
+    (tmp_path / "broken").unlink()
+    run(Noting(), jobs="ab", slots=2)
+    assert opened(tmp_path) == [("sweep-001", "new"), ("sweep-001", "restored")]
+    assert (tmp_path / "both").exists(), "the second job is handed out beside the first one"
